@@ -1,0 +1,47 @@
+//! Connects: the attempt with its process, and the outcome that is joined to it.
+
+use detector_ebpf::{KIND_CONNECT, KIND_OUTCOME, PORTS_CONNECT, offset};
+
+use crate::{
+    maps::PENDING,
+    read,
+    record::{count_unjoined, next_cookie, send_full, send_short},
+    sock::{Sock, is_watched},
+};
+
+/// A socket that closes in SYN_SENT without an error was given up by its own side.
+const ECONNABORTED: i32 = 103;
+
+/// `tcp_v4_connect` and `tcp_v6_connect` set SYN_SENT in the connecting process, before the source
+/// port is chosen.
+#[inline(always)]
+pub(crate) fn attempt(sock: Sock) {
+    if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {
+        return;
+    }
+    let cookie = next_cookie();
+    // A full LRU map evicts; the outcome of the evicted attempt counts as unjoined.
+    let _ = PENDING.insert(sock.address(), cookie, 0);
+    send_full(KIND_CONNECT, cookie, sock.address(), 0);
+}
+
+#[inline(always)]
+pub(crate) fn outcome(sock: Sock, established: bool) {
+    if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {
+        return;
+    }
+    let Some(cookie) = (unsafe { PENDING.get(sock.address()) }).copied() else {
+        count_unjoined();
+        return;
+    };
+    let _ = PENDING.remove(sock.address());
+    let errno = if established {
+        0
+    } else {
+        match read::member::<i32>(sock.address(), offset::SOCK_ERR) {
+            0 => ECONNABORTED,
+            errno => errno,
+        }
+    };
+    send_short(KIND_OUTCOME, cookie, sock.address(), errno);
+}

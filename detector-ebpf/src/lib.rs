@@ -1,0 +1,160 @@
+//! The wire ABI between the probes and user space: integers and byte arrays only, `repr(C)`.
+//!
+//! Every record begins with [`Header`]; its `kind` says whether a [`Short`] or a [`Full`] follows.
+//! User space decodes the bytes by these layouts without casting them.
+#![no_std]
+
+pub mod offset;
+
+/// Bumped whenever a layout below changes.
+pub const ABI_VERSION: u16 = 1;
+
+pub const KIND_CONNECT: u16 = 1;
+pub const KIND_OUTCOME: u16 = 2;
+pub const KIND_ACCEPT: u16 = 3;
+pub const KIND_LISTEN: u16 = 4;
+
+/// Subjects in the order of the `COUNTERS` map: kind minus one.
+pub const SUBJECTS: [&str; 4] = ["connect", "outcome", "accept", "listen"];
+/// Slots of `COUNTERS`: for each subject generated and lost, then outcomes without an attempt.
+pub const COUNTER_SLOTS: u32 = 9;
+pub const COUNTER_UNJOINED: u32 = 8;
+
+/// One bitmap of 65,536 ports for each direction, in words of 64 bits, one after the other.
+pub const PORT_WORDS: u32 = 1024;
+pub const PORTS_CONNECT: u32 = 0;
+pub const PORTS_ACCEPT: u32 = 1;
+pub const PORTS_LISTEN: u32 = 2;
+
+pub const COMM_LEN: usize = 16;
+pub const EXE_NAME_LEN: usize = 32;
+pub const ANCESTORS: usize = 8;
+/// `NAME_MAX` and its NUL.
+pub const NAME_LEN: usize = 256;
+pub const ARGS_LEN: usize = 1024;
+/// Where path components stop being written, so that one more always fits.
+pub const TEXT_LIMIT: usize = 3840;
+pub const TEXT_LEN: usize = TEXT_LIMIT + NAME_LEN + ARGS_LEN;
+
+pub const TRUNCATED_EXE: u32 = 1;
+pub const TRUNCATED_ARGS: u32 = 1 << 1;
+pub const TRUNCATED_CWD: u32 = 1 << 2;
+pub const TRUNCATED_CGROUP: u32 = 1 << 3;
+pub const TRUNCATED_ANCESTORS: u32 = 1 << 4;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Header {
+    pub abi: u16,
+    pub kind: u16,
+    /// Bytes of the whole record.
+    pub length: u32,
+    /// `CLOCK_BOOTTIME`, nanoseconds.
+    pub time_ns: u64,
+    pub cookie: u64,
+    pub cpu: u32,
+    pub reserved: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Socket {
+    /// `AF_INET` or `AF_INET6`.
+    pub family: u16,
+    /// Host byte order, as the next.
+    pub local_port: u16,
+    pub remote_port: u16,
+    pub reserved: u16,
+    /// 0 or a positive errno (outcomes).
+    pub errno: i32,
+    pub netns: u32,
+    /// IPv4 in the first four bytes.
+    pub local: [u8; 16],
+    pub remote: [u8; 16],
+}
+
+/// Outcome, and accept in softirq context: no process to speak of.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Short {
+    pub header: Header,
+    pub socket: Socket,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Thread {
+    pub tid: u32,
+    pub reserved: u32,
+    pub comm: [u8; COMM_LEN],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Process {
+    pub pid: u32,
+    pub vpid: u32,
+    pub start_time_ns: u64,
+    pub comm: [u8; COMM_LEN],
+    pub uid: u32,
+    pub gid: u32,
+    pub euid: u32,
+    /// `u32::MAX` when unset.
+    pub login_uid: u32,
+    pub session: u32,
+    pub process_group: u32,
+    pub tty_major: u32,
+    pub tty_minor: u32,
+    pub capabilities: u64,
+    pub pid_ns: u32,
+    pub mnt_ns: u32,
+    pub net_ns: u32,
+    pub user_ns: u32,
+    pub exe_inode: u64,
+    /// Overlayfs: the dentry of the upper layer, 0 if there is none.
+    pub exe_upper: u64,
+    pub exe_device: u32,
+    pub exe_links: u32,
+    pub exe_fs_magic: u32,
+    pub truncated: u32,
+    /// Lengths of the texts, in this order, at the end of the record.
+    pub exe_len: u16,
+    pub args_len: u16,
+    pub cwd_len: u16,
+    pub cgroup_len: u16,
+    pub ancestors: [Ancestor; ANCESTORS],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Ancestor {
+    /// 0 ends the list.
+    pub pid: u32,
+    pub reserved: u32,
+    pub start_time_ns: u64,
+    pub comm: [u8; COMM_LEN],
+    pub exe_name: [u8; EXE_NAME_LEN],
+}
+
+/// Connect, listen, and accept in the accepting process: with the process and its texts. Paths are
+/// NUL-terminated components, leaf first.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Full {
+    pub header: Header,
+    pub socket: Socket,
+    pub thread: Thread,
+    pub process: Process,
+    pub text: [u8; TEXT_LEN],
+}
+
+/// Bytes of a full record before its texts.
+pub const FULL_FIXED: usize = size_of::<Full>() - TEXT_LEN;
+
+const _: () = assert!(size_of::<Header>() == 32);
+const _: () = assert!(size_of::<Socket>() == 48);
+const _: () = assert!(size_of::<Short>() == 80);
+const _: () = assert!(size_of::<Thread>() == 24);
+const _: () = assert!(size_of::<Ancestor>() == 64);
+const _: () = assert!(size_of::<Process>() == 128 + 64 * ANCESTORS);
+const _: () = assert!(core::mem::offset_of!(Full, text) == FULL_FIXED);

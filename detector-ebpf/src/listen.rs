@@ -1,0 +1,16 @@
+//! Listens: `inet_csk_listen_start` sets LISTEN in the listening process.
+
+use detector_ebpf::{KIND_LISTEN, PORTS_LISTEN};
+
+use crate::{
+    record::{next_cookie, send_full},
+    sock::{Sock, is_watched},
+};
+
+#[inline(always)]
+pub(crate) fn listening(sock: Sock) {
+    if !is_watched(PORTS_LISTEN, sock.local_port()) || !sock.is_tcp() {
+        return;
+    }
+    send_full(KIND_LISTEN, next_cookie(), sock.address(), 0);
+}

@@ -1,0 +1,43 @@
+//! The probes: one program on `inet_sock_set_state`, two on the exits of accept and accept4.
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![expect(
+    unsafe_code,
+    reason = "probes read kernel memory through helpers and raw pointers"
+)]
+#![expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "every access is proven by the verifier at load"
+)]
+
+#[cfg(target_arch = "bpf")]
+mod accept;
+#[cfg(target_arch = "bpf")]
+mod connect;
+#[cfg(target_arch = "bpf")]
+mod listen;
+#[cfg(target_arch = "bpf")]
+mod maps;
+#[cfg(target_arch = "bpf")]
+mod read;
+#[cfg(target_arch = "bpf")]
+mod record;
+#[cfg(target_arch = "bpf")]
+mod sock;
+#[cfg(target_arch = "bpf")]
+mod state;
+#[cfg(target_arch = "bpf")]
+mod task;
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[cfg(target_arch = "bpf")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}

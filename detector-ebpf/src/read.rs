@@ -1,0 +1,61 @@
+//! Reads of kernel memory. None branches on failure: what cannot be read is zero.
+
+use core::mem::size_of;
+
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
+use detector_ebpf::offset::COUNT;
+
+/// Filled by the loader and frozen: constants to the verifier.
+#[unsafe(no_mangle)]
+static OFFSETS: [u32; COUNT] = [0; COUNT];
+
+/// The offset of a row of `detector_ebpf::offset`.
+#[inline(always)]
+pub(crate) fn offset(row: usize) -> u64 {
+    unsafe { core::ptr::read_volatile(&raw const OFFSETS[row]) as u64 }
+}
+
+#[inline(always)]
+pub(crate) fn read<T: Copy + Default>(address: u64) -> T {
+    let mut value = T::default();
+    unsafe {
+        bpf_probe_read_kernel(
+            (&raw mut value).cast(),
+            size_of::<T>() as u32,
+            address as *const core::ffi::c_void,
+        );
+    }
+    value
+}
+
+/// The member `row` of the struct at `base`.
+#[inline(always)]
+pub(crate) fn member<T: Copy + Default>(base: u64, row: usize) -> T {
+    read(base + offset(row))
+}
+
+/// Copies `size` bytes of kernel memory into the record.
+#[inline(always)]
+pub(crate) fn copy(destination: *mut u8, size: u32, address: u64) {
+    unsafe {
+        bpf_probe_read_kernel(
+            destination.cast(),
+            size,
+            address as *const core::ffi::c_void,
+        );
+    }
+}
+
+/// Copies a string with its NUL and returns the bytes written; 0 if it could not be read.
+#[inline(always)]
+pub(crate) fn copy_str(destination: *mut u8, size: u32, address: u64) -> u64 {
+    let written = unsafe {
+        bpf_probe_read_kernel_str(
+            destination.cast(),
+            size,
+            address as *const core::ffi::c_void,
+        )
+    } as i64;
+    // A negative result becomes 0 without a branch; the mask shows the verifier the bound.
+    (written & !(written >> 63)) as u64 & 0x1ff
+}

@@ -1,0 +1,103 @@
+//! Puts records together and counts what becomes of them.
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_ringbuf_output,
+};
+use core::mem::size_of;
+use detector_ebpf::{
+    ABI_VERSION, COUNTER_UNJOINED, FULL_FIXED, Full, Header, Short, Socket, TEXT_LEN,
+};
+
+use crate::{
+    maps::{COOKIES, COUNTERS, EVENTS, SCRATCH},
+    sock, task,
+};
+
+/// Unique for this load of the probes: the CPU above 48 bits of its own counter.
+#[inline(always)]
+pub(crate) fn next_cookie() -> u64 {
+    let cpu = unsafe { bpf_get_smp_processor_id() } as u64;
+    match COOKIES.get_ptr_mut(0) {
+        Some(next) => unsafe {
+            *next += 1;
+            (cpu << 48) | (*next & 0xffff_ffff_ffff)
+        },
+        None => 0,
+    }
+}
+
+#[inline(always)]
+fn count(slot: u32) {
+    if let Some(counter) = COUNTERS.get_ptr_mut(slot) {
+        unsafe { *counter += 1 };
+    }
+}
+
+pub(crate) fn count_unjoined() {
+    count(COUNTER_UNJOINED);
+}
+
+#[inline(always)]
+fn header(kind: u16, cookie: u64, length: u32) -> Header {
+    Header {
+        abi: ABI_VERSION,
+        kind,
+        length,
+        time_ns: unsafe { bpf_ktime_get_boot_ns() },
+        cookie,
+        cpu: unsafe { bpf_get_smp_processor_id() } as u32,
+        reserved: 0,
+    }
+}
+
+#[inline(always)]
+fn send(kind: u16, record: *mut core::ffi::c_void, length: u64) {
+    let subject = (kind as u32 - 1) * 2;
+    count(subject);
+    let sent =
+        unsafe { bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), record, length, 0) };
+    if sent != 0 {
+        count(subject + 1);
+    }
+}
+
+/// A record without a process.
+#[inline(always)]
+pub(crate) fn send_short(kind: u16, cookie: u64, sock: u64, errno: i32) {
+    let mut record = Short {
+        header: header(kind, cookie, size_of::<Short>() as u32),
+        socket: Socket {
+            family: 0,
+            local_port: 0,
+            remote_port: 0,
+            reserved: 0,
+            errno: 0,
+            netns: 0,
+            local: [0; 16],
+            remote: [0; 16],
+        },
+    };
+    sock::fill(&mut record.socket, sock, errno);
+    send(kind, (&raw mut record).cast(), size_of::<Short>() as u64);
+}
+
+/// A record with the current process, put together in the scratch slot.
+#[inline(always)]
+pub(crate) fn send_full(kind: u16, cookie: u64, sock: u64, slot: u32) {
+    let Some(record) = SCRATCH.get_ptr_mut(slot) else {
+        return;
+    };
+    let record: &mut Full = unsafe { &mut *record };
+    sock::fill(&mut record.socket, sock, 0);
+    let mut text = task::snapshot(
+        &mut record.thread,
+        &mut record.process,
+        record.text.as_mut_ptr(),
+    );
+    if text > TEXT_LEN as u64 {
+        text = TEXT_LEN as u64;
+    }
+    let length = FULL_FIXED as u64 + text;
+    record.header = header(kind, cookie, length as u32);
+    send(kind, (&raw mut *record).cast(), length);
+}

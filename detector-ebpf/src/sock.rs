@@ -1,0 +1,95 @@
+//! The only reader of `struct sock`.
+
+use detector_ebpf::{PORT_WORDS, Socket, offset};
+
+use crate::{maps::PORTS, read};
+
+const IPPROTO_TCP: u16 = 6;
+const AF_INET6: u16 = 10;
+
+/// A sock that the verifier knows: an argument of a BTF tracepoint, read without a helper.
+#[derive(Clone, Copy)]
+pub(crate) struct Sock(pub(crate) *const u8);
+
+impl Sock {
+    #[inline(always)]
+    fn load(self, row: usize) -> u16 {
+        unsafe { core::ptr::read_volatile(self.0.add(read::offset(row) as usize).cast()) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_tcp(self) -> bool {
+        self.load(offset::SOCK_PROTOCOL) == IPPROTO_TCP
+    }
+
+    /// Host byte order.
+    #[inline(always)]
+    pub(crate) fn local_port(self) -> u16 {
+        self.load(offset::SOCK_NUM)
+    }
+
+    #[inline(always)]
+    pub(crate) fn remote_port(self) -> u16 {
+        u16::from_be(self.load(offset::SOCK_DPORT))
+    }
+
+    #[inline(always)]
+    pub(crate) fn address(self) -> u64 {
+        self.0 as u64
+    }
+}
+
+/// Whether any rule can match this port in this direction.
+#[inline(always)]
+pub(crate) fn is_watched(direction: u32, port: u16) -> bool {
+    let word = direction * PORT_WORDS + (port as u32 >> 6);
+    match PORTS.get(word) {
+        Some(bits) => (bits >> (port & 63)) & 1 == 1,
+        None => false,
+    }
+}
+
+/// The socket part of a record, for a sock at any address.
+#[inline(always)]
+pub(crate) fn fill(socket: &mut Socket, sock: u64, errno: i32) {
+    let family: u16 = read::member(sock, offset::SOCK_FAMILY);
+    socket.family = family;
+    // `inet_put_port` clears the bound port before CLOSE is announced, but not its wire form.
+    let bound: u16 = read::member(sock, offset::SOCK_NUM);
+    let on_wire: u16 = read::member(sock, offset::INET_SPORT);
+    socket.local_port = if bound == 0 {
+        u16::from_be(on_wire)
+    } else {
+        bound
+    };
+    socket.remote_port = u16::from_be(read::member(sock, offset::SOCK_DPORT));
+    socket.reserved = 0;
+    socket.errno = errno;
+    let net: u64 = read::member(sock, offset::SOCK_NET);
+    socket.netns = read::member(net, offset::NET_INUM);
+    if family == AF_INET6 {
+        read::copy(
+            socket.local.as_mut_ptr(),
+            16,
+            sock + read::offset(offset::SOCK_V6_RCV_SADDR),
+        );
+        read::copy(
+            socket.remote.as_mut_ptr(),
+            16,
+            sock + read::offset(offset::SOCK_V6_DADDR),
+        );
+    } else {
+        socket.local = [0; 16];
+        socket.remote = [0; 16];
+        read::copy(
+            socket.local.as_mut_ptr(),
+            4,
+            sock + read::offset(offset::SOCK_RCV_SADDR),
+        );
+        read::copy(
+            socket.remote.as_mut_ptr(),
+            4,
+            sock + read::offset(offset::SOCK_DADDR),
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! `inet_sock_set_state`: every change of a TCP socket's state. An unwatched socket leaves after
+//! two loads.
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+
+use crate::{accept, connect, listen, sock::Sock};
+
+/// include/net/tcp_states.h
+const ESTABLISHED: i32 = 1;
+const SYN_SENT: i32 = 2;
+const SYN_RECV: i32 = 3;
+const CLOSE: i32 = 7;
+const LISTEN: i32 = 10;
+
+/// match-proto: `void inet_sock_set_state(const struct sock *sk, const int oldstate, const int
+/// newstate)`, the same from 4.16 to 7.2.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub(crate) fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
+    let sock = Sock(ctx.arg(0));
+    let old: i32 = ctx.arg(1);
+    let new: i32 = ctx.arg(2);
+    match (old, new) {
+        (_, SYN_SENT) => connect::attempt(sock),
+        (SYN_SENT, ESTABLISHED | CLOSE) => connect::outcome(sock, new == ESTABLISHED),
+        (SYN_RECV, ESTABLISHED) => accept::established(sock),
+        (_, LISTEN) => listen::listening(sock),
+        _ => {}
+    }
+    0
+}

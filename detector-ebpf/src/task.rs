@@ -1,0 +1,274 @@
+//! The only reader of `struct task_struct`: who is running now, in full.
+
+use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_probe_read_user};
+use detector_ebpf::{
+    ANCESTORS, ARGS_LEN, COMM_LEN, EXE_NAME_LEN, NAME_LEN, Process, TEXT_LIMIT,
+    TRUNCATED_ANCESTORS, TRUNCATED_ARGS, TRUNCATED_CGROUP, TRUNCATED_CWD, TRUNCATED_EXE, Thread,
+    offset,
+};
+
+use crate::read::{self, member};
+
+/// Components of a path, and levels of a cgroup, that are followed.
+const PATH_DEPTH: u32 = 32;
+const CGROUP_DEPTH: u32 = 12;
+/// `PIDTYPE_PGID` and `PIDTYPE_SID` (include/linux/pid_types.h).
+const PIDTYPE_PGID: u64 = 2;
+const PIDTYPE_SID: u64 = 3;
+
+/// Fills the thread and the process and writes the texts; returns the bytes of text.
+#[inline(always)]
+pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: *mut u8) -> u64 {
+    let task = unsafe { bpf_get_current_task() };
+    thread.tid = member(task, offset::TASK_PID);
+    thread.reserved = 0;
+    read::copy(
+        thread.comm.as_mut_ptr(),
+        COMM_LEN as u32,
+        task + read::offset(offset::TASK_COMM),
+    );
+
+    let leader: u64 = member(task, offset::TASK_LEADER);
+    process.pid = member(task, offset::TASK_TGID);
+    process.start_time_ns = member(leader, offset::TASK_START);
+    read::copy(
+        process.comm.as_mut_ptr(),
+        COMM_LEN as u32,
+        leader + read::offset(offset::TASK_COMM),
+    );
+    process.truncated = 0;
+    credentials(process, task);
+    identifiers(process, leader);
+    let mm: u64 = member(task, offset::TASK_MM);
+    let exe: u64 = member(mm, offset::MM_EXE_FILE);
+    executable(process, exe);
+    ancestors(process, leader);
+
+    let mut end = path(
+        text,
+        0,
+        member(exe, offset::FILE_MNT),
+        member(exe, offset::FILE_DENTRY),
+        &mut process.truncated,
+        TRUNCATED_EXE,
+    );
+    process.exe_len = end as u16;
+    let mut start = end;
+    end = arguments(process, text, end, mm);
+    process.args_len = (end - start) as u16;
+    start = end;
+    let fs: u64 = member(task, offset::TASK_FS);
+    end = path(
+        text,
+        end,
+        member(fs, offset::FS_PWD_MNT),
+        member(fs, offset::FS_PWD_DENTRY),
+        &mut process.truncated,
+        TRUNCATED_CWD,
+    );
+    process.cwd_len = (end - start) as u16;
+    start = end;
+    end = cgroup(text, end, task, &mut process.truncated);
+    process.cgroup_len = (end - start) as u16;
+    end
+}
+
+#[inline(always)]
+fn credentials(process: &mut Process, task: u64) {
+    let cred: u64 = member(task, offset::TASK_CRED);
+    process.uid = member(cred, offset::CRED_UID);
+    process.gid = member(cred, offset::CRED_GID);
+    process.euid = member(cred, offset::CRED_EUID);
+    process.capabilities = member(cred, offset::CRED_CAP_EFFECTIVE);
+    let user_ns: u64 = member(cred, offset::CRED_USER_NS);
+    process.user_ns = member(user_ns, offset::USER_NS_INUM);
+    process.login_uid = if read::offset(offset::TASK_LOGIN_UID) == offset::ABSENT as u64 {
+        u32::MAX
+    } else {
+        member(task, offset::TASK_LOGIN_UID)
+    };
+}
+
+#[inline(always)]
+fn identifiers(process: &mut Process, leader: u64) {
+    let own: u64 = member(leader, offset::TASK_THREAD_PID);
+    let level: u32 = member(own, offset::PID_LEVEL);
+    let number = own
+        + read::offset(offset::PID_NUMBERS)
+        + (level & 0x3f) as u64 * read::offset(offset::SIZE_UPID);
+    process.vpid = read::read(number);
+    let pid_ns: u64 = member(number, offset::UPID_NS);
+    process.pid_ns = member(pid_ns, offset::PID_NS_INUM);
+
+    let signal: u64 = member(leader, offset::TASK_SIGNAL);
+    let pids = signal + read::offset(offset::SIGNAL_PIDS);
+    let group: u64 = read::read(pids + 8 * PIDTYPE_PGID);
+    process.process_group = member(group, offset::PID_NUMBERS);
+    let session: u64 = read::read(pids + 8 * PIDTYPE_SID);
+    process.session = member(session, offset::PID_NUMBERS);
+    let tty: u64 = member(signal, offset::SIGNAL_TTY);
+    let driver: u64 = member(tty, offset::TTY_DRIVER);
+    let index: u32 = member(tty, offset::TTY_INDEX);
+    let first: u32 = member(driver, offset::TTY_DRIVER_MINOR);
+    process.tty_major = member(driver, offset::TTY_DRIVER_MAJOR);
+    process.tty_minor = first + index;
+
+    let nsproxy: u64 = member(leader, offset::TASK_NSPROXY);
+    let mnt_ns: u64 = member(nsproxy, offset::NSPROXY_MNT);
+    process.mnt_ns = member(mnt_ns, offset::MNT_NS_INUM);
+    let net_ns: u64 = member(nsproxy, offset::NSPROXY_NET);
+    process.net_ns = member(net_ns, offset::NET_INUM);
+}
+
+#[inline(always)]
+fn executable(process: &mut Process, file: u64) {
+    let inode: u64 = member(file, offset::FILE_INODE);
+    process.exe_inode = member(inode, offset::INODE_INO);
+    process.exe_links = member(inode, offset::INODE_NLINK);
+    let superblock: u64 = member(inode, offset::INODE_SB);
+    process.exe_device = member(superblock, offset::SB_DEV);
+    process.exe_fs_magic = member(superblock, offset::SB_MAGIC);
+    // `struct ovl_inode` (fs/overlayfs/ovl_entry.h) embeds the inode; the upper dentry follows it.
+    process.exe_upper = read::read(inode + read::offset(offset::SIZE_INODE));
+}
+
+#[inline(always)]
+fn ancestors(process: &mut Process, leader: u64) {
+    let mut task = leader;
+    for ancestor in &mut process.ancestors {
+        let parent: u64 = member(task, offset::TASK_PARENT);
+        let pid: u32 = member(parent, offset::TASK_TGID);
+        ancestor.pid = pid;
+        if pid == 0 {
+            return;
+        }
+        ancestor.reserved = 0;
+        ancestor.start_time_ns = member(parent, offset::TASK_START);
+        read::copy(
+            ancestor.comm.as_mut_ptr(),
+            COMM_LEN as u32,
+            parent + read::offset(offset::TASK_COMM),
+        );
+        let mm: u64 = member(parent, offset::TASK_MM);
+        let exe: u64 = member(mm, offset::MM_EXE_FILE);
+        let dentry: u64 = member(exe, offset::FILE_DENTRY);
+        ancestor.exe_name[0] = 0;
+        read::copy_str(
+            ancestor.exe_name.as_mut_ptr(),
+            EXE_NAME_LEN as u32,
+            member(dentry, offset::DENTRY_NAME),
+        );
+        task = member(parent, offset::TASK_LEADER);
+    }
+    let beyond: u64 = member(task, offset::TASK_PARENT);
+    let pid: u32 = member(beyond, offset::TASK_TGID);
+    if pid != 0 && ANCESTORS > 0 {
+        process.truncated |= TRUNCATED_ANCESTORS;
+    }
+}
+
+/// Writes one component at `end`, or nothing if the text is full.
+#[inline(always)]
+fn component(text: *mut u8, end: u64, name: u64) -> u64 {
+    let size = copy_at(text, end);
+    end + read::copy_str(size, NAME_LEN as u32, name)
+}
+
+/// The place `end` of the text; the mask shows the verifier that it lies inside.
+#[inline(always)]
+fn copy_at(text: *mut u8, end: u64) -> *mut u8 {
+    unsafe { text.add((end & 0xfff) as usize) }
+}
+
+/// Walks from a dentry to the root of its mount tree, as `d_absolute_path` (fs/d_path.c) does.
+#[inline(always)]
+fn path(
+    text: *mut u8,
+    start: u64,
+    vfsmount: u64,
+    dentry: u64,
+    truncated: &mut u32,
+    flag: u32,
+) -> u64 {
+    let mut end = start;
+    let mut dentry = dentry;
+    let mut mount = vfsmount - read::offset(offset::MOUNT_MNT);
+    for _ in 0..PATH_DEPTH {
+        let root: u64 = read::read(
+            mount + read::offset(offset::MOUNT_MNT) + read::offset(offset::VFSMOUNT_ROOT),
+        );
+        let above: u64 = member(dentry, offset::DENTRY_PARENT);
+        if dentry == root || dentry == above {
+            let parent: u64 = member(mount, offset::MOUNT_PARENT);
+            if parent == mount || parent == 0 {
+                return end;
+            }
+            dentry = member(mount, offset::MOUNT_MOUNTPOINT);
+            mount = parent;
+        } else {
+            if end > TEXT_LIMIT as u64 {
+                break;
+            }
+            end = component(text, end, member(dentry, offset::DENTRY_NAME));
+            dentry = above;
+        }
+    }
+    *truncated |= flag;
+    end
+}
+
+#[inline(always)]
+fn arguments(process: &mut Process, text: *mut u8, end: u64, mm: u64) -> u64 {
+    let from: u64 = member(mm, offset::MM_ARG_START);
+    let to: u64 = member(mm, offset::MM_ARG_END);
+    let mut size = to - from;
+    if size > ARGS_LEN as u64 {
+        size = ARGS_LEN as u64;
+        process.truncated |= TRUNCATED_ARGS;
+    }
+    if end > TEXT_LIMIT as u64 {
+        process.truncated |= TRUNCATED_ARGS;
+        return end;
+    }
+    let copied = unsafe {
+        bpf_probe_read_user(
+            copy_at(text, end).cast(),
+            (size & 0x7ff) as u32,
+            from as *const core::ffi::c_void,
+        )
+    };
+    if copied != 0 {
+        process.truncated |= TRUNCATED_ARGS;
+        return end;
+    }
+    end + size
+}
+
+/// The unified hierarchy's path; where that is its root, the one of the pids controller.
+#[inline(always)]
+fn cgroup(text: *mut u8, start: u64, task: u64, truncated: &mut u32) -> u64 {
+    let set: u64 = member(task, offset::TASK_CGROUPS);
+    let mut cgroup: u64 = member(set, offset::CSS_SET_DFL);
+    let level: u32 = member(cgroup, offset::CGROUP_LEVEL);
+    if level == 0 && read::offset(offset::PIDS_CGRP_ID) != offset::ABSENT as u64 {
+        let css: u64 = read::read(
+            set + read::offset(offset::CSS_SET_SUBSYS) + 8 * read::offset(offset::PIDS_CGRP_ID),
+        );
+        cgroup = member(css, offset::CSS_CGROUP);
+    }
+    let mut end = start;
+    let mut node: u64 = member(cgroup, offset::CGROUP_KN);
+    for _ in 0..CGROUP_DEPTH {
+        let parent: u64 = member(node, offset::KN_PARENT);
+        if parent == 0 {
+            return end;
+        }
+        if end > TEXT_LIMIT as u64 {
+            break;
+        }
+        end = component(text, end, member(node, offset::KN_NAME));
+        node = parent;
+    }
+    *truncated |= TRUNCATED_CGROUP;
+    end
+}

@@ -1,0 +1,179 @@
+//! One observed TCP connect, accept or listen: the same value live and replayed.
+//!
+//! Built by `source`, completed by `enrich`, written and read by `trace`, judged by `rules`.
+//! Nothing here reads a clock, a file or the environment.
+
+use std::{net::IpAddr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// What the stream carries: an event, or the news that events were lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Item {
+    Event(Event),
+    Drop(Loss),
+}
+
+/// Events that the kernel could not deliver, counted since the last such item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Nanoseconds since the Unix epoch, when the counters were read.
+    pub time_ns: u64,
+    /// `connect`, `outcome`, `accept` or `listen`.
+    pub subject: String,
+    /// `ring_buffer_full`, `recursion` or `malformed`.
+    pub cause: String,
+    pub count: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counter of events from 1, `evt.num`.
+    pub number: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+    pub cpu: u32,
+    pub kind: Kind,
+    pub socket: Socket,
+    /// The outcome: 0 or a positive errno; `None` while it is not known (a connect attempt).
+    pub errno: Option<i32>,
+    pub attribution: Attribution,
+    /// The acting thread; for a listener's owner the thread that called listen.
+    pub thread: Thread,
+    pub process: Arc<Process>,
+}
+
+/// A connect appears twice: when it is attempted, and when its outcome is known (same cookie).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    ConnectAttempt,
+    ConnectOutcome,
+    Accept,
+    Listen,
+}
+
+/// Whose process the event names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attribution {
+    /// The process that made the call.
+    Caller,
+    /// The process that listens: the kernel completed the handshake in softirq context.
+    ListenerOwner,
+    /// Nobody is known; the process is empty.
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    Ipv4,
+    Ipv6,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub ip: IpAddr,
+    /// 0 when not known (the source port of an attempt that never got an answer).
+    pub port: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Socket {
+    /// Joins an attempt with its outcome; unique for one run of the probes.
+    pub cookie: u64,
+    /// Of the addresses after normalisation: an IPv4-mapped connection is IPv4.
+    pub family: Family,
+    /// The socket itself is IPv6 and its addresses were IPv4-mapped.
+    pub mapped: bool,
+    /// The connecting end; `None` for a listener.
+    pub client: Option<Endpoint>,
+    /// The end that serves: remote on connect, local on accept and listen.
+    pub server: Endpoint,
+    /// Inode of the network namespace.
+    pub netns: u32,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thread {
+    pub tid: u32,
+    /// At most 15 bytes, chosen by the process: display only, never identity.
+    pub comm: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Process {
+    /// Thread group id in the initial pid namespace.
+    pub pid: u32,
+    /// The same inside the process's own pid namespace.
+    pub vpid: u32,
+    /// Nanoseconds since boot.
+    pub start_time_ns: u64,
+    /// The group leader's name.
+    pub comm: String,
+    pub exe: Executable,
+    /// argv, argv[0] first.
+    pub args: Vec<String>,
+    pub cwd: String,
+    pub cgroup: String,
+    pub uid: u32,
+    pub gid: u32,
+    pub euid: u32,
+    /// `None` when unset.
+    pub login_uid: Option<u32>,
+    pub user_name: Option<String>,
+    pub group_name: Option<String>,
+    pub login_name: Option<String>,
+    pub session: u32,
+    pub process_group: u32,
+    /// Device number as Falco's `proc.tty`; 0 for none.
+    pub tty: u32,
+    /// Effective capabilities, one bit each.
+    pub capabilities: u64,
+    pub namespaces: Namespaces,
+    /// Full container id from the cgroup path; `None` on the host.
+    pub container_id: Option<String>,
+    /// Parent first, at most 8.
+    pub ancestors: Vec<Ancestor>,
+    pub truncated: Truncated,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Executable {
+    pub path: String,
+    /// `major << 20 | minor`, as the kernel keeps it.
+    pub device: u32,
+    pub inode: u64,
+    pub memfd: bool,
+    pub deleted: bool,
+    pub upper_layer: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Namespaces {
+    pub pid: u32,
+    pub mnt: u32,
+    pub net: u32,
+    pub user: u32,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ancestor {
+    pub pid: u32,
+    pub start_time_ns: u64,
+    pub comm: String,
+    /// File name of the executable, without its folder; empty for a kernel thread.
+    pub exe_name: String,
+}
+
+/// Parts of the record that did not fit, or could not be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Truncated {
+    pub exe: bool,
+    pub args: bool,
+    pub cwd: bool,
+    pub cgroup: bool,
+    pub ancestors: bool,
+}

@@ -1,0 +1,419 @@
+//! Bytes of a ring-buffer record to an [`Event`]: total, whatever the bytes are.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
+use detector_ebpf as wire;
+
+use crate::event::{
+    Ancestor, Attribution, Endpoint, Event, Executable, Family, Kind, Namespaces, Process, Socket,
+    Thread, Truncated,
+};
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+/// include/uapi/linux/magic.h
+const OVERLAYFS_MAGIC: u32 = 0x794c_7630;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("a record of {length} bytes ends early: the probes and this program do not match")]
+    Short { length: usize },
+    #[error(
+        "a record has ABI version {found}, expected {}: rebuild both halves",
+        wire::ABI_VERSION
+    )]
+    Version { found: u16 },
+    #[error("a record has the unknown {what} {value}")]
+    Unknown { what: &'static str, value: u32 },
+}
+
+/// Reads integers in the order of the wire structs.
+struct Reader<'a> {
+    rest: &'a [u8],
+    length: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let (head, rest) = self
+            .rest
+            .split_first_chunk::<N>()
+            .ok_or(DecodeError::Short {
+                length: self.length,
+            })?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    fn u16(&mut self) -> Result<u16, DecodeError> {
+        self.take().map(u16::from_ne_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, DecodeError> {
+        self.take().map(u32::from_ne_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, DecodeError> {
+        self.take().map(u64::from_ne_bytes)
+    }
+
+    fn text(&mut self, length: u16) -> Result<&'a [u8], DecodeError> {
+        let (head, rest) =
+            self.rest
+                .split_at_checked(usize::from(length))
+                .ok_or(DecodeError::Short {
+                    length: self.length,
+                })?;
+        self.rest = rest;
+        Ok(head)
+    }
+}
+
+/// `boot_time_ns` turns the record's time since boot into Unix time.
+pub fn decode(bytes: &[u8], boot_time_ns: u64) -> Result<Event, DecodeError> {
+    let mut reader = Reader {
+        rest: bytes,
+        length: bytes.len(),
+    };
+    let abi = reader.u16()?;
+    if abi != wire::ABI_VERSION {
+        return Err(DecodeError::Version { found: abi });
+    }
+    let kind = match reader.u16()? {
+        wire::KIND_CONNECT => Kind::ConnectAttempt,
+        wire::KIND_OUTCOME => Kind::ConnectOutcome,
+        wire::KIND_ACCEPT => Kind::Accept,
+        wire::KIND_LISTEN => Kind::Listen,
+        other => {
+            return Err(DecodeError::Unknown {
+                what: "kind",
+                value: other.into(),
+            });
+        }
+    };
+    let length = reader.u32()?;
+    if usize::try_from(length) != Ok(bytes.len()) {
+        return Err(DecodeError::Short {
+            length: bytes.len(),
+        });
+    }
+    let time_ns = boot_time_ns.saturating_add(reader.u64()?);
+    let cookie = reader.u64()?;
+    let cpu = reader.u32()?;
+    reader.u32()?;
+    let (socket, errno) = socket(&mut reader, kind, cookie)?;
+    let (attribution, thread, process) = if reader.rest.is_empty() {
+        (Attribution::Unknown, Thread::default(), Arc::default())
+    } else {
+        let thread = thread(&mut reader)?;
+        (Attribution::Caller, thread, Arc::new(process(&mut reader)?))
+    };
+    let errno = (kind != Kind::ConnectAttempt).then_some(errno);
+    Ok(Event {
+        number: 0,
+        time_ns,
+        cpu,
+        kind,
+        socket,
+        errno,
+        attribution,
+        thread,
+        process,
+    })
+}
+
+fn socket(reader: &mut Reader<'_>, kind: Kind, cookie: u64) -> Result<(Socket, i32), DecodeError> {
+    let family = reader.u16()?;
+    let (local_port, remote_port) = (reader.u16()?, reader.u16()?);
+    reader.u16()?;
+    let errno = reader.take().map(i32::from_ne_bytes)?;
+    let netns = reader.u32()?;
+    let (local, local_mapped) = address(family, reader.take()?)?;
+    let (remote, remote_mapped) = address(family, reader.take()?)?;
+    let local = Endpoint {
+        ip: local,
+        port: local_port,
+    };
+    let remote = Endpoint {
+        ip: remote,
+        port: remote_port,
+    };
+    let (client, server) = match kind {
+        Kind::ConnectAttempt | Kind::ConnectOutcome => (Some(local), remote),
+        Kind::Accept => (Some(remote), local),
+        Kind::Listen => (None, local),
+    };
+    let family = if server.ip.is_ipv4() {
+        Family::Ipv4
+    } else {
+        Family::Ipv6
+    };
+    let mapped = if kind == Kind::Listen {
+        local_mapped
+    } else {
+        remote_mapped
+    };
+    Ok((
+        Socket {
+            cookie,
+            family,
+            mapped,
+            client,
+            server,
+            netns,
+        },
+        errno,
+    ))
+}
+
+/// IPv4-mapped addresses become IPv4; the flag says that they were mapped.
+fn address(family: u16, raw: [u8; 16]) -> Result<(IpAddr, bool), DecodeError> {
+    match family {
+        AF_INET => {
+            let [a, b, c, d, ..] = raw;
+            Ok((Ipv4Addr::new(a, b, c, d).into(), false))
+        }
+        AF_INET6 => {
+            let ip = Ipv6Addr::from(raw);
+            Ok(ip
+                .to_ipv4_mapped()
+                .map_or((ip.into(), false), |ip| (ip.into(), true)))
+        }
+        other => Err(DecodeError::Unknown {
+            what: "address family",
+            value: other.into(),
+        }),
+    }
+}
+
+fn thread(reader: &mut Reader<'_>) -> Result<Thread, DecodeError> {
+    let tid = reader.u32()?;
+    reader.u32()?;
+    let comm: [u8; wire::COMM_LEN] = reader.take()?;
+    Ok(Thread {
+        tid,
+        comm: c_string(&comm),
+    })
+}
+
+fn process(reader: &mut Reader<'_>) -> Result<Process, DecodeError> {
+    let (pid, vpid) = (reader.u32()?, reader.u32()?);
+    let start_time_ns = reader.u64()?;
+    let comm: [u8; wire::COMM_LEN] = reader.take()?;
+    let (uid, gid, euid) = (reader.u32()?, reader.u32()?, reader.u32()?);
+    let login_uid = reader.u32()?;
+    let (session, process_group) = (reader.u32()?, reader.u32()?);
+    let (tty_major, tty_minor) = (reader.u32()?, reader.u32()?);
+    let capabilities = reader.u64()?;
+    let namespaces = Namespaces {
+        pid: reader.u32()?,
+        mnt: reader.u32()?,
+        net: reader.u32()?,
+        user: reader.u32()?,
+    };
+    let inode = reader.u64()?;
+    let upper = reader.u64()?;
+    let (device, links, magic) = (reader.u32()?, reader.u32()?, reader.u32()?);
+    let flags = reader.u32()?;
+    let lengths = [reader.u16()?, reader.u16()?, reader.u16()?, reader.u16()?];
+    let ancestors = ancestors(reader)?;
+    let [exe_len, args_len, cwd_len, cgroup_len] = lengths;
+    let path = join_path(reader.text(exe_len)?);
+    let args = reader.text(args_len)?;
+    let cwd = join_path(reader.text(cwd_len)?);
+    let cgroup = join_path(reader.text(cgroup_len)?);
+    let memfd = path.starts_with("/memfd:");
+    Ok(Process {
+        pid,
+        vpid,
+        start_time_ns,
+        comm: c_string(&comm),
+        exe: Executable {
+            memfd,
+            path,
+            device,
+            inode,
+            deleted: links == 0 && inode != 0,
+            upper_layer: magic == OVERLAYFS_MAGIC && upper != 0,
+        },
+        args: split_args(args),
+        cwd,
+        cgroup,
+        uid,
+        gid,
+        euid,
+        login_uid: (login_uid != u32::MAX).then_some(login_uid),
+        user_name: None,
+        group_name: None,
+        login_name: None,
+        session,
+        process_group,
+        tty: encode_device(tty_major, tty_minor),
+        capabilities,
+        namespaces,
+        container_id: None,
+        ancestors,
+        truncated: Truncated {
+            exe: flags & wire::TRUNCATED_EXE != 0,
+            args: flags & wire::TRUNCATED_ARGS != 0,
+            cwd: flags & wire::TRUNCATED_CWD != 0,
+            cgroup: flags & wire::TRUNCATED_CGROUP != 0,
+            ancestors: flags & wire::TRUNCATED_ANCESTORS != 0,
+        },
+    })
+}
+
+fn ancestors(reader: &mut Reader<'_>) -> Result<Vec<Ancestor>, DecodeError> {
+    let mut ancestors = Vec::new();
+    let mut ended = false;
+    for _ in 0..wire::ANCESTORS {
+        let pid = reader.u32()?;
+        reader.u32()?;
+        let start_time_ns = reader.u64()?;
+        let comm: [u8; wire::COMM_LEN] = reader.take()?;
+        let exe_name: [u8; wire::EXE_NAME_LEN] = reader.take()?;
+        // What follows the end is left over from an earlier record.
+        ended |= pid == 0;
+        if !ended {
+            let (comm, exe_name) = (c_string(&comm), c_string(&exe_name));
+            ancestors.push(Ancestor {
+                pid,
+                start_time_ns,
+                comm,
+                exe_name,
+            });
+        }
+    }
+    Ok(ancestors)
+}
+
+/// `new_encode_dev` (include/linux/kdev_t.h), as Falco's `proc.tty`.
+fn encode_device(major: u32, minor: u32) -> u32 {
+    (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
+}
+
+fn c_string(bytes: &[u8]) -> String {
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
+    String::from_utf8_lossy(bytes.get(..end).unwrap_or(bytes)).into_owned()
+}
+
+/// Components, leaf first, to a path; nothing at all is the root.
+fn join_path(text: &[u8]) -> String {
+    let text = text.strip_suffix(&[0]).unwrap_or(text);
+    let mut path = String::with_capacity(text.len() + 1);
+    for component in text
+        .rsplit(|byte| *byte == 0)
+        .filter(|component| !component.is_empty())
+    {
+        path.push('/');
+        path.push_str(&String::from_utf8_lossy(component));
+    }
+    if path.is_empty() {
+        "/".to_owned()
+    } else {
+        path
+    }
+}
+
+fn split_args(text: &[u8]) -> Vec<String> {
+    let text = text.strip_suffix(&[0]).unwrap_or(text);
+    if text.is_empty() {
+        return Vec::new();
+    }
+    text.split(|byte| *byte == 0)
+        .map(|arg| String::from_utf8_lossy(arg).into_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An outcome from 10.0.0.9:5002 to 10.0.0.5:10250.
+    fn outcome() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(wire::ABI_VERSION.to_ne_bytes());
+        bytes.extend(wire::KIND_OUTCOME.to_ne_bytes());
+        bytes.extend(80_u32.to_ne_bytes());
+        bytes.extend(5_u64.to_ne_bytes());
+        bytes.extend(7_u64.to_ne_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(AF_INET.to_ne_bytes());
+        bytes.extend(5002_u16.to_ne_bytes());
+        bytes.extend(10250_u16.to_ne_bytes());
+        bytes.extend([0; 2]);
+        bytes.extend(111_i32.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend([10, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([10, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        bytes
+    }
+
+    #[test]
+    fn an_outcome_is_read() {
+        let event = decode(&outcome(), 100).unwrap();
+        assert_eq!(event.kind, Kind::ConnectOutcome);
+        assert_eq!(event.time_ns, 105);
+        assert_eq!(event.errno, Some(111));
+        assert_eq!(
+            event.socket.server,
+            Endpoint {
+                ip: [10, 0, 0, 5].into(),
+                port: 10250
+            }
+        );
+        assert_eq!(event.socket.client.unwrap().port, 5002);
+        assert_eq!(event.attribution, Attribution::Unknown);
+    }
+
+    #[test]
+    fn wrong_versions_kinds_and_lengths_are_named() {
+        let mut bytes = outcome();
+        bytes[0] = 99;
+        assert_eq!(decode(&bytes, 0), Err(DecodeError::Version { found: 99 }));
+        let mut bytes = outcome();
+        bytes[2] = 9;
+        assert_eq!(
+            decode(&bytes, 0),
+            Err(DecodeError::Unknown {
+                what: "kind",
+                value: 9
+            })
+        );
+        let bytes = outcome();
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length], 0).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn mapped_addresses_become_ipv4() {
+        let raw = "::ffff:10.1.2.3".parse::<Ipv6Addr>().unwrap().octets();
+        assert_eq!(address(AF_INET6, raw), Ok(([10, 1, 2, 3].into(), true)));
+    }
+
+    #[test]
+    fn paths_are_joined_from_the_leaf() {
+        assert_eq!(join_path(b"curl\0bin\0usr\0"), "/usr/bin/curl");
+        assert_eq!(join_path(b""), "/");
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..2000), kind in 0_u16..6) {
+            let mut bytes = wire::ABI_VERSION.to_ne_bytes().to_vec();
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(u32::try_from(body.len() + 8).unwrap().to_ne_bytes());
+            bytes.extend(body);
+            let _ = decode(&bytes, 0).is_ok();
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! `cargo xtask`: every chore of the project, one command each.
+#![expect(clippy::print_stdout, reason = "a command-line tool")]
+
+mod bpf;
+mod lint;
+mod setup;
+
+use std::{env, path::Path, process::Command};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+
+#[derive(Parser)]
+enum Task {
+    /// Install what the build of the probes and the tests need.
+    Setup,
+    /// Build the probes and the detector.
+    Build,
+    /// Build, then run the detector; arguments go to it (default: `run`).
+    Run {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Build, then run every test, live ones included where the kernel lets them.
+    Test,
+    /// Formatting, clippy and the length of files.
+    Lint,
+}
+
+fn main() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("no workspace")?;
+    env::set_current_dir(root).context("cannot enter the workspace")?;
+    match Task::parse() {
+        Task::Setup => setup::run().map(drop),
+        Task::Build => build().map(drop),
+        Task::Run { mut args } => {
+            build()?;
+            if args.is_empty() {
+                args.push("run".to_owned());
+            }
+            run(Command::new("target/release/kubelet-detector").args(args))
+        }
+        Task::Test => {
+            let probes = bpf::build(&setup::run()?)?;
+            println!("xtask: running every test, with the probes built in");
+            run(Command::new("cargo")
+                .args(["test", "--workspace", "--release", "--locked"])
+                .env("KUBELET_DETECTOR_PROBES", probes))
+        }
+        Task::Lint => lint::run(),
+    }
+}
+
+fn build() -> Result<()> {
+    let probes = bpf::build(&setup::run()?)?;
+    run(Command::new("cargo")
+        .args(["build", "--release", "--locked", "--package", "detector"])
+        .env("KUBELET_DETECTOR_PROBES", probes))
+}
+
+/// Runs a command to its end; its failure is ours.
+fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
