@@ -20,7 +20,6 @@ fn main() -> anyhow::Result<()> {
     use_instructions(built)
 }
 
-#[expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
 fn use_instructions(built: Option<std::ffi::OsString>) -> anyhow::Result<()> {
     println!("cargo::rerun-if-env-changed={PROBES}");
     if let Some(path) = built {

@@ -1,5 +1,13 @@
-//! kubelet-detector, in pipeline order.
+//! kubelet-detector, in pipeline order:
+//! `source` -> `event` -> `enrich` -> `rules` -> `alert` -> `sink`; `trace` records and replays.
+
 pub mod alert;
+pub mod cli;
+pub mod enrich;
 pub mod event;
 pub mod host;
+pub mod pipeline;
+pub mod rules;
+pub mod sink;
 pub mod source;
+pub mod trace;

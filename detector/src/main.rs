@@ -1,1 +1,5 @@
-fn main() {}
+//! The program `kubelet-detector`.
+
+fn main() -> std::process::ExitCode {
+    detector::cli::main()
+}

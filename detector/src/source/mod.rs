@@ -3,6 +3,7 @@
 pub mod btf;
 pub mod decode;
 pub mod ebpf;
+pub mod join;
 
 /// Which column of the attach table to use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -1,0 +1,65 @@
+//! What is wrong in a rule file, and where.
+
+use std::fmt;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    pub severity: Severity,
+    /// Falco's code, such as `LOAD_ERR_COMPILE_CONDITION`.
+    pub code: &'static str,
+    pub message: String,
+    pub file: String,
+    /// Bytes of the file.
+    pub span: std::ops::Range<usize>,
+    /// From 1.
+    pub line: usize,
+    pub column: usize,
+    pub help: Option<String>,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            code,
+            message,
+            file,
+            line,
+            column,
+            ..
+        } = self;
+        write!(f, "{file}:{line}:{column}: {code}: {message}")?;
+        self.help
+            .as_ref()
+            .map_or(Ok(()), |help| write!(f, " ({help})"))
+    }
+}
+
+impl Diagnostic {
+    /// With the excerpt, underlined.
+    pub fn full(&self, text: &str) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let snippet = Snippet::source(text)
+            .path(&self.file)
+            .annotation(AnnotationKind::Primary.span(self.span.clone()));
+        let group: Group<'_> = level
+            .primary_title(&self.message)
+            .id(self.code)
+            .element(snippet);
+        let mut report = vec![group];
+        if let Some(help) = &self.help {
+            report.push(Group::with_title(Level::HELP.secondary_title(help)));
+        }
+        Renderer::plain().render(&report)
+    }
+}

@@ -1,0 +1,169 @@
+//! Joins a connect's attempt with its outcome: the attempt is held for its source port, at most
+//! 100 ms, so that a blackholed connect is not silent. Pure: the caller passes the time.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::event::{Event, Kind};
+
+/// How long an attempt waits for its source port.
+pub const HOLD_NS: u64 = 100_000_000;
+/// Connects under way that are remembered; beyond, the oldest is let go.
+const MAX_PENDING: usize = 65_536;
+
+#[derive(Debug, Default)]
+pub struct Join {
+    /// By cookie: the attempt, and whether it was released.
+    pending: HashMap<u64, (Event, bool)>,
+    /// Attempts not released yet, by time and cookie.
+    held: BTreeMap<(u64, u64), ()>,
+    /// Attempts in the order of arrival, for the bound.
+    order: BTreeMap<(u64, u64), ()>,
+    /// Outcomes whose attempt is not known.
+    pub unjoined: u64,
+}
+
+impl Join {
+    /// Takes one event and hands out those that are complete, in order.
+    pub fn push(&mut self, event: Event, out: &mut Vec<Event>) {
+        let cookie = event.socket.cookie;
+        match event.kind {
+            Kind::ConnectAttempt => {
+                let key = (event.time_ns, cookie);
+                let known = event.socket.client.is_some_and(|client| client.port != 0);
+                if known {
+                    out.push(event.clone());
+                } else {
+                    self.held.insert(key, ());
+                }
+                self.order.insert(key, ());
+                self.pending.insert(cookie, (event, known));
+                if self.pending.len() > MAX_PENDING
+                    && let Some(((time_ns, cookie), ())) = self.order.pop_first()
+                {
+                    self.held.remove(&(time_ns, cookie));
+                    if let Some((oldest, released)) = self.pending.remove(&cookie)
+                        && !released
+                    {
+                        out.push(oldest);
+                    }
+                }
+            }
+            Kind::ConnectOutcome => {
+                let Some((mut attempt, released)) = self.pending.remove(&cookie) else {
+                    self.unjoined += 1;
+                    return;
+                };
+                self.held.remove(&(attempt.time_ns, cookie));
+                self.order.remove(&(attempt.time_ns, cookie));
+                attempt.socket.client = event.socket.client;
+                let outcome = Event {
+                    attribution: attempt.attribution,
+                    thread: attempt.thread.clone(),
+                    process: attempt.process.clone(),
+                    ..event
+                };
+                if !released {
+                    out.push(attempt);
+                }
+                out.push(outcome);
+            }
+            Kind::Accept | Kind::Listen => out.push(event),
+        }
+    }
+
+    /// Releases the attempts that have waited long enough by `now_ns`.
+    pub fn expire(&mut self, now_ns: u64, out: &mut Vec<Event>) {
+        while let Some(entry) = self.held.first_entry()
+            && entry.key().0.saturating_add(HOLD_NS) <= now_ns
+        {
+            let ((_, cookie), ()) = entry.remove_entry();
+            if let Some((attempt, released)) = self.pending.get_mut(&cookie) {
+                *released = true;
+                out.push(attempt.clone());
+            }
+        }
+    }
+
+    pub fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Attribution, Endpoint, Family, Socket, Thread};
+
+    fn event(kind: Kind, cookie: u64, time_ns: u64, port: u16) -> Event {
+        let end = |port| Endpoint {
+            ip: [127, 0, 0, 1].into(),
+            port,
+        };
+        let comm = if kind == Kind::ConnectAttempt {
+            "curl"
+        } else {
+            ""
+        };
+        Event {
+            number: 0,
+            time_ns,
+            cpu: 0,
+            kind,
+            socket: Socket {
+                cookie,
+                family: Family::Ipv4,
+                mapped: false,
+                client: Some(end(port)),
+                server: end(10250),
+                netns: 1,
+            },
+            errno: (kind != Kind::ConnectAttempt).then_some(0),
+            attribution: Attribution::Caller,
+            thread: Thread {
+                tid: 1,
+                comm: comm.to_owned(),
+            },
+            process: std::sync::Arc::default(),
+        }
+    }
+
+    #[test]
+    fn the_outcome_completes_the_attempt_and_takes_its_process() {
+        let (mut join, mut out) = (Join::default(), Vec::new());
+        join.push(event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
+        assert!(out.is_empty() && join.is_holding());
+        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
+        let [attempt, outcome] = &out[..] else {
+            panic!("{out:?}")
+        };
+        assert_eq!(attempt.socket.client.unwrap().port, 5002);
+        assert_eq!((attempt.errno, outcome.errno), (None, Some(0)));
+        assert_eq!(outcome.thread.comm, "curl");
+        assert!(!join.is_holding());
+    }
+
+    #[test]
+    fn a_blackholed_attempt_is_released_once_and_its_late_outcome_is_joined() {
+        let (mut join, mut out) = (Join::default(), Vec::new());
+        join.push(event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
+        join.expire(10 + HOLD_NS - 1, &mut out);
+        assert!(out.is_empty());
+        join.expire(10 + HOLD_NS, &mut out);
+        join.expire(10 + 2 * HOLD_NS, &mut out);
+        assert_eq!(out.len(), 1);
+        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
+        assert_eq!(out.len(), 2);
+        join.push(event(Kind::ConnectOutcome, 9, 20, 5002), &mut out);
+        assert_eq!((out.len(), join.unjoined), (2, 1));
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_forgets_nothing_silently() {
+        let (mut join, mut out) = (Join::default(), Vec::new());
+        for cookie in 0..=MAX_PENDING as u64 {
+            join.push(event(Kind::ConnectAttempt, cookie, cookie, 0), &mut out);
+        }
+        assert_eq!(out.len(), 1);
+        assert_eq!(join.pending.len(), MAX_PENDING);
+    }
+}
