@@ -1,1 +1,344 @@
+//! The real binary and the library, without privileges.
+#![expect(
+    clippy::string_slice,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
+use std::{
+    net::IpAddr,
+    path::Path,
+    process::{Command, Output},
+    sync::Arc,
+};
+
+use detector::{
+    event::{Attribution, Endpoint, Event, Family, Item, Kind, Loss, Process, Socket, Thread},
+    host::Host,
+    rules::{self, Ruleset, SourceFile},
+    trace,
+};
+
+const SHIPPED: &str = include_str!("../rules/kubelet_rules.yaml");
+
+fn event(kind: Kind, name: &str, port: u16) -> Event {
+    let ip: IpAddr = [10, 0, 0, 9].into();
+    Event {
+        number: 1,
+        time_ns: 1_700_000_000_000_000_001,
+        cpu: 0,
+        kind,
+        socket: Socket {
+            cookie: 7,
+            family: Family::Ipv4,
+            mapped: false,
+            client: (kind != Kind::Listen).then_some(Endpoint { ip, port: 5002 }),
+            server: Endpoint {
+                ip: [10, 0, 0, 5].into(),
+                port,
+            },
+            netns: 1,
+        },
+        errno: (kind != Kind::ConnectAttempt).then_some(111),
+        attribution: Attribution::Caller,
+        thread: Thread {
+            tid: 42,
+            comm: name.to_owned(),
+        },
+        process: Arc::new(Process {
+            pid: 42,
+            ..Process::default()
+        }),
+    }
+}
+
+fn load(texts: &[&str]) -> rules::Loaded {
+    let files: Vec<SourceFile> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| SourceFile {
+            name: format!("{index}.yaml"),
+            text: (*text).to_owned(),
+        })
+        .collect();
+    rules::load(&files)
+}
+
+fn ruleset(texts: &[&str]) -> Ruleset {
+    let loaded = load(texts);
+    loaded
+        .ruleset
+        .unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics))
+}
+
+fn one_rule(condition: &str) -> String {
+    format!(
+        "- rule: r\n  desc: d\n  condition: {condition}\n  output: o %fd.name\n  priority: INFO\n"
+    )
+}
+
+fn matches(condition: &str, event: &Event) -> bool {
+    ruleset(&[&one_rule(condition)])
+        .evaluate(event)
+        .next()
+        .is_some()
+}
+
+#[test]
+fn every_shipped_rule_fires_on_one_event_and_not_on_another() {
+    let rules = ruleset(&[SHIPPED]);
+    let rows = [
+        (
+            Kind::ConnectAttempt,
+            "Unauthorized Kubelet API Access",
+            "kubelet",
+        ),
+        (
+            Kind::Accept,
+            "Kubelet API Accepted By Unexpected Process",
+            "kubelet",
+        ),
+        (
+            Kind::Listen,
+            "Unexpected Listener On Kubelet Port",
+            "kubelet",
+        ),
+    ];
+    assert_eq!(
+        rows.len(),
+        rules.rules().len(),
+        "a row for each shipped rule"
+    );
+    for (kind, rule, allowed) in rows {
+        let fired = |name, port| -> Vec<String> {
+            rules
+                .evaluate(&event(kind, name, port))
+                .map(|rule| rule.name.clone())
+                .collect()
+        };
+        assert_eq!(fired("curl", 10250), [rule]);
+        assert!(fired(allowed, 10250).is_empty(), "{rule}");
+        assert!(fired("curl", 10999).is_empty(), "{rule}");
+    }
+    assert_eq!(
+        rules
+            .evaluate(&event(Kind::ConnectOutcome, "curl", 10250))
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn conditions_mean_what_falco_means() {
+    let attempt = event(Kind::ConnectAttempt, "curl", 10250);
+    for (condition, expected) in [
+        ("evt.type = connect", true),
+        ("evt.type != connect", false),
+        ("not evt.type = accept and fd.sport = 10250", true),
+        ("fd.sport in (1, 10250)", true),
+        ("fd.sport in ()", false),
+        ("fd.sport > 10249 and fd.sport <= 10250", true),
+        ("proc.name startswith cu and proc.name endswith rl", true),
+        ("proc.name contains ur", true),
+        ("proc.name = \"curl\" or fd.sport = 1", true),
+        ("proc.pname exists", false),
+        ("proc.pname != bash", false),
+        ("not proc.pname = bash", true),
+        ("fd.sip = 10.0.0.5", true),
+        ("fd.cport = 5002", true),
+        ("fd.l4proto = tcp and container.id = host", true),
+    ] {
+        assert_eq!(matches(condition, &attempt), expected, "{condition}");
+    }
+    let outcome = event(Kind::ConnectOutcome, "curl", 10250);
+    assert!(matches(
+        "evt.res = ECONNREFUSED and evt.rawres = -111",
+        &outcome
+    ));
+    assert!(
+        !matches("evt.res = ECONNREFUSED", &attempt),
+        "the attempt has no result yet"
+    );
+}
+
+#[test]
+fn a_local_file_appends_to_the_allowlist() {
+    let local = "- list: kubelet_api_clients\n  items: [curl]\n  override: {items: append}\n";
+    let rules = ruleset(&[SHIPPED, local]);
+    for name in ["curl", "kubelet", "kube-apiserver"] {
+        assert_eq!(
+            rules
+                .evaluate(&event(Kind::ConnectAttempt, name, 10250))
+                .count(),
+            0,
+            "{name}"
+        );
+    }
+    assert_eq!(
+        rules
+            .evaluate(&event(Kind::ConnectAttempt, "wget", 10250))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn watched_ports_come_from_the_conditions() {
+    let shipped = ruleset(&[SHIPPED]);
+    let watched = shipped.watched_ports();
+    assert_eq!(watched.connect.ports(), [10250]);
+    assert_eq!(watched.accept.ports(), [10250]);
+    assert_eq!(watched.listen.ports(), [10250, 10255]);
+    let open = ruleset(&[&one_rule("evt.type = connect and not fd.sport = 1")]);
+    assert_eq!(open.watched_ports().connect.ports().len(), 65_536);
+    assert!(open.watched_ports().accept.ports().is_empty());
+}
+
+#[test]
+fn mistakes_are_all_reported_where_they_stand() {
+    let loaded = load(&[
+        "- rule: a\n  desc: d\n  condition: fd.sprt = 1\n  output: o\n  priority: INFO\n\
+                         - rule: b\n  desc: d\n  condition: evt.type =\n  output: \"%nope.x\"\n  priority: LOUD\n",
+    ]);
+    assert!(loaded.ruleset.is_none());
+    let [first, second] = &loaded.diagnostics[..] else {
+        panic!("{:#?}", loaded.diagnostics)
+    };
+    assert_eq!(
+        (first.line, first.column, first.code),
+        (3, 14, "LOAD_ERR_COMPILE_CONDITION")
+    );
+    assert_eq!(first.help.as_deref(), Some("did you mean `fd.sport`?"));
+    assert_eq!(second.code, "LOAD_ERR_YAML_VALIDATE");
+}
+
+fn host() -> Host {
+    Host {
+        hostname: "node-1".to_owned(),
+        ..Host::default()
+    }
+}
+
+fn record(path: &Path) {
+    let mut writer = trace::Writer::create(path, &host()).unwrap();
+    for kind in [
+        Kind::Listen,
+        Kind::ConnectAttempt,
+        Kind::ConnectOutcome,
+        Kind::Accept,
+    ] {
+        writer
+            .write(&Item::Event(event(kind, "curl", 10250)))
+            .unwrap();
+    }
+    let (subject, cause) = ("connect".to_owned(), "ring_buffer_full".to_owned());
+    writer
+        .write(&Item::Drop(Loss {
+            time_ns: 5,
+            subject,
+            cause,
+            count: 3,
+        }))
+        .unwrap();
+    writer.flush().unwrap();
+}
+
+fn detector(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kubelet-detector"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_trace_replays_to_the_same_alerts_plain_and_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let outputs = ["t.jsonl", "t.jsonl.zst"].map(|name| {
+        let path = folder.path().join(name);
+        record(&path);
+        let output = detector(&["replay", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    });
+    assert_eq!(outputs[0], outputs[1]);
+    let expected = "\
+22:13:20.000000001: Warning Unexpected listener on a kubelet port \
+(process=curl exe= listener=10.0.0.5:10250 user=root)
+22:13:20.000000001: Warning Suspicious kubelet API access \
+(process=curl connection=10.0.0.9:5002->10.0.0.5:10250 user=root)
+22:13:20.000000001: Notice Kubelet port served by another process \
+(process=curl exe= connection=10.0.0.9:5002->10.0.0.5:10250)
+00:00:00.000000005: Critical 3 connect events were lost (ring_buffer_full)
+";
+    assert_eq!(outputs[0], expected);
+}
+
+#[test]
+fn alerts_are_falcos_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.jsonl");
+    record(&path);
+    let output = detector(&["replay", "--format", "json", path.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let alert: serde_json::Value = serde_json::from_str(
+        text.lines()
+            .find(|line| line.contains("Suspicious"))
+            .unwrap(),
+    )
+    .unwrap();
+    assert_eq!(alert["priority"], "Warning");
+    assert_eq!(alert["hostname"], "node-1");
+    assert_eq!(alert["time"], "2023-11-14T22:13:20.000000001Z");
+    assert_eq!(
+        alert["output_fields"]["fd.name"],
+        "10.0.0.9:5002->10.0.0.5:10250"
+    );
+    assert_eq!(alert["sequence"], 2);
+    assert_eq!(alert["tags"], serde_json::json!(["kubelet", "network"]));
+}
+
+#[test]
+fn bad_input_has_one_error_and_the_documented_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = folder.path().join("good.jsonl");
+    record(&good);
+    let whole = std::fs::read_to_string(&good).unwrap();
+    let cut = write("cut.jsonl", &whole[..whole.len() - 30]);
+    let newer = write(
+        "newer.jsonl",
+        &whole.replacen("\"version\":1", "\"version\":99", 1),
+    );
+    let alien = write("alien.jsonl", "{}\n");
+    let syntax = write("syntax.yaml", &one_rule("evt.type = connect and"));
+    for (args, code, message) in [
+        (vec!["replay", &cut], 1, "cut.jsonl:6: damaged or truncated"),
+        (vec!["replay", &newer], 1, "trace version 99 is not known"),
+        (vec!["replay", &alien], 1, "no kubelet-detector trace"),
+        (vec!["replay", "/no/such/trace"], 1, "cannot open the trace"),
+        (vec!["rules", "check", "-r", &syntax], 3, "ends too early"),
+        (
+            vec!["rules", "check", "-r", "/no/such/folder"],
+            3,
+            "name a file or folder",
+        ),
+        (vec!["run", "--duration", "10"], 2, "the unit is missing"),
+    ] {
+        let output = detector(&args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
+        assert!(stderr.contains(message), "{args:?}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
+    }
+    let stdout = detector(&["replay", &cut]).stdout;
+    assert_eq!(
+        String::from_utf8(stdout).unwrap().lines().count(),
+        3,
+        "what precedes is replayed"
+    );
+}
