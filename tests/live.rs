@@ -4,7 +4,6 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::unreachable,
-    clippy::unwrap_used,
     reason = "a test fails by panicking, and says what it skips"
 )]
 
