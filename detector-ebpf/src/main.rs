@@ -26,6 +26,8 @@ mod sock;
 mod state;
 #[cfg(target_arch = "bpf")]
 mod task;
+#[cfg(target_arch = "bpf")]
+mod text;
 
 #[cfg(target_arch = "bpf")]
 #[panic_handler]

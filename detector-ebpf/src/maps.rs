@@ -26,7 +26,16 @@ pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COU
 #[map]
 pub(crate) static COOKIES: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
-/// Where a record is put together: 0 for the state tracepoint, 1 for the accept syscalls, which
-/// may interrupt one another on one CPU.
+/// Where a record is put together.
+#[repr(C)]
+pub(crate) struct Scratch {
+    /// Bytes of text written so far. Kept in memory on purpose: the verifier forgets what it knew
+    /// of a value that it reads from a map, so all ways through a loop look the same to it.
+    pub(crate) text_end: u64,
+    pub(crate) record: Full,
+}
+
+/// Slot 0 for the state tracepoint, 1 for the accept syscalls: these may interrupt one another on
+/// one CPU.
 #[map]
-pub(crate) static SCRATCH: PerCpuArray<Full> = PerCpuArray::with_max_entries(2, 0);
+pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);

@@ -5,13 +5,17 @@ use aya_ebpf::helpers::generated::{
 };
 use core::mem::size_of;
 use detector_ebpf::{
-    ABI_VERSION, COUNTER_UNJOINED, FULL_FIXED, Full, Header, Short, Socket, TEXT_LEN,
+    ABI_VERSION, COUNTER_UNJOINED, FULL_FIXED, Header, KIND_CONNECT, Short, Socket, TEXT_LEN,
 };
 
 use crate::{
-    maps::{COOKIES, COUNTERS, EVENTS, SCRATCH},
+    maps::{COOKIES, COUNTERS, EVENTS, SCRATCH, Scratch},
     sock, task,
+    text::Text,
 };
+
+/// include/uapi/linux/bpf.h
+const BPF_RB_NO_WAKEUP: u64 = 1;
 
 /// Unique for this load of the probes: the CPU above 48 bits of its own counter.
 #[inline(always)]
@@ -50,12 +54,19 @@ fn header(kind: u16, cookie: u64, length: u32) -> Header {
     }
 }
 
+/// Wakes the reader, but not for an attempt: its outcome follows, and the reader looks in every
+/// 100 ms for those without one. The wake-up costs more than the whole snapshot.
 #[inline(always)]
 fn send(kind: u16, record: *mut core::ffi::c_void, length: u64) {
     let subject = (kind as u32 - 1) * 2;
     count(subject);
-    let sent =
-        unsafe { bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), record, length, 0) };
+    let ring = (&raw const EVENTS).cast_mut().cast();
+    let flags = if kind == KIND_CONNECT {
+        BPF_RB_NO_WAKEUP
+    } else {
+        0
+    };
+    let sent = unsafe { bpf_ringbuf_output(ring, record, length, flags) };
     if sent != 0 {
         count(subject + 1);
     }
@@ -84,20 +95,18 @@ pub(crate) fn send_short(kind: u16, cookie: u64, sock: u64, errno: i32) {
 /// A record with the current process, put together in the scratch slot.
 #[inline(always)]
 pub(crate) fn send_full(kind: u16, cookie: u64, sock: u64, slot: u32) {
-    let Some(record) = SCRATCH.get_ptr_mut(slot) else {
+    let Some(scratch) = SCRATCH.get_ptr_mut(slot) else {
         return;
     };
-    let record: &mut Full = unsafe { &mut *record };
+    let Scratch { text_end, record } = unsafe { &mut *scratch };
     sock::fill(&mut record.socket, sock, 0);
-    let mut text = task::snapshot(
-        &mut record.thread,
-        &mut record.process,
-        record.text.as_mut_ptr(),
-    );
-    if text > TEXT_LEN as u64 {
-        text = TEXT_LEN as u64;
+    let mut text = Text::new(record.text.as_mut_ptr(), text_end);
+    task::snapshot(&mut record.thread, &mut record.process, &mut text);
+    let mut written = text.end();
+    if written > TEXT_LEN as u64 {
+        written = TEXT_LEN as u64;
     }
-    let length = FULL_FIXED as u64 + text;
+    let length = FULL_FIXED as u64 + written;
     record.header = header(kind, cookie, length as u32);
     send(kind, (&raw mut *record).cast(), length);
 }

@@ -1,13 +1,15 @@
 //! The only reader of `struct task_struct`: who is running now, in full.
 
-use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_probe_read_user};
+use aya_ebpf::helpers::generated::bpf_get_current_task;
 use detector_ebpf::{
-    ANCESTORS, ARGS_LEN, COMM_LEN, EXE_NAME_LEN, NAME_LEN, Process, TEXT_LIMIT,
-    TRUNCATED_ANCESTORS, TRUNCATED_ARGS, TRUNCATED_CGROUP, TRUNCATED_CWD, TRUNCATED_EXE, Thread,
-    offset,
+    COMM_LEN, EXE_NAME_LEN, Process, TRUNCATED_ANCESTORS, TRUNCATED_ARGS, TRUNCATED_CGROUP,
+    TRUNCATED_CWD, TRUNCATED_EXE, Thread, offset,
 };
 
-use crate::read::{self, member};
+use crate::{
+    read::{self, member},
+    text::Text,
+};
 
 /// Components of a path, and levels of a cgroup, that are followed.
 const PATH_DEPTH: u32 = 32;
@@ -16,9 +18,9 @@ const CGROUP_DEPTH: u32 = 12;
 const PIDTYPE_PGID: u64 = 2;
 const PIDTYPE_SID: u64 = 3;
 
-/// Fills the thread and the process and writes the texts; returns the bytes of text.
+/// Fills the thread and the process and writes the texts.
 #[inline(always)]
-pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: *mut u8) -> u64 {
+pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: &mut Text) {
     let task = unsafe { bpf_get_current_task() };
     thread.tid = member(task, offset::TASK_PID);
     thread.reserved = 0;
@@ -44,33 +46,35 @@ pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: *mut u8
     executable(process, exe);
     ancestors(process, leader);
 
-    let mut end = path(
-        text,
-        0,
+    let (mnt, dentry) = (
         member(exe, offset::FILE_MNT),
         member(exe, offset::FILE_DENTRY),
-        &mut process.truncated,
-        TRUNCATED_EXE,
     );
-    process.exe_len = end as u16;
-    let mut start = end;
-    end = arguments(process, text, end, mm);
-    process.args_len = (end - start) as u16;
-    start = end;
+    if !path(text, mnt, dentry) {
+        process.truncated |= TRUNCATED_EXE;
+    }
+    process.exe_len = text.end() as u16;
+    let from: u64 = member(mm, offset::MM_ARG_START);
+    let to: u64 = member(mm, offset::MM_ARG_END);
+    if !text.push_user(from, to - from) {
+        process.truncated |= TRUNCATED_ARGS;
+    }
+    process.args_len = text.end() as u16 - process.exe_len;
     let fs: u64 = member(task, offset::TASK_FS);
-    end = path(
-        text,
-        end,
+    let start = text.end();
+    let (mnt, dentry) = (
         member(fs, offset::FS_PWD_MNT),
         member(fs, offset::FS_PWD_DENTRY),
-        &mut process.truncated,
-        TRUNCATED_CWD,
     );
-    process.cwd_len = (end - start) as u16;
-    start = end;
-    end = cgroup(text, end, task, &mut process.truncated);
-    process.cgroup_len = (end - start) as u16;
-    end
+    if !path(text, mnt, dentry) {
+        process.truncated |= TRUNCATED_CWD;
+    }
+    process.cwd_len = (text.end() - start) as u16;
+    let start = text.end();
+    if !cgroup(text, task) {
+        process.truncated |= TRUNCATED_CGROUP;
+    }
+    process.cgroup_len = (text.end() - start) as u16;
 }
 
 #[inline(always)]
@@ -162,91 +166,47 @@ fn ancestors(process: &mut Process, leader: u64) {
     }
     let beyond: u64 = member(task, offset::TASK_PARENT);
     let pid: u32 = member(beyond, offset::TASK_TGID);
-    if pid != 0 && ANCESTORS > 0 {
+    if pid != 0 {
         process.truncated |= TRUNCATED_ANCESTORS;
     }
 }
 
-/// Writes one component at `end`, or nothing if the text is full.
+/// Walks from a dentry to the root of its mount tree, as `d_absolute_path` (fs/d_path.c) does;
+/// false if it was cut.
 #[inline(always)]
-fn component(text: *mut u8, end: u64, name: u64) -> u64 {
-    let size = copy_at(text, end);
-    end + read::copy_str(size, NAME_LEN as u32, name)
-}
-
-/// The place `end` of the text; the mask shows the verifier that it lies inside.
-#[inline(always)]
-fn copy_at(text: *mut u8, end: u64) -> *mut u8 {
-    unsafe { text.add((end & 0xfff) as usize) }
-}
-
-/// Walks from a dentry to the root of its mount tree, as `d_absolute_path` (fs/d_path.c) does.
-#[inline(always)]
-fn path(
-    text: *mut u8,
-    start: u64,
-    vfsmount: u64,
-    dentry: u64,
-    truncated: &mut u32,
-    flag: u32,
-) -> u64 {
-    let mut end = start;
+fn path(text: &mut Text, vfsmount: u64, dentry: u64) -> bool {
     let mut dentry = dentry;
     let mut mount = vfsmount - read::offset(offset::MOUNT_MNT);
+    let mut root = root_of(mount);
     for _ in 0..PATH_DEPTH {
-        let root: u64 = read::read(
-            mount + read::offset(offset::MOUNT_MNT) + read::offset(offset::VFSMOUNT_ROOT),
-        );
         let above: u64 = member(dentry, offset::DENTRY_PARENT);
         if dentry == root || dentry == above {
             let parent: u64 = member(mount, offset::MOUNT_PARENT);
             if parent == mount || parent == 0 {
-                return end;
+                return true;
             }
             dentry = member(mount, offset::MOUNT_MOUNTPOINT);
             mount = parent;
+            root = root_of(mount);
         } else {
-            if end > TEXT_LIMIT as u64 {
-                break;
+            if !text.push_name(member(dentry, offset::DENTRY_NAME)) {
+                return false;
             }
-            end = component(text, end, member(dentry, offset::DENTRY_NAME));
             dentry = above;
         }
     }
-    *truncated |= flag;
-    end
+    false
 }
 
 #[inline(always)]
-fn arguments(process: &mut Process, text: *mut u8, end: u64, mm: u64) -> u64 {
-    let from: u64 = member(mm, offset::MM_ARG_START);
-    let to: u64 = member(mm, offset::MM_ARG_END);
-    let mut size = to - from;
-    if size > ARGS_LEN as u64 {
-        size = ARGS_LEN as u64;
-        process.truncated |= TRUNCATED_ARGS;
-    }
-    if end > TEXT_LIMIT as u64 {
-        process.truncated |= TRUNCATED_ARGS;
-        return end;
-    }
-    let copied = unsafe {
-        bpf_probe_read_user(
-            copy_at(text, end).cast(),
-            (size & 0x7ff) as u32,
-            from as *const core::ffi::c_void,
-        )
-    };
-    if copied != 0 {
-        process.truncated |= TRUNCATED_ARGS;
-        return end;
-    }
-    end + size
+fn root_of(mount: u64) -> u64 {
+    read::read(mount + read::offset(offset::MOUNT_MNT) + read::offset(offset::VFSMOUNT_ROOT))
 }
 
-/// The unified hierarchy's path; where that is its root, the one of the pids controller.
+/// The unified hierarchy's path; where that is its root, the one of the pids controller. False if
+/// it was cut.
 #[inline(always)]
-fn cgroup(text: *mut u8, start: u64, task: u64, truncated: &mut u32) -> u64 {
+fn cgroup(text: &mut Text, task: u64) -> bool {
     let set: u64 = member(task, offset::TASK_CGROUPS);
     let mut cgroup: u64 = member(set, offset::CSS_SET_DFL);
     let level: u32 = member(cgroup, offset::CGROUP_LEVEL);
@@ -256,19 +216,16 @@ fn cgroup(text: *mut u8, start: u64, task: u64, truncated: &mut u32) -> u64 {
         );
         cgroup = member(css, offset::CSS_CGROUP);
     }
-    let mut end = start;
     let mut node: u64 = member(cgroup, offset::CGROUP_KN);
     for _ in 0..CGROUP_DEPTH {
         let parent: u64 = member(node, offset::KN_PARENT);
         if parent == 0 {
-            return end;
+            return true;
         }
-        if end > TEXT_LIMIT as u64 {
-            break;
+        if !text.push_name(member(node, offset::KN_NAME)) {
+            return false;
         }
-        end = component(text, end, member(node, offset::KN_NAME));
         node = parent;
     }
-    *truncated |= TRUNCATED_CGROUP;
-    end
+    false
 }
