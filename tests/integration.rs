@@ -241,7 +241,7 @@ fn record(path: &Path) {
             count: 3,
         }))
         .unwrap();
-    writer.flush().unwrap();
+    writer.finish().unwrap();
 }
 
 fn detector(args: &[&str]) -> Output {
@@ -312,12 +312,16 @@ fn bad_input_has_one_error_and_the_documented_exit_code() {
     let cut = write("cut.jsonl", &whole[..whole.len() - 30]);
     let newer = write(
         "newer.jsonl",
-        &whole.replacen("\"version\":1", "\"version\":99", 1),
+        &whole.replacen("\"version\":2", "\"version\":99", 1),
     );
     let alien = write("alien.jsonl", "{}\n");
     let syntax = write("syntax.yaml", &one_rule("evt.type = connect and"));
     for (args, code, message) in [
-        (vec!["replay", &cut], 1, "cut.jsonl:6: damaged or truncated"),
+        (
+            vec!["replay", &cut],
+            1,
+            "cut.jsonl:10: the trace is truncated",
+        ),
         (vec!["replay", &newer], 1, "trace version 99 is not known"),
         (vec!["replay", &alien], 1, "no kubelet-detector trace"),
         (vec!["replay", "/no/such/trace"], 1, "cannot open the trace"),

@@ -1,5 +1,6 @@
 //! Connects: the attempt with its process, and the outcome that is joined to it.
 
+use aya_ebpf::programs::RawTracePointContext;
 use detector_ebpf::{KIND_CONNECT, KIND_OUTCOME, PORTS_CONNECT, offset};
 
 use crate::{
@@ -44,4 +45,20 @@ pub(crate) fn outcome(sock: Sock, established: bool) {
         }
     };
     send_short(KIND_OUTCOME, cookie, sock.address(), errno);
+}
+
+/// Never attached: user space runs it (`BPF_PROG_TEST_RUN`) with a sock and its cookie, to learn
+/// the source port of a connect that gets no answer. 0 if that connect is over.
+///
+/// Without the macro of its type, which makes every result 0.
+#[unsafe(link_section = "raw_tracepoint/sys_enter")]
+#[unsafe(no_mangle)]
+extern "C" fn source_port(ctx: *mut core::ffi::c_void) -> u32 {
+    let ctx = RawTracePointContext::new(ctx);
+    let (sock, cookie): (u64, u64) = (ctx.arg(0), ctx.arg(1));
+    let pending = unsafe { PENDING.get(sock) };
+    if pending.copied() != Some(cookie) {
+        return 0;
+    }
+    u32::from(read::member::<u16>(sock, offset::SOCK_NUM))
 }

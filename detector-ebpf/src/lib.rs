@@ -7,7 +7,7 @@
 pub mod offset;
 
 /// Bumped whenever a layout below changes.
-pub const ABI_VERSION: u16 = 1;
+pub const ABI_VERSION: u16 = 2;
 
 pub const KIND_CONNECT: u16 = 1;
 pub const KIND_OUTCOME: u16 = 2;
@@ -52,6 +52,8 @@ pub struct Header {
     /// `CLOCK_BOOTTIME`, nanoseconds.
     pub time_ns: u64,
     pub cookie: u64,
+    /// Address of the `struct sock`; with the cookie it asks `source_port` for the port.
+    pub sock: u64,
     pub cpu: u32,
     pub reserved: u32,
 }
@@ -151,9 +153,9 @@ pub struct Full {
 /// Bytes of a full record before its texts.
 pub const FULL_FIXED: usize = size_of::<Full>() - TEXT_LEN;
 
-const _: () = assert!(size_of::<Header>() == 32);
+const _: () = assert!(size_of::<Header>() == 40);
 const _: () = assert!(size_of::<Socket>() == 48);
-const _: () = assert!(size_of::<Short>() == 80);
+const _: () = assert!(size_of::<Short>() == 88);
 const _: () = assert!(size_of::<Thread>() == 24);
 const _: () = assert!(size_of::<Ancestor>() == 64);
 const _: () = assert!(size_of::<Process>() == 128 + 64 * ANCESTORS);

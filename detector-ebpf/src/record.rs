@@ -42,13 +42,14 @@ pub(crate) fn count_unjoined() {
 }
 
 #[inline(always)]
-fn header(kind: u16, cookie: u64, length: u32) -> Header {
+fn header(kind: u16, cookie: u64, sock: u64, length: u32) -> Header {
     Header {
         abi: ABI_VERSION,
         kind,
         length,
         time_ns: unsafe { bpf_ktime_get_boot_ns() },
         cookie,
+        sock,
         cpu: unsafe { bpf_get_smp_processor_id() } as u32,
         reserved: 0,
     }
@@ -76,7 +77,7 @@ fn send(kind: u16, record: *mut core::ffi::c_void, length: u64) {
 #[inline(always)]
 pub(crate) fn send_short(kind: u16, cookie: u64, sock: u64, errno: i32) {
     let mut record = Short {
-        header: header(kind, cookie, size_of::<Short>() as u32),
+        header: header(kind, cookie, sock, size_of::<Short>() as u32),
         socket: Socket {
             family: 0,
             local_port: 0,
@@ -107,6 +108,6 @@ pub(crate) fn send_full(kind: u16, cookie: u64, sock: u64, slot: u32) {
         written = TEXT_LEN as u64;
     }
     let length = FULL_FIXED as u64 + written;
-    record.header = header(kind, cookie, length as u32);
+    record.header = header(kind, cookie, sock, length as u32);
     send(kind, (&raw mut *record).cast(), length);
 }

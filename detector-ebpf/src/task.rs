@@ -156,7 +156,8 @@ fn ancestors(process: &mut Process, leader: u64) {
         let mm: u64 = member(parent, offset::TASK_MM);
         let exe: u64 = member(mm, offset::MM_EXE_FILE);
         let dentry: u64 = member(exe, offset::FILE_DENTRY);
-        ancestor.exe_name[0] = 0;
+        // All of it: user space recognises a process by the bytes of its record.
+        ancestor.exe_name = [0; EXE_NAME_LEN];
         read::copy_str(
             ancestor.exe_name.as_mut_ptr(),
             EXE_NAME_LEN as u32,

@@ -8,8 +8,7 @@ use std::{net::IpAddr, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 /// What the stream carries: an event, or the news that events were lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     Event(Event),
     Drop(Loss),
@@ -20,9 +19,9 @@ pub enum Item {
 pub struct Loss {
     /// Nanoseconds since the Unix epoch, when the counters were read.
     pub time_ns: u64,
-    /// `connect`, `outcome`, `accept` or `listen`.
+    /// `connect`, `outcome`, `accept` or `listen`; `probe` or `record` where it cannot be told.
     pub subject: String,
-    /// `ring_buffer_full`, `recursion` or `malformed`.
+    /// `ring_buffer_full`, `recursion`, `malformed` or `attempt_unknown`.
     pub cause: String,
     pub count: u64,
 }
@@ -41,6 +40,8 @@ pub struct Event {
     pub attribution: Attribution,
     /// The acting thread; for a listener's owner the thread that called listen.
     pub thread: Thread,
+    /// A trace writes each process once and refers to it.
+    #[serde(skip)]
     pub process: Arc<Process>,
 }
 

@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod cli;
+pub mod config;
 pub mod enrich;
 pub mod event;
 pub mod host;

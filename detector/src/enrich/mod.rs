@@ -1,96 +1,62 @@
 //! What the kernel's record does not say: names of users and groups, the container.
 
+mod container;
+mod users;
+
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use crate::event::{Attribution, Event};
+use crate::event::{Attribution, Event, Process};
+use users::Users;
 
-/// The host's users and groups, by its own files: a container's NSS would give other names.
-#[derive(Debug, Default)]
+/// Distinct processes whose completed form is remembered; beyond, all are completed anew.
+const MAX_PROCESSES: usize = 1024;
+
 pub struct Enrich {
-    users: HashMap<u32, String>,
-    groups: HashMap<u32, String>,
+    users: Users,
+    /// By the address of the process as it came, which is kept so that the address stays taken.
+    completed: HashMap<usize, (Arc<Process>, Arc<Process>)>,
 }
 
 impl Enrich {
     /// `root` is where the host's root is mounted; absent files leave names unknown.
     pub fn new(root: &Path) -> Self {
-        let table = |file: &str| {
-            std::fs::read(root.join(file))
-                .map(|bytes| names(&String::from_utf8_lossy(&bytes)))
-                .unwrap_or_default()
-        };
         Self {
-            users: table("etc/passwd"),
-            groups: table("etc/group"),
+            users: Users::new(root),
+            completed: HashMap::new(),
         }
     }
 
-    pub fn complete(&self, event: &mut Event) {
+    /// Reads again what changed on disk; to be called now and then.
+    pub fn refresh(&mut self) {
+        if self.users.refresh() {
+            self.completed.clear();
+        }
+    }
+
+    pub fn complete(&mut self, event: &mut Event) {
         if event.attribution == Attribution::Unknown {
             return;
         }
-        let process = Arc::make_mut(&mut event.process);
-        process.user_name = self.users.get(&process.uid).cloned();
-        process.group_name = self.groups.get(&process.gid).cloned();
-        process.login_name = process
-            .login_uid
-            .and_then(|login_uid| self.users.get(&login_uid).cloned());
-        process.container_id = container_id(&process.cgroup).map(str::to_owned);
-    }
-}
-
-/// Third column to first, as in passwd(5) and group(5); the first line of an id counts.
-fn names(text: &str) -> HashMap<u32, String> {
-    let mut names = HashMap::new();
-    for line in text.lines() {
-        let mut columns = line.split(':');
-        if let (Some(name), Some(Ok(id))) = (columns.next(), columns.nth(1).map(str::parse)) {
-            names.entry(id).or_insert_with(|| name.to_owned());
+        let address = Arc::as_ptr(&event.process).addr();
+        if let Some((_, completed)) = self.completed.get(&address) {
+            event.process = Arc::clone(completed);
+            return;
         }
-    }
-    names
-}
-
-/// 64 hexadecimal digits in a component, bare or as `<runtime>-<id>.scope`; the innermost counts.
-pub fn container_id(cgroup: &str) -> Option<&str> {
-    cgroup.rsplit('/').find_map(|component| {
-        let bare = component.strip_suffix(".scope").unwrap_or(component);
-        let id = bare.rsplit(['-', ':']).next()?;
-        (id.len() == 64 && id.bytes().all(|digit| digit.is_ascii_hexdigit())).then_some(id)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn container_ids_of_the_runtimes() {
-        let id = "0123456789abcdef".repeat(4);
-        for cgroup in [
-            format!("/docker/{id}"),
-            format!("/system.slice/docker-{id}.scope"),
-            format!("/kubepods.slice/kubepods-burstable.slice/cri-containerd-{id}.scope"),
-            format!("/kubepods/besteffort/pod1-2/{id}"),
-            format!("/kubepods.slice/crio-{id}.scope/container"),
-            format!("/machine.slice/libpod-{id}.scope"),
-        ] {
-            assert_eq!(container_id(&cgroup), Some(id.as_str()), "{cgroup}");
+        let completed = Arc::new(self.completed(&event.process));
+        if self.completed.len() >= MAX_PROCESSES {
+            self.completed.clear();
         }
-        for cgroup in [
-            "/",
-            "/user.slice/session-1.scope",
-            "/system.slice/kubelet.service",
-        ] {
-            assert_eq!(container_id(cgroup), None, "{cgroup}");
-        }
+        let came = std::mem::replace(&mut event.process, Arc::clone(&completed));
+        self.completed.insert(address, (came, completed));
     }
 
-    #[test]
-    fn names_are_read_by_id() {
-        let table = names("root:x:0:0:root:/root:/bin/sh\nbroken\nops:x:1000:1000::/:\n");
-        assert_eq!(table.get(&0).map(String::as_str), Some("root"));
-        assert_eq!(table.get(&1000).map(String::as_str), Some("ops"));
-        assert_eq!(table.len(), 2);
+    fn completed(&self, process: &Process) -> Process {
+        Process {
+            user_name: self.users.user(process.uid),
+            group_name: self.users.group(process.gid),
+            login_name: process.login_uid.and_then(|uid| self.users.user(uid)),
+            container_id: container::id(&process.cgroup).map(str::to_owned),
+            ..process.clone()
+        }
     }
 }

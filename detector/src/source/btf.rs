@@ -7,6 +7,9 @@ use std::{collections::HashMap, path::Path};
 
 use detector_ebpf::offset;
 
+/// Where the running kernel shows its types.
+pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
 const MAGIC: u16 = 0xeb9f;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;

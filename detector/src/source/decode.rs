@@ -7,6 +7,7 @@ use std::{
 
 use detector_ebpf as wire;
 
+use super::process::Processes;
 use crate::event::{
     Ancestor, Attribution, Endpoint, Event, Executable, Family, Kind, Namespaces, Process, Socket,
     Thread, Truncated,
@@ -72,8 +73,19 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A record: its event, and the address of its sock, which stays in `source`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    pub event: Event,
+    pub sock: u64,
+}
+
 /// `boot_time_ns` turns the record's time since boot into Unix time.
-pub fn decode(bytes: &[u8], boot_time_ns: u64) -> Result<Event, DecodeError> {
+pub fn decode(
+    bytes: &[u8],
+    boot_time_ns: u64,
+    processes: &mut Processes,
+) -> Result<Decoded, DecodeError> {
     let mut reader = Reader {
         rest: bytes,
         length: bytes.len(),
@@ -101,7 +113,7 @@ pub fn decode(bytes: &[u8], boot_time_ns: u64) -> Result<Event, DecodeError> {
         });
     }
     let time_ns = boot_time_ns.saturating_add(reader.u64()?);
-    let cookie = reader.u64()?;
+    let (cookie, sock) = (reader.u64()?, reader.u64()?);
     let cpu = reader.u32()?;
     reader.u32()?;
     let (socket, errno) = socket(&mut reader, kind, cookie)?;
@@ -109,10 +121,12 @@ pub fn decode(bytes: &[u8], boot_time_ns: u64) -> Result<Event, DecodeError> {
         (Attribution::Unknown, Thread::default(), Arc::default())
     } else {
         let thread = thread(&mut reader)?;
-        (Attribution::Caller, thread, Arc::new(process(&mut reader)?))
+        let parts = process_parts(reader.rest);
+        let process = processes.intern(&parts, || process(&mut reader))?;
+        (Attribution::Caller, thread, process)
     };
     let errno = (kind != Kind::ConnectAttempt).then_some(errno);
-    Ok(Event {
+    let event = Event {
         number: 0,
         time_ns,
         cpu,
@@ -122,7 +136,25 @@ pub fn decode(bytes: &[u8], boot_time_ns: u64) -> Result<Event, DecodeError> {
         attribution,
         thread,
         process,
-    })
+    };
+    Ok(Decoded { event, sock })
+}
+
+/// What tells one process from another: all but the slots of ancestors that are not there, which
+/// hold leftovers of earlier records.
+fn process_parts(bytes: &[u8]) -> [&[u8]; 2] {
+    const SLOT: usize = size_of::<wire::Ancestor>();
+    const FIXED: usize = size_of::<wire::Process>() - SLOT * wire::ANCESTORS;
+    let slots = bytes.get(FIXED..).unwrap_or_default();
+    let present = slots
+        .chunks(SLOT)
+        .take(wire::ANCESTORS)
+        .take_while(|slot| slot.first_chunk::<4>() != Some(&[0; 4]))
+        .count();
+    [
+        bytes.get(..FIXED + SLOT * present).unwrap_or(bytes),
+        slots.get(SLOT * wire::ANCESTORS..).unwrap_or_default(),
+    ]
 }
 
 fn socket(reader: &mut Reader<'_>, kind: Kind, cookie: u64) -> Result<(Socket, i32), DecodeError> {
@@ -337,14 +369,19 @@ mod tests {
 
     use super::*;
 
+    fn read(bytes: &[u8], boot_time_ns: u64) -> Result<Decoded, DecodeError> {
+        decode(bytes, boot_time_ns, &mut Processes::default())
+    }
+
     /// An outcome from 10.0.0.9:5002 to 10.0.0.5:10250.
     fn outcome() -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.extend(wire::ABI_VERSION.to_ne_bytes());
         bytes.extend(wire::KIND_OUTCOME.to_ne_bytes());
-        bytes.extend(80_u32.to_ne_bytes());
+        bytes.extend(88_u32.to_ne_bytes());
         bytes.extend(5_u64.to_ne_bytes());
         bytes.extend(7_u64.to_ne_bytes());
+        bytes.extend(9_u64.to_ne_bytes());
         bytes.extend([0; 8]);
         bytes.extend(AF_INET.to_ne_bytes());
         bytes.extend(5002_u16.to_ne_bytes());
@@ -359,7 +396,8 @@ mod tests {
 
     #[test]
     fn an_outcome_is_read() {
-        let event = decode(&outcome(), 100).unwrap();
+        let Decoded { event, sock } = read(&outcome(), 100).unwrap();
+        assert_eq!(sock, 9);
         assert_eq!(event.kind, Kind::ConnectOutcome);
         assert_eq!(event.time_ns, 105);
         assert_eq!(event.errno, Some(111));
@@ -378,11 +416,11 @@ mod tests {
     fn wrong_versions_kinds_and_lengths_are_named() {
         let mut bytes = outcome();
         bytes[0] = 99;
-        assert_eq!(decode(&bytes, 0), Err(DecodeError::Version { found: 99 }));
+        assert_eq!(read(&bytes, 0), Err(DecodeError::Version { found: 99 }));
         let mut bytes = outcome();
         bytes[2] = 9;
         assert_eq!(
-            decode(&bytes, 0),
+            read(&bytes, 0),
             Err(DecodeError::Unknown {
                 what: "kind",
                 value: 9
@@ -390,7 +428,7 @@ mod tests {
         );
         let bytes = outcome();
         for length in 0..bytes.len() {
-            assert!(decode(&bytes[..length], 0).is_err(), "{length}");
+            assert!(read(&bytes[..length], 0).is_err(), "{length}");
         }
     }
 
@@ -413,7 +451,7 @@ mod tests {
             bytes.extend(kind.to_ne_bytes());
             bytes.extend(u32::try_from(body.len() + 8).unwrap().to_ne_bytes());
             bytes.extend(body);
-            let _ = decode(&bytes, 0).is_ok();
+            let _ = read(&bytes, 0).is_ok();
         }
     }
 }

@@ -1,22 +1,28 @@
 //! Loads and attaches the probes, reads their ring buffer and their counters.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _},
+    path::Path,
+};
 
 use aya::{
     Btf, Ebpf as Object, EbpfLoader, include_bytes_aligned,
     maps::{Array, MapData, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, TracePoint},
+    programs::{
+        BtfTracePoint, Program, ProgramError, ProgramFd, RawTracePoint, RawTracePointRunOptions,
+        TestRun as _, TracePoint,
+    },
 };
 use detector_ebpf as wire;
 use tokio::io::unix::AsyncFd;
 
-use super::{AcceptVia, Options, Ports, btf, decode};
-use crate::event::{Event, Loss};
+use super::{AcceptVia, Attach, Options, Ports, btf, decode, process::Processes};
+use crate::event::Loss;
 
 /// Empty where the build had no BPF toolchain.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/detector-probes"));
 
-const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 const TRACEFS: [&str; 2] = [
     "/sys/kernel/tracing/events",
     "/sys/kernel/debug/tracing/events",
@@ -24,6 +30,10 @@ const TRACEFS: [&str; 2] = [
 
 #[derive(Debug, thiserror::Error)]
 pub enum EbpfError {
+    #[error(
+        "`--attach={mechanism}` is not in this version: leave it out, or write --attach=tracepoint"
+    )]
+    Mechanism { mechanism: &'static str },
     #[error("this binary was built without the probes: build it with `cargo xtask build`")]
     Stub,
     #[error(
@@ -60,9 +70,11 @@ pub struct Ebpf {
     seen: [u64; 4],
     malformed: u64,
     malformed_seen: u64,
+    recursion_seen: u64,
     boot_time_ns: u64,
     attached: Vec<(&'static str, &'static str)>,
-    _object: Object,
+    processes: Processes,
+    object: Object,
 }
 
 impl Ebpf {
@@ -81,11 +93,19 @@ impl Ebpf {
                 euid: euid.as_raw(),
             });
         }
+        let mechanism = match options.attach {
+            Attach::Auto | Attach::Tracepoint => None,
+            Attach::Fentry => Some("fentry"),
+            Attach::Kprobe => Some("kprobe"),
+        };
+        if let Some(mechanism) = mechanism {
+            return Err(EbpfError::Mechanism { mechanism });
+        }
         let via_syscall = options.accept_via == AcceptVia::Syscall;
-        if via_syscall && !TRACEFS.iter().any(|path| Path::new(path).exists()) {
+        if via_syscall && !has_tracefs() {
             return Err(EbpfError::Tracefs);
         }
-        let offsets = btf::kernel_offsets(Path::new(BTF_PATH))?;
+        let offsets = btf::kernel_offsets(Path::new(btf::KERNEL_BTF))?;
         let kernel = Btf::from_sys_fs().map_err(attach("inet_sock_set_state"))?;
         let via = u8::from(via_syscall);
         let mut object = EbpfLoader::new()
@@ -98,15 +118,18 @@ impl Ebpf {
 
         let mut attached = Vec::new();
         let probe = "inet_sock_set_state";
-        let program: &mut BtfTracePoint = program(&mut object, probe)?;
-        program.load(probe, &kernel).map_err(attach(probe))?;
-        program.attach().map_err(attach(probe))?;
+        let state: &mut BtfTracePoint = program(&mut object, probe)?;
+        state.load(probe, &kernel).map_err(attach(probe))?;
+        state.attach().map_err(attach(probe))?;
         for subject in ["connect", "outcome", "listen"] {
             attached.push((subject, "tp_btf/inet_sock_set_state"));
         }
+        let probe = "source_port";
+        let port: &mut RawTracePoint = program(&mut object, probe)?;
+        port.load().map_err(attach(probe))?;
         if via_syscall {
             for probe in ["sys_exit_accept", "sys_exit_accept4"] {
-                let program: &mut TracePoint = program_of(&mut object, probe)?;
+                let program: &mut TracePoint = program(&mut object, probe)?;
                 program.load().map_err(attach(probe))?;
                 program.attach("syscalls", probe).map_err(attach(probe))?;
             }
@@ -129,15 +152,19 @@ impl Ebpf {
             .take_map("COUNTERS")
             .ok_or_else(|| missing("COUNTERS"))?;
         let counters = PerCpuArray::try_from(counters).map_err(map("COUNTERS"))?;
+        drop(kernel);
+        trim_heap();
         Ok(Self {
             ring,
             counters,
             seen: [0; 4],
             malformed: 0,
             malformed_seen: 0,
+            recursion_seen: 0,
             boot_time_ns,
             attached,
-            _object: object,
+            processes: Processes::default(),
+            object,
         })
     }
 
@@ -152,15 +179,15 @@ impl Ebpf {
         Ok(())
     }
 
-    /// Decodes up to `max` records into `events`; returns how many were taken from the ring.
-    pub fn drain(&mut self, max: usize, events: &mut Vec<Event>) -> usize {
+    /// Decodes up to `max` records; returns how many were taken from the ring.
+    pub fn drain(&mut self, max: usize, events: &mut Vec<decode::Decoded>) -> usize {
         let ring = self.ring.get_mut();
         for taken in 0..max {
             let Some(record) = ring.next() else {
                 return taken;
             };
-            match decode::decode(&record, self.boot_time_ns) {
-                Ok(event) => events.push(event),
+            match decode::decode(&record, self.boot_time_ns, &mut self.processes) {
+                Ok(decoded) => events.push(decoded),
                 Err(error) => {
                     self.malformed += 1;
                     tracing::error!(%error, "a record from the kernel was passed over");
@@ -174,6 +201,37 @@ impl Ebpf {
         self.counters
             .get(&slot, 0)
             .map_or(0, |values| values.iter().sum())
+    }
+
+    /// The source port of a connect under way; 0 if it is over, or the kernel cannot say.
+    pub fn source_port(&self, sock: u64, cookie: u64) -> u16 {
+        let Some(Program::RawTracePoint(program)) = self.object.program("source_port") else {
+            return 0;
+        };
+        let mut options = RawTracePointRunOptions::new();
+        for (slot, value) in options.args.iter_mut().zip([sock, cookie]) {
+            *slot = value;
+        }
+        match program.test_run(options) {
+            Ok(result) => u16::try_from(result.return_value).unwrap_or(0),
+            Err(error) => {
+                tracing::debug!(%error, "the source port of a connect cannot be asked for");
+                0
+            }
+        }
+    }
+
+    /// Outcomes whose attempt the probes do not know.
+    pub fn unjoined(&self) -> u64 {
+        self.counter(wire::COUNTER_UNJOINED)
+    }
+
+    fn recursion(&self) -> u64 {
+        let programs = self.object.programs();
+        programs
+            .filter_map(|(_, program)| program.fd().ok())
+            .map(recursion_misses)
+            .sum()
     }
 
     /// Generated and lost records of each subject since the start.
@@ -197,6 +255,12 @@ impl Ebpf {
                 *seen = lost;
             }
         }
+        let recursion = self.recursion();
+        if recursion > self.recursion_seen {
+            let count = recursion - self.recursion_seen;
+            losses.push(loss(time_ns, "probe", "recursion", count));
+            self.recursion_seen = recursion;
+        }
         if self.malformed > self.malformed_seen {
             let count = self.malformed - self.malformed_seen;
             losses.push(loss(time_ns, "record", "malformed", count));
@@ -204,6 +268,10 @@ impl Ebpf {
         }
         losses
     }
+}
+
+pub fn has_tracefs() -> bool {
+    TRACEFS.iter().any(|path| Path::new(path).exists())
 }
 
 fn loss(time_ns: u64, subject: &str, cause: &str, count: u64) -> Loss {
@@ -231,20 +299,36 @@ fn set_ports(object: &mut Object, ports: &Ports<'_>) -> Result<(), EbpfError> {
     Ok(())
 }
 
-fn program<'a>(
-    object: &'a mut Object,
-    probe: &'static str,
-) -> Result<&'a mut BtfTracePoint, EbpfError> {
+fn program<'a, T>(object: &'a mut Object, probe: &'static str) -> Result<&'a mut T, EbpfError>
+where
+    &'a mut T: TryFrom<&'a mut Program, Error = ProgramError>,
+{
     let found = object.program_mut(probe).ok_or_else(|| missing(probe))?;
     found.try_into().map_err(attach(probe))
 }
 
-fn program_of<'a>(
-    object: &'a mut Object,
-    probe: &'static str,
-) -> Result<&'a mut TracePoint, EbpfError> {
-    let found = object.program_mut(probe).ok_or_else(|| missing(probe))?;
-    found.try_into().map_err(attach(probe))
+/// How often the kernel skipped the program because it interrupted itself on the same CPU
+/// (Documentation/filesystems/proc.rst does not list it; kernel/bpf/syscall.c,
+/// `bpf_prog_show_fdinfo`, does).
+fn recursion_misses(program: &ProgramFd) -> u64 {
+    let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
+    let about = std::fs::read_to_string(path).unwrap_or_default();
+    about
+        .lines()
+        .find_map(|line| line.strip_prefix("recursion_misses:"))
+        .and_then(|count| count.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// Gives back the pages that reading the kernel's types needed: several times of what is used
+/// from here on.
+#[expect(unsafe_code, reason = "the C library has no safe binding for it")]
+fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) touches only pages that the allocator knows to be free.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 fn attach<E: std::error::Error + Send + Sync + 'static>(

@@ -14,8 +14,8 @@ const MAX_PENDING: usize = 65_536;
 pub struct Join {
     /// By cookie: the attempt, and whether it was released.
     pending: HashMap<u64, (Event, bool)>,
-    /// Attempts not released yet, by time and cookie.
-    held: BTreeMap<(u64, u64), ()>,
+    /// Attempts not released yet, by time and cookie: the address of the sock.
+    held: BTreeMap<(u64, u64), u64>,
     /// Attempts in the order of arrival, for the bound.
     order: BTreeMap<(u64, u64), ()>,
     /// Outcomes whose attempt is not known.
@@ -23,8 +23,8 @@ pub struct Join {
 }
 
 impl Join {
-    /// Takes one event and hands out those that are complete, in order.
-    pub fn push(&mut self, event: Event, out: &mut Vec<Event>) {
+    /// Takes one event of the sock at this address and hands out those that are complete, in order.
+    pub fn push(&mut self, event: Event, sock: u64, out: &mut Vec<Event>) {
         let cookie = event.socket.cookie;
         match event.kind {
             Kind::ConnectAttempt => {
@@ -33,7 +33,7 @@ impl Join {
                 if known {
                     out.push(event.clone());
                 } else {
-                    self.held.insert(key, ());
+                    self.held.insert(key, sock);
                 }
                 self.order.insert(key, ());
                 self.pending.insert(cookie, (event, known));
@@ -71,21 +71,27 @@ impl Join {
         }
     }
 
-    /// Releases the attempts that have waited long enough by `now_ns`.
-    pub fn expire(&mut self, now_ns: u64, out: &mut Vec<Event>) {
+    /// Releases the attempts that have waited long enough by `now_ns`; `port` asks the kernel for
+    /// the source port of a sock with a cookie, 0 if it is not known.
+    pub fn expire(&mut self, now_ns: u64, port: impl Fn(u64, u64) -> u16, out: &mut Vec<Event>) {
         while let Some(entry) = self.held.first_entry()
             && entry.key().0.saturating_add(HOLD_NS) <= now_ns
         {
-            let ((_, cookie), ()) = entry.remove_entry();
+            let ((_, cookie), sock) = entry.remove_entry();
             if let Some((attempt, released)) = self.pending.get_mut(&cookie) {
                 *released = true;
+                if let Some(client) = &mut attempt.socket.client {
+                    client.port = port(sock, cookie);
+                }
                 out.push(attempt.clone());
             }
         }
     }
 
-    pub fn is_holding(&self) -> bool {
-        !self.held.is_empty()
+    /// When the oldest attempt that is held will have waited long enough.
+    pub fn deadline_ns(&self) -> Option<u64> {
+        let ((time_ns, _), _) = self.held.first_key_value()?;
+        Some(time_ns.saturating_add(HOLD_NS))
     }
 }
 
@@ -130,30 +136,31 @@ mod tests {
     #[test]
     fn the_outcome_completes_the_attempt_and_takes_its_process() {
         let (mut join, mut out) = (Join::default(), Vec::new());
-        join.push(event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
-        assert!(out.is_empty() && join.is_holding());
-        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
+        join.push(event(Kind::ConnectAttempt, 1, 10, 0), 1, &mut out);
+        assert!(out.is_empty() && join.deadline_ns() == Some(10 + HOLD_NS));
+        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), 1, &mut out);
         let [attempt, outcome] = &out[..] else {
             panic!("{out:?}")
         };
         assert_eq!(attempt.socket.client.unwrap().port, 5002);
         assert_eq!((attempt.errno, outcome.errno), (None, Some(0)));
         assert_eq!(outcome.thread.comm, "curl");
-        assert!(!join.is_holding());
+        assert!(join.deadline_ns().is_none());
     }
 
     #[test]
     fn a_blackholed_attempt_is_released_once_and_its_late_outcome_is_joined() {
         let (mut join, mut out) = (Join::default(), Vec::new());
-        join.push(event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
-        join.expire(10 + HOLD_NS - 1, &mut out);
+        join.push(event(Kind::ConnectAttempt, 1, 10, 0), 1, &mut out);
+        join.expire(10 + HOLD_NS - 1, |_, _| 5001, &mut out);
         assert!(out.is_empty());
-        join.expire(10 + HOLD_NS, &mut out);
-        join.expire(10 + 2 * HOLD_NS, &mut out);
+        join.expire(10 + HOLD_NS, |_, _| 5001, &mut out);
+        join.expire(10 + 2 * HOLD_NS, |_, _| 0, &mut out);
         assert_eq!(out.len(), 1);
-        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
+        assert_eq!(out[0].socket.client.unwrap().port, 5001);
+        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), 1, &mut out);
         assert_eq!(out.len(), 2);
-        join.push(event(Kind::ConnectOutcome, 9, 20, 5002), &mut out);
+        join.push(event(Kind::ConnectOutcome, 9, 20, 5002), 1, &mut out);
         assert_eq!((out.len(), join.unjoined), (2, 1));
     }
 
@@ -161,7 +168,7 @@ mod tests {
     fn the_table_is_bounded_and_forgets_nothing_silently() {
         let (mut join, mut out) = (Join::default(), Vec::new());
         for cookie in 0..=MAX_PENDING as u64 {
-            join.push(event(Kind::ConnectAttempt, cookie, cookie, 0), &mut out);
+            join.push(event(Kind::ConnectAttempt, cookie, cookie, 0), 1, &mut out);
         }
         assert_eq!(out.len(), 1);
         assert_eq!(join.pending.len(), MAX_PENDING);

@@ -4,6 +4,10 @@ pub mod btf;
 pub mod decode;
 pub mod ebpf;
 pub mod join;
+pub mod live;
+pub mod owner;
+pub mod process;
+pub mod procfs;
 
 /// Which column of the attach table to use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -11,6 +15,8 @@ pub enum Attach {
     /// The best mechanism that this build has.
     #[default]
     Auto,
+    Fentry,
+    Kprobe,
     Tracepoint,
 }
 

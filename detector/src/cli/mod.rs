@@ -1,0 +1,343 @@
+//! The command line: what was typed, and what each command does with it.
+
+mod doctor;
+mod rules;
+
+use std::{
+    fs::File,
+    io::{BufWriter, IsTerminal as _, Read, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    config::Config,
+    enrich::Enrich,
+    host::Host,
+    pipeline::{
+        Pipeline,
+        live::{follow, now_ns},
+        replay,
+    },
+    rules::Ruleset,
+    sink::Format,
+    source::{AcceptVia, Attach, Options, Ports, live::Live as Source},
+    trace,
+};
+
+#[derive(Parser)]
+#[command(
+    name = "kubelet-detector",
+    version,
+    about = "Sees who talks to the kubelet's API"
+)]
+pub struct Cli {
+    /// How the log on stderr is written.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+    /// What is logged: error, warn, info, debug or trace; RUST_LOG refines it.
+    #[arg(long, global = true, default_value = "info")]
+    log_level: tracing::Level,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch this node; alerts go to stdout.
+    Run(Live),
+    /// Watch, and write the events to a trace.
+    Record {
+        /// The trace; compressed if its name ends in .zst.
+        #[arg(short, long)]
+        output: PathBuf,
+        #[command(flatten)]
+        live: Live,
+    },
+    /// Judge recorded events.
+    Replay {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Look into rules.
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Say what this node lacks, and which mechanism each subject gets.
+    Doctor {
+        #[arg(long, value_enum, default_value = "auto")]
+        attach: Attach,
+    },
+}
+
+#[derive(Subcommand)]
+enum RulesCommand {
+    /// Report every mistake.
+    Check(Common),
+    /// One line a rule.
+    List(Common),
+    /// The fields of conditions and outputs.
+    Fields,
+}
+
+#[derive(Args)]
+struct Common {
+    /// Rules file or folder; repeatable. Default: the shipped rules.
+    #[arg(short, long = "rules", value_name = "FILE|DIR")]
+    rules: Vec<PathBuf>,
+    /// How alerts are written; default: text.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// A setting, for example json_output=true; repeatable.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+}
+
+impl Common {
+    /// Settings first, then the options of their own.
+    fn config(&self) -> Result<Config> {
+        let mut config = Config::default();
+        for setting in &self.settings {
+            config
+                .set(setting)
+                .map_err(|error| Invalid(error.to_string()))?;
+        }
+        config.rules_files.extend(self.rules.iter().cloned());
+        if let Some(format) = self.format {
+            config.format = format;
+        }
+        Ok(config)
+    }
+}
+
+#[derive(Args)]
+struct Live {
+    #[command(flatten)]
+    common: Common,
+    /// Stop after this time, for example 10s, 500ms or 2m.
+    #[arg(long, value_parser = duration)]
+    duration: Option<Duration>,
+    /// The kernel mechanism of the probes.
+    #[arg(long, value_enum, default_value = "auto")]
+    attach: Attach,
+    /// Where accepts are seen.
+    #[arg(long, value_enum, default_value = "listener")]
+    accept_via: AcceptVia,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let amount: u64 = digits
+        .parse()
+        .map_err(|error| format!("{error}: write 10s, 500ms or 2m"))?;
+    match text.get(digits.len()..) {
+        Some("ms") => Ok(Duration::from_millis(amount)),
+        Some("s") => Ok(Duration::from_secs(amount)),
+        Some("m") => Ok(Duration::from_secs(amount.saturating_mul(60))),
+        _ => Err("the unit is missing: write 10s, 500ms or 2m".to_owned()),
+    }
+}
+
+/// Rules or settings that are wrong: exit code 3.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Invalid(String);
+
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(cli.log_format, cli.log_level);
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = if error.is::<Invalid>() { 3 } else { 1 };
+            // One paragraph: the whole chain of causes.
+            let _ignored = writeln!(std::io::stderr(), "error: {error:#}").is_ok();
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// The program's own log, on stderr; colours only on a terminal.
+fn log(format: LogFormat, level: tracing::Level) {
+    let filter = EnvFilter::builder()
+        .with_default_directive(level.into())
+        .from_env_lossy();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+fn broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Run(live) => watch(&live, None),
+        Command::Record { output, live } => watch(&live, Some(&output)),
+        Command::Replay { files, common } => judge(&files, &common),
+        Command::Rules(RulesCommand::Check(common)) => rules::check(&common.config()?.rules_files),
+        Command::Rules(RulesCommand::List(common)) => rules::list(&common.config()?.rules_files),
+        Command::Rules(RulesCommand::Fields) => rules::fields(),
+        Command::Doctor { attach } => doctor::run(attach),
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+fn this_host(config: &Config) -> Host {
+    let uname = rustix::system::uname();
+    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let boot = Duration::new(
+        u64::try_from(boot.tv_sec).unwrap_or(0),
+        u32::try_from(boot.tv_nsec).unwrap_or(0),
+    );
+    let since_boot = u64::try_from(boot.as_nanos()).unwrap_or(u64::MAX);
+    let hostname = config.hostname.clone();
+    Host {
+        hostname: hostname.unwrap_or_else(|| uname.nodename().to_string_lossy().into_owned()),
+        kernel: uname.release().to_string_lossy().into_owned(),
+        boot_time_ns: now_ns().saturating_sub(since_boot),
+        utc_offset_s: jiff::tz::TimeZone::system()
+            .to_offset(jiff::Timestamp::now())
+            .seconds(),
+        instance: uuid::Uuid::new_v4(),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+fn watch(live: &Live, record: Option<&Path>) -> Result<()> {
+    let config = live.common.config()?;
+    let ruleset = rules::load(&config.rules_files)?;
+    runtime()?.block_on(watch_with(live, &config, ruleset, record))
+}
+
+async fn watch_with(
+    live: &Live,
+    config: &Config,
+    ruleset: Ruleset,
+    record: Option<&Path>,
+) -> Result<()> {
+    let host = this_host(config);
+    let options = Options {
+        attach: live.attach,
+        accept_via: live.accept_via,
+        probe_log: tracing::enabled!(tracing::Level::DEBUG),
+    };
+    let watched = ruleset.watched_ports().clone();
+    let ports = Ports {
+        connect: watched.connect.words(),
+        accept: watched.accept.words(),
+        listen: watched.listen.words(),
+    };
+    let recorder = record
+        .map(|path| trace::Writer::create(path, &host))
+        .transpose()?;
+    let mut source = Source::start(&options, &ports, host.boot_time_ns)?;
+    for (subject, mechanism) in source.attached() {
+        tracing::info!("{subject} through {mechanism}");
+    }
+    tracing::info!(
+        "watching {} (connect), {} (accept), {} (listen)",
+        named(&watched.connect.ports()),
+        named(&watched.accept.ports()),
+        named(&watched.listen.ports())
+    );
+    let mut enrich = Enrich::new(&config.host_root);
+    let out = BufWriter::new(std::io::stdout());
+    let mut pipeline = Pipeline::new(ruleset, host, config.format, out);
+    if let Some(recorder) = recorder {
+        pipeline = pipeline.record(recorder);
+    }
+    follow(&mut source, &mut enrich, &mut pipeline, live.duration).await?;
+    let (events, alerts) = pipeline.finish()?;
+    for (subject, generated, lost) in source.summary() {
+        tracing::info!(subject, generated, lost, "stopped");
+    }
+    tracing::info!(events, alerts, "stopped");
+    Ok(())
+}
+
+/// Ports for people: the first few, or their number.
+fn named(ports: &[u16]) -> String {
+    const SHOWN: usize = 8;
+    if ports.is_empty() {
+        return "no port".to_owned();
+    }
+    if ports.len() > SHOWN {
+        return format!("{} ports", ports.len());
+    }
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    ports.join(", ")
+}
+
+fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
+    let config = common.config()?;
+    for path in files {
+        let bar = progress(path);
+        let mut reader = trace::Reader::open(path, |file| -> Box<dyn Read> {
+            match &bar {
+                Some(bar) => Box::new(bar.wrap_read(file)),
+                None => Box::new(file),
+            }
+        })?;
+        let ruleset = rules::load(&config.rules_files)?;
+        let out = BufWriter::new(std::io::stdout());
+        let pipeline = Pipeline::new(ruleset, reader.host.clone(), config.format, out);
+        let outcome = replay::replay(&mut reader, pipeline);
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        let (events, alerts) = outcome?;
+        tracing::debug!(events, alerts, "replayed {}", path.display());
+    }
+    Ok(())
+}
+
+/// Of the file's bytes, on stderr; none where that is no terminal.
+fn progress(path: &Path) -> Option<ProgressBar> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let size = File::open(path)
+        .and_then(|file| file.metadata())
+        .ok()?
+        .len();
+    let style = "{msg} [{bar:40}] {bytes}/{total_bytes} {eta}";
+    Some(
+        ProgressBar::new(size)
+            .with_style(ProgressStyle::with_template(style).ok()?)
+            .with_message(path.display().to_string()),
+    )
+}

@@ -1,0 +1,102 @@
+//! What can be set by `--set key=value`, under Falco's names where the thing is the same.
+
+use std::path::PathBuf;
+
+use crate::sink::Format;
+
+/// Effective settings of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Rules files and folders, in order; empty for the shipped rules.
+    pub rules_files: Vec<PathBuf>,
+    pub format: Format,
+    /// Named in alerts; by default the kernel's node name.
+    pub hostname: Option<String>,
+    /// Where the host's root is mounted, for its users and groups.
+    pub host_root: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            rules_files: Vec::new(),
+            format: Format::Text,
+            hostname: None,
+            host_root: PathBuf::from("/"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("`--set {setting}` has no value: write --set key=value")]
+    Shape { setting: String },
+    #[error("`{key}` cannot be set: known are {}", KEYS.join(", "))]
+    UnknownKey { key: String },
+    #[error("`{value}` is no value for `{key}`: write {expected}")]
+    Value {
+        key: &'static str,
+        value: String,
+        expected: &'static str,
+    },
+}
+
+const KEYS: [&str; 4] = ["rules_files", "json_output", "hostname", "host_root"];
+
+impl Config {
+    /// Applies one `key=value`; `rules_files` adds a file or folder each time.
+    pub fn set(&mut self, setting: &str) -> Result<(), ConfigError> {
+        let (key, value) = setting.split_once('=').ok_or_else(|| ConfigError::Shape {
+            setting: setting.to_owned(),
+        })?;
+        match key {
+            "rules_files" => self.rules_files.push(PathBuf::from(value)),
+            "json_output" => {
+                self.format = match value {
+                    "true" => Format::Json,
+                    "false" => Format::Text,
+                    _ => {
+                        return Err(ConfigError::Value {
+                            key: "json_output",
+                            value: value.to_owned(),
+                            expected: "true or false",
+                        });
+                    }
+                }
+            }
+            "hostname" => self.hostname = Some(value.to_owned()),
+            "host_root" => self.host_root = PathBuf::from(value),
+            _ => {
+                return Err(ConfigError::UnknownKey {
+                    key: key.to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_checked() {
+        let mut config = Config::default();
+        for (setting, ok) in [
+            ("json_output=true", true),
+            ("json_output=yes", false),
+            ("hostname=node-1", true),
+            ("rules_files=/a", true),
+            ("rules_files=/b", true),
+            ("host_root=/host", true),
+            ("no_such_key=1", false),
+            ("hostname", false),
+        ] {
+            assert_eq!(config.set(setting).is_ok(), ok, "{setting}");
+        }
+        assert_eq!(config.format, Format::Json);
+        assert_eq!(config.hostname.as_deref(), Some("node-1"));
+        assert_eq!(config.rules_files, ["/a", "/b"].map(PathBuf::from));
+    }
+}

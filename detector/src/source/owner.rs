@@ -1,0 +1,100 @@
+//! Who listens where: an accept that the kernel completed in softirq context belongs to the owner
+//! of its listener. Learnt from listen events; a listener older than the probes is looked up once.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
+use crate::event::{Attribution, Endpoint, Event, Kind, Process, Thread};
+
+/// Listeners that are remembered; beyond, all are forgotten and looked up again.
+const MAX_LISTENERS: usize = 4096;
+/// How long a listener that nobody was found for is not looked up again.
+const RETRY_NS: u64 = 1_000_000_000;
+
+#[derive(Debug, Clone)]
+pub struct Owner {
+    pub thread: Thread,
+    pub process: Arc<Process>,
+}
+
+/// Network namespace and address.
+type Place = (u32, IpAddr, u16);
+
+#[derive(Debug, Default)]
+pub struct Owners {
+    listeners: HashMap<Place, Owner>,
+    /// When nobody was found, by the time of the accept.
+    missed: HashMap<Place, u64>,
+}
+
+impl Owners {
+    /// Learns from a listen, and attributes an accept that names no process. `find` looks for a
+    /// listener that is not known: its network namespace and address.
+    pub fn attribute(&mut self, event: &mut Event, find: impl Fn(u32, Endpoint) -> Option<Owner>) {
+        match (event.kind, event.attribution) {
+            (Kind::Listen, _) => self.learn(
+                event.socket.netns,
+                event.socket.server,
+                Owner {
+                    thread: event.thread.clone(),
+                    process: Arc::clone(&event.process),
+                },
+            ),
+            (Kind::Accept, Attribution::Unknown) => {
+                if let Some(owner) = self.owner(event, find) {
+                    event.thread = owner.thread.clone();
+                    event.process = Arc::clone(&owner.process);
+                    event.attribution = Attribution::ListenerOwner;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn learn(&mut self, netns: u32, server: Endpoint, owner: Owner) {
+        if self.listeners.len() >= MAX_LISTENERS {
+            self.listeners.clear();
+        }
+        let place = (netns, server.ip, server.port);
+        self.missed.remove(&place);
+        self.listeners.insert(place, owner);
+    }
+
+    fn owner(
+        &mut self,
+        event: &Event,
+        find: impl Fn(u32, Endpoint) -> Option<Owner>,
+    ) -> Option<&Owner> {
+        let (netns, server) = (event.socket.netns, event.socket.server);
+        let place = (netns, server.ip, server.port);
+        // A listener on all addresses of IPv6 also serves IPv4.
+        let places = [
+            server.ip,
+            Ipv4Addr::UNSPECIFIED.into(),
+            Ipv6Addr::UNSPECIFIED.into(),
+        ]
+        .map(|ip| (netns, ip, server.port));
+        if !places
+            .iter()
+            .any(|place| self.listeners.contains_key(place))
+        {
+            let missed = self.missed.get(&place).copied();
+            if missed.is_some_and(|time_ns| event.time_ns.saturating_sub(time_ns) < RETRY_NS) {
+                return None;
+            }
+            match find(netns, server) {
+                Some(owner) => self.learn(netns, server, owner),
+                None => {
+                    if self.missed.len() >= MAX_LISTENERS {
+                        self.missed.clear();
+                    }
+                    self.missed.insert(place, event.time_ns);
+                }
+            }
+        }
+        places.iter().find_map(|place| self.listeners.get(place))
+    }
+}
