@@ -10,6 +10,10 @@ use detector_ebpf::{COUNTER_SLOTS, Full, PORT_WORDS};
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
 
+/// 1 while the reader of `EVENTS` sleeps until it is woken.
+#[map]
+pub(crate) static SLEEPING: Array<u32> = Array::with_max_entries(1, 0);
+
 /// Watched ports: three bitmaps (connect, accept, listen) of 65,536 bits.
 #[map]
 pub(crate) static PORTS: Array<u64> = Array::with_max_entries(3 * PORT_WORDS, 0);

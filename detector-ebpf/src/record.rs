@@ -9,13 +9,14 @@ use detector_ebpf::{
 };
 
 use crate::{
-    maps::{COOKIES, COUNTERS, EVENTS, SCRATCH, Scratch},
+    maps::{COOKIES, COUNTERS, EVENTS, SCRATCH, SLEEPING, Scratch},
     sock, task,
     text::Text,
 };
 
 /// include/uapi/linux/bpf.h
 const BPF_RB_NO_WAKEUP: u64 = 1;
+const BPF_RB_FORCE_WAKEUP: u64 = 2;
 
 /// Unique for this load of the probes: the CPU above 48 bits of its own counter.
 #[inline(always)]
@@ -55,17 +56,33 @@ fn header(kind: u16, cookie: u64, sock: u64, length: u32) -> Header {
     }
 }
 
-/// Wakes the reader, but not for an attempt: its outcome follows, and the reader looks in every
-/// 100 ms for those without one. The wake-up costs more than the whole snapshot.
+/// Asked once for each sleep.
+#[inline(always)]
+fn reader_sleeps() -> bool {
+    match SLEEPING.get_ptr_mut(0) {
+        Some(sleeping) => unsafe {
+            let sleeps = *sleeping != 0;
+            if sleeps {
+                *sleeping = 0;
+            }
+            sleeps
+        },
+        None => false,
+    }
+}
+
+/// A wake-up costs several times a snapshot. So it is sent only to a reader that said it sleeps,
+/// and not for an attempt: its outcome follows, and the reader looks in every 100 ms for those
+/// without one.
 #[inline(always)]
 fn send(kind: u16, record: *mut core::ffi::c_void, length: u64) {
     let subject = (kind as u32 - 1) * 2;
     count(subject);
     let ring = (&raw const EVENTS).cast_mut().cast();
-    let flags = if kind == KIND_CONNECT {
-        BPF_RB_NO_WAKEUP
+    let flags = if kind != KIND_CONNECT && reader_sleeps() {
+        BPF_RB_FORCE_WAKEUP
     } else {
-        0
+        BPF_RB_NO_WAKEUP
     };
     let sent = unsafe { bpf_ringbuf_output(ring, record, length, flags) };
     if sent != 0 {
@@ -73,8 +90,8 @@ fn send(kind: u16, record: *mut core::ffi::c_void, length: u64) {
     }
 }
 
-/// A record without a process.
-#[inline(always)]
+/// A record without a process. Apart, as the next, so that the way of an unwatched socket is short.
+#[inline(never)]
 pub(crate) fn send_short(kind: u16, cookie: u64, sock: u64, errno: i32) {
     let mut record = Short {
         header: header(kind, cookie, sock, size_of::<Short>() as u32),
@@ -94,7 +111,7 @@ pub(crate) fn send_short(kind: u16, cookie: u64, sock: u64, errno: i32) {
 }
 
 /// A record with the current process, put together in the scratch slot.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn send_full(kind: u16, cookie: u64, sock: u64, slot: u32) {
     let Some(scratch) = SCRATCH.get_ptr_mut(slot) else {
         return;

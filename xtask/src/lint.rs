@@ -10,7 +10,11 @@ const MAX_LINES: usize = 500;
 const EDGES: [(&str, &[&str]); 3] = [
     (
         "use aya",
-        &["detector/src/source/ebpf.rs", "detector-ebpf/src/"],
+        &[
+            "detector/src/source/ebpf.rs",
+            "detector-ebpf/src/",
+            "tests/bench/",
+        ],
     ),
     ("use saphyr_parser", &["detector/src/rules/yaml.rs"]),
     (

@@ -1,11 +1,16 @@
 //! `cargo xtask`: every chore of the project, one command each.
 #![expect(clippy::print_stdout, reason = "a command-line tool")]
 
+mod bench;
 mod bpf;
 mod lint;
 mod setup;
 
-use std::{env, path::Path, process::Command};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
@@ -23,6 +28,8 @@ enum Task {
     },
     /// Build, then run every test, live ones included where the kernel lets them.
     Test,
+    /// Build, then measure what the detector costs; all benches by default.
+    Bench { benches: Vec<bench::Bench> },
     /// Formatting, clippy and the length of files.
     Lint,
 }
@@ -34,9 +41,10 @@ fn main() -> Result<()> {
     env::set_current_dir(root).context("cannot enter the workspace")?;
     match Task::parse() {
         Task::Setup => setup::run().map(drop),
-        Task::Build => build().map(drop),
+        Task::Build => build(&[]).map(drop),
+        Task::Bench { benches } => bench::run(&benches, &build(&["--examples"])?),
         Task::Run { mut args } => {
-            build()?;
+            build(&[])?;
             if args.is_empty() {
                 args.push("run".to_owned());
             }
@@ -53,11 +61,21 @@ fn main() -> Result<()> {
     }
 }
 
-fn build() -> Result<()> {
+/// Returns the path of the kernel object.
+fn build(more: &[&str]) -> Result<PathBuf> {
     let probes = bpf::build(&setup::run()?)?;
     run(Command::new("cargo")
-        .args(["build", "--release", "--locked", "--package", "detector"])
-        .env("KUBELET_DETECTOR_PROBES", probes))
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "detector",
+            "--bins",
+        ])
+        .args(more)
+        .env("KUBELET_DETECTOR_PROBES", &probes))?;
+    Ok(probes)
 }
 
 /// Runs a command to its end; its failure is ours.

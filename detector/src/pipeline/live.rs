@@ -83,7 +83,7 @@ fn take<W: Write>(
     events: &mut Vec<Event>,
     now_ns: u64,
 ) -> Result<bool, PipelineError> {
-    let more = source.drain(now_ns, events);
+    let more = source.drain(now_ns, events)?;
     for mut event in events.drain(..) {
         enrich.complete(&mut event);
         pipeline.process(Item::Event(event))?;

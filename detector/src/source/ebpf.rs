@@ -66,6 +66,7 @@ pub enum EbpfError {
 pub struct Ebpf {
     ring: AsyncFd<RingBuf<MapData>>,
     counters: PerCpuArray<MapData, u64>,
+    sleeping: Array<MapData, u32>,
     /// Counter values at the last call of `losses`.
     seen: [u64; 4],
     malformed: u64,
@@ -152,11 +153,16 @@ impl Ebpf {
             .take_map("COUNTERS")
             .ok_or_else(|| missing("COUNTERS"))?;
         let counters = PerCpuArray::try_from(counters).map_err(map("COUNTERS"))?;
+        let sleeping = object
+            .take_map("SLEEPING")
+            .ok_or_else(|| missing("SLEEPING"))?;
+        let sleeping = Array::try_from(sleeping).map_err(map("SLEEPING"))?;
         drop(kernel);
         trim_heap();
         Ok(Self {
             ring,
             counters,
+            sleeping,
             seen: [0; 4],
             malformed: 0,
             malformed_seen: 0,
@@ -173,7 +179,12 @@ impl Ebpf {
         &self.attached
     }
 
-    /// Waits until the ring buffer has something to read.
+    /// Asks the probes to wake this reader; to be followed by a last look, then by `readable`.
+    pub fn arm(&mut self) -> Result<(), EbpfError> {
+        self.sleeping.set(0, 1, 0).map_err(map("SLEEPING"))
+    }
+
+    /// Waits until the probes wake this reader.
     pub async fn readable(&mut self) -> io::Result<()> {
         self.ring.readable_mut().await?.clear_ready();
         Ok(())

@@ -1,6 +1,6 @@
 //! The probes' events, complete: attempt and outcome joined, accepts attributed.
 
-use std::io;
+use std::{io, time::Duration};
 
 use super::{
     Options, Ports,
@@ -14,6 +14,10 @@ use crate::event::{Event, Loss};
 
 /// Records taken from the ring buffer at once.
 const BATCH: usize = 1024;
+/// How long the ring buffer is looked into every millisecond after something was found in it:
+/// while a wake-up would cost the connecting processes more than the looks cost.
+const LINGER: u32 = 5;
+const LOOK: Duration = Duration::from_millis(1);
 
 pub struct Live {
     ebpf: Ebpf,
@@ -21,6 +25,8 @@ pub struct Live {
     owners: Owners,
     decoded: Vec<Decoded>,
     unjoined_seen: u64,
+    /// Looks that found nothing, since the last that did.
+    empty_looks: u32,
 }
 
 impl Live {
@@ -37,6 +43,7 @@ impl Live {
             owners: Owners::default(),
             decoded: Vec::new(),
             unjoined_seen: 0,
+            empty_looks: 0,
         })
     }
 
@@ -45,9 +52,13 @@ impl Live {
         self.ebpf.attached()
     }
 
-    /// Waits until the ring buffer has something to read.
+    /// Waits until it is worth to look into the ring buffer.
     pub async fn readable(&mut self) -> io::Result<()> {
-        self.ebpf.readable().await
+        let look = self.empty_looks < LINGER;
+        tokio::select! {
+            ready = self.ebpf.readable() => ready,
+            () = tokio::time::sleep(LOOK), if look => Ok(()),
+        }
     }
 
     /// When the oldest attempt that waits for its source port has waited long enough.
@@ -57,7 +68,7 @@ impl Live {
 
     /// Takes one batch and appends the events that are complete at `now_ns` (Unix time); false
     /// when the ring buffer is empty.
-    pub fn drain(&mut self, now_ns: u64, events: &mut Vec<Event>) -> bool {
+    pub fn drain(&mut self, now_ns: u64, events: &mut Vec<Event>) -> Result<bool, EbpfError> {
         let taken = self.ebpf.drain(BATCH, &mut self.decoded);
         let first = events.len();
         for decoded in self.decoded.drain(..) {
@@ -71,7 +82,22 @@ impl Live {
         for event in events.iter_mut().skip(first) {
             self.owners.attribute(event, procfs::find_listener);
         }
-        taken == BATCH
+        self.rest(taken)?;
+        Ok(taken == BATCH)
+    }
+
+    /// Before sleeping the probes are asked for a wake-up; what they sent until then is found by
+    /// one more look.
+    fn rest(&mut self, taken: usize) -> Result<(), EbpfError> {
+        if taken > 0 {
+            self.empty_looks = 0;
+            return Ok(());
+        }
+        self.empty_looks = self.empty_looks.saturating_add(1);
+        if self.empty_looks == LINGER - 1 {
+            self.ebpf.arm()?;
+        }
+        Ok(())
     }
 
     /// What was lost since the last call.

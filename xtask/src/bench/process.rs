@@ -1,0 +1,99 @@
+//! The detector, and the empty probe, as processes that are measured from outside.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+const DETECTOR: &str = "target/release/kubelet-detector";
+
+/// A process that says on stderr when it is ready; ended by SIGTERM when dropped.
+pub(super) struct Probe {
+    child: Child,
+    /// From exec to ready.
+    pub(super) took: Duration,
+}
+
+impl Probe {
+    /// The detector with these arguments; `stdout` is where its alerts go.
+    pub(super) fn detector(args: &[&str], stdout: Stdio) -> Result<Self> {
+        Self::start(Command::new(DETECTOR).args(args).stdout(stdout), "watching")
+    }
+
+    /// A program without an instruction on the same tracepoint.
+    pub(super) fn empty(object: &Path) -> Result<Self> {
+        let mut command = Command::new("target/release/examples/baseline");
+        Self::start(command.arg(object).stdout(Stdio::null()), "attached")
+    }
+
+    fn start(command: &mut Command, ready: &str) -> Result<Self> {
+        let start = Instant::now();
+        let mut child = command.stderr(Stdio::piped()).spawn()?;
+        let stderr = child.stderr.take().context("stderr is not piped")?;
+        let mut lines = BufReader::new(stderr);
+        let mut line = String::new();
+        while !line.contains(ready) {
+            line.clear();
+            if lines.read_line(&mut line)? == 0 {
+                bail!("{command:?} ended before it was ready: run it by hand");
+            }
+        }
+        let took = start.elapsed();
+        // Keeps the pipe empty, so that the process never waits for it.
+        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        Ok(Self { child, took })
+    }
+
+    pub(super) fn stdout(&mut self) -> Result<ChildStdout> {
+        self.child.stdout.take().context("stdout is not piped")
+    }
+
+    /// Run time in nanoseconds and number of runs of all its programs
+    /// (`kernel.bpf_stats_enabled`).
+    pub(super) fn cost(&self) -> Result<(u64, u64)> {
+        let mut total = (0, 0);
+        for entry in fs::read_dir(format!("/proc/{}/fdinfo", self.child.id()))? {
+            let Ok(text) = fs::read_to_string(entry?.path()) else {
+                continue;
+            };
+            let value = |key: &str| -> u64 {
+                let line = text.lines().find_map(|line| line.strip_prefix(key));
+                line.and_then(|count| count.trim().parse().ok())
+                    .unwrap_or(0)
+            };
+            total.0 += value("run_time_ns:");
+            total.1 += value("run_cnt:");
+        }
+        Ok(total)
+    }
+
+    /// Resident memory, KiB.
+    pub(super) fn resident_kib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        Ok(number.context("no VmRSS")?.parse()?)
+    }
+
+    /// Ends it and waits for it.
+    pub(super) fn stop(&mut self) -> Result<()> {
+        let pid = i32::try_from(self.child.id())?;
+        if self.child.try_wait()?.is_none() {
+            let pid = rustix::process::Pid::from_raw(pid).context("no process id")?;
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        }
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        drop(self.stop());
+    }
+}
