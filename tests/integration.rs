@@ -252,16 +252,18 @@ fn detector(args: &[&str]) -> Output {
 }
 
 #[test]
-fn a_trace_replays_to_the_same_alerts_plain_and_compressed() {
+fn a_trace_replays_to_the_same_alerts_in_every_form() {
     let folder = tempfile::tempdir().unwrap();
-    let outputs = ["t.jsonl", "t.jsonl.zst"].map(|name| {
+    let outputs = ["t.jsonl", "t.jsonl.zst", "t.kdt", "t.kdt.zst"].map(|name| {
         let path = folder.path().join(name);
         record(&path);
         let output = detector(&["replay", path.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(0));
         String::from_utf8(output.stdout).unwrap()
     });
-    assert_eq!(outputs[0], outputs[1]);
+    for output in &outputs {
+        assert_eq!(output, &outputs[0]);
+    }
     let expected = "\
 22:13:20.000000001: Warning Unexpected listener on a kubelet port \
 (process=curl exe= listener=10.0.0.5:10250 user=root)

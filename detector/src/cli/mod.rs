@@ -320,7 +320,7 @@ fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
             bar.finish_and_clear();
         }
         let (events, alerts) = outcome?;
-        tracing::debug!(events, alerts, "replayed {}", path.display());
+        tracing::info!(events, alerts, "replayed {}", path.display());
     }
     Ok(())
 }

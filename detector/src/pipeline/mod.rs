@@ -153,6 +153,6 @@ impl<W: Write> Alerts<W> {
         alert.uuid = Uuid::new_v5(&self.host.instance, self.count.to_string().as_bytes());
         let time = output::local_time(alert.time_ns, &self.host);
         alert.output = format!("{time}: {} {}", alert.priority, alert.output);
-        writeln!(self.out, "{}", sink::line(&alert, self.format)).map_err(PipelineError::Output)
+        sink::write(&mut self.out, &alert, self.format).map_err(PipelineError::Output)
     }
 }

@@ -1,7 +1,11 @@
 //! Alerts as lines.
 
+use std::io::{self, Write};
+
 use jiff::Timestamp;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use crate::alert::Alert;
 
@@ -11,37 +15,52 @@ pub enum Format {
     Json,
 }
 
-pub fn line(alert: &Alert, format: Format) -> String {
+/// Writes one line.
+pub fn write(out: &mut dyn Write, alert: &Alert, format: Format) -> io::Result<()> {
     match format {
-        Format::Text => text(alert),
-        Format::Json => json_object(alert),
+        // Falco's line: passed through a JSON string encoder, without the quotes.
+        Format::Text => {
+            let quoted = serde_json::to_string(&alert.output)?;
+            let bare = quoted.get(1..quoted.len().saturating_sub(1));
+            writeln!(out, "{}", bare.unwrap_or_default())
+        }
+        Format::Json => {
+            serde_json::to_writer(&mut *out, &Object::new(alert))?;
+            out.write_all(b"\n")
+        }
     }
 }
 
-/// Falco's line: passed through a JSON string encoder, without the quotes.
-fn text(alert: &Alert) -> String {
-    let quoted = serde_json::Value::from(alert.output.as_str()).to_string();
-    quoted
-        .get(1..quoted.len().saturating_sub(1))
-        .unwrap_or_default()
-        .to_owned()
+/// Falco's object, keys in alphabetical order.
+#[derive(Serialize)]
+struct Object<'a> {
+    hostname: &'a str,
+    output: &'a str,
+    output_fields: &'a Map<String, Value>,
+    priority: &'a str,
+    rule: &'a str,
+    sequence: u64,
+    source: &'a str,
+    tags: &'a [String],
+    time: String,
+    uuid: Uuid,
 }
 
-/// Falco's object, keys in alphabetical order.
-fn json_object(alert: &Alert) -> String {
-    json!({
-        "hostname": alert.hostname,
-        "output": alert.output,
-        "output_fields": alert.output_fields,
-        "priority": alert.priority.as_str(),
-        "rule": alert.rule,
-        "sequence": alert.sequence,
-        "source": alert.source,
-        "tags": alert.tags,
-        "time": time(alert.time_ns),
-        "uuid": alert.uuid.to_string(),
-    })
-    .to_string()
+impl<'a> Object<'a> {
+    fn new(alert: &'a Alert) -> Self {
+        Self {
+            hostname: &alert.hostname,
+            output: &alert.output,
+            output_fields: &alert.output_fields,
+            priority: alert.priority.as_str(),
+            rule: &alert.rule,
+            sequence: alert.sequence,
+            source: &alert.source,
+            tags: &alert.tags,
+            time: time(alert.time_ns),
+            uuid: alert.uuid,
+        }
+    }
 }
 
 /// UTC with nine digits and `Z`.

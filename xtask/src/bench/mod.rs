@@ -171,11 +171,13 @@ fn replay() -> Result<()> {
     const CONNECTS: usize = 500_000;
     let folder = Path::new("target/bench");
     fs::create_dir_all(folder)?;
-    for (name, what) in [
-        ("kubelet", "no alert"),
-        ("load", "an alert each second event"),
+    for (name, end, what) in [
+        ("kubelet", "jsonl", "no alert"),
+        ("load", "jsonl", "an alert each second event"),
+        ("kubelet", "kdt", "no alert"),
+        ("load", "kdt", "an alert each second event"),
     ] {
-        let path = folder.join(format!("{name}.jsonl"));
+        let path = folder.join(format!("{name}.{end}"));
         let file = path.to_str().context("the path is not UTF-8")?;
         if !path.exists() {
             let mut probe = Probe::detector(&["record", "-o", file], Stdio::null())?;
@@ -185,22 +187,23 @@ fn replay() -> Result<()> {
             load.join().ok().context("the load failed")??;
             probe.stop()?;
         }
-        let events = BufReader::new(fs::File::open(&path)?)
-            .lines()
-            .map_while(Result::ok)
-            .filter(|line| line.starts_with("{\"event\""))
-            .count();
         for format in ["text", "json"] {
             let begin = Instant::now();
-            crate::run(
-                Command::new("target/release/kubelet-detector")
-                    .args(["replay", "--format", format, file])
-                    .stdout(Stdio::null()),
-            )?;
+            let output = Command::new("target/release/kubelet-detector")
+                .args(["replay", "--format", format, file])
+                .stdout(Stdio::null())
+                .output()?;
             let took = begin.elapsed().as_secs_f64();
-            let rate = events as f64 / took;
+            let log = String::from_utf8_lossy(&output.stderr);
+            let events = log.split("events=").nth(1).unwrap_or_default();
+            let events: u32 = events
+                .split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .parse()?;
+            let rate = f64::from(events) / took;
             println!(
-                "replay: {events} events, {what}, {format}: {took:.2} s, {rate:.0} a second \
+                "replay: {file}, {events} events, {what}, {format}: {took:.2} s, {rate:.0} a second \
                  (limit 300000)"
             );
         }

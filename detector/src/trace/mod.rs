@@ -1,0 +1,105 @@
+//! Recorded items, compressed if the name ends in `.zst`. The first line is the header, the last
+//! record the end marker, so that a truncated file is noticed:
+//!
+//! ```text
+//! {"format":"kubelet-detector-trace","version":2,"tool":"...","host":{...}}
+//! {"process":[0,{...}]}      defines process 0
+//! {"event":[0,{...}]}        an event of process 0
+//! {"drop":{...}}
+//! {"end":{"items":2}}
+//! ```
+//!
+//! A `.kdt` file has the same header line, then each record in postcard's encoding behind its
+//! length (four bytes, little endian): several times as fast to read.
+
+mod encoding;
+mod reader;
+mod writer;
+
+pub use reader::Reader;
+pub use writer::Writer;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::{Event, Loss, Process},
+    host::Host,
+};
+
+const FORMAT: &str = "kubelet-detector-trace";
+pub const VERSION: u32 = 2;
+
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    #[error("cannot open the trace `{path}`")]
+    Open {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot write the trace: free some space, or name another file with -o")]
+    Write(#[source] std::io::Error),
+    #[error(
+        "{path}:{number}: the trace is damaged: what precedes was replayed; record it again, or go \
+         on with that"
+    )]
+    Damaged {
+        path: String,
+        number: u64,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error(
+        "{path}:{number}: the trace is truncated, its end marker is missing: what precedes was \
+         replayed; record it again, or go on with that"
+    )]
+    Truncated { path: String, number: u64 },
+    #[error(
+        "{path}:1: no kubelet-detector trace: name a file that `kubelet-detector record` wrote"
+    )]
+    Format { path: String },
+    #[error(
+        "{path}:1: trace version {found} is not known, this program reads {VERSION}: record the \
+         trace again, or use the program that wrote it"
+    )]
+    Version { path: String, found: u64 },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: String,
+    version: u32,
+    tool: String,
+    host: Host,
+}
+
+/// What is looked at before the rest of a header: other versions may have other headers.
+#[derive(Deserialize)]
+struct Kind {
+    format: String,
+    version: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum RecordOut<'a> {
+    Process(u32, &'a Process),
+    Event(u32, &'a Event),
+    Drop(&'a Loss),
+    End { items: u64 },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RecordIn {
+    Process(u32, Box<Process>),
+    Event(u32, Event),
+    Drop(Loss),
+    End { items: u64 },
+}
+
+fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "zst")
+}
