@@ -40,7 +40,10 @@ fn start(port: u16, accept_via: AcceptVia) -> Option<Live> {
         ..Options::default()
     };
     match Live::start(&options, &ports, 0) {
-        Ok(live) => Some(live),
+        Ok(live) => {
+            println!("live: attached to port {port}");
+            Some(live)
+        }
         Err(error @ (EbpfError::Stub | EbpfError::Privilege { .. } | EbpfError::Tracefs)) => {
             println!("skipped: {error}");
             None

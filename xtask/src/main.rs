@@ -3,8 +3,11 @@
 
 mod bench;
 mod bpf;
+mod detector;
 mod lint;
+mod record;
 mod setup;
+mod test;
 
 use std::{
     env,
@@ -30,6 +33,10 @@ enum Task {
     Test,
     /// Build, then measure what the detector costs; all benches by default.
     Bench { benches: Vec<bench::Bench> },
+    /// Build, then record the scenarios of `tests/traces`; all by default.
+    Record { scenarios: Vec<String> },
+    /// Write what the traces give now to `tests/snapshots`, and list what changed.
+    Bless,
     /// Formatting, clippy and the length of files.
     Lint,
 }
@@ -50,12 +57,23 @@ fn main() -> Result<()> {
             }
             run(Command::new("target/release/kubelet-detector").args(args))
         }
-        Task::Test => {
-            let probes = bpf::build(&setup::run()?)?;
-            println!("xtask: running every test, with the probes built in");
+        Task::Test => test::run(&bpf::build(&setup::run()?)?),
+        Task::Record { scenarios } => {
+            build(&["--examples"])?;
+            record::run(&scenarios)
+        }
+        Task::Bless => {
             run(Command::new("cargo")
-                .args(["test", "--workspace", "--release", "--locked"])
-                .env("KUBELET_DETECTOR_PROBES", probes))
+                .args([
+                    "test",
+                    "--locked",
+                    "--package",
+                    "detector",
+                    "--test",
+                    "scenarios",
+                ])
+                .env("BLESS", "1"))?;
+            run(Command::new("git").args(["status", "--short", "tests/snapshots"]))
         }
         Task::Lint => lint::run(),
     }

@@ -2,7 +2,6 @@
 //! that the project set itself. Needs root and an idle machine.
 
 mod load;
-mod process;
 
 use std::{
     fs,
@@ -15,8 +14,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
+use crate::detector::Detector;
 use load::{Server, connect, connects, quantile};
-use process::Probe;
 
 const WATCHED: u16 = 10250;
 const UNWATCHED: u16 = 10999;
@@ -55,12 +54,12 @@ pub(crate) fn run(chosen: &[Bench], object: &Path) -> Result<()> {
     Ok(())
 }
 
-fn quiet() -> Result<Probe> {
-    Probe::detector(&["run"], Stdio::null())
+fn quiet() -> Result<Detector> {
+    Detector::start(&["run"], Stdio::null())
 }
 
 /// Mean of a run while `load` goes on, and the number of runs.
-fn mean(probe: &Probe, load: impl FnOnce() -> Result<()>) -> Result<(f64, u64)> {
+fn mean(probe: &Detector, load: impl FnOnce() -> Result<()>) -> Result<(f64, u64)> {
     let before = probe.cost()?;
     load()?;
     let after = probe.cost()?;
@@ -74,7 +73,7 @@ fn cost(object: &Path) -> Result<()> {
     let many = |port, count| move || connects(port, count).map(drop);
     {
         let _server = Server::start(UNWATCHED)?;
-        let probe = Probe::empty(object)?;
+        let probe = Detector::empty(object)?;
         let (empty, runs) = mean(&probe, many(UNWATCHED, 20_000))?;
         println!("cost: an empty program {empty:.1} ns a run ({runs} runs)");
         drop(probe);
@@ -122,7 +121,7 @@ fn connect_latency() -> Result<()> {
 
 fn alert_latency() -> Result<()> {
     const ALERTS: usize = 200;
-    let mut probe = Probe::detector(&["run"], Stdio::piped())?;
+    let mut probe = Detector::start(&["run"], Stdio::piped())?;
     let lines = BufReader::new(probe.stdout()?).lines();
     let (sender, arrivals) = std::sync::mpsc::sync_channel(ALERTS);
     std::thread::spawn(move || {
@@ -180,7 +179,7 @@ fn replay() -> Result<()> {
         let path = folder.join(format!("{name}.{end}"));
         let file = path.to_str().context("the path is not UTF-8")?;
         if !path.exists() {
-            let mut probe = Probe::detector(&["record", "-o", file], Stdio::null())?;
+            let mut probe = Detector::start(&["record", "-o", file], Stdio::null())?;
             // The thread's name is the process's name to the rules.
             let thread = std::thread::Builder::new().name(name.to_owned());
             let load = thread.spawn(|| connects(WATCHED, CONNECTS).map(drop))?;

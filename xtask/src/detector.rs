@@ -1,4 +1,4 @@
-//! The detector, and the empty probe, as processes that are measured from outside.
+//! The detector as a process that is watched from outside.
 
 use std::{
     fs,
@@ -10,28 +10,28 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-const DETECTOR: &str = "target/release/kubelet-detector";
+const BINARY: &str = "target/release/kubelet-detector";
 
-/// A process that says on stderr when it is ready; ended by SIGTERM when dropped.
-pub(super) struct Probe {
+/// The detector, or the empty probe beside it: a process that says on stderr when it is ready; ended by SIGTERM when dropped.
+pub(crate) struct Detector {
     child: Child,
     /// From exec to ready.
-    pub(super) took: Duration,
+    pub(crate) took: Duration,
 }
 
-impl Probe {
-    /// The detector with these arguments; `stdout` is where its alerts go.
-    pub(super) fn detector(args: &[&str], stdout: Stdio) -> Result<Self> {
-        Self::start(Command::new(DETECTOR).args(args).stdout(stdout), "watching")
+impl Detector {
+    /// With these arguments; `stdout` is where its alerts go.
+    pub(crate) fn start(args: &[&str], stdout: Stdio) -> Result<Self> {
+        Self::spawn(Command::new(BINARY).args(args).stdout(stdout), "watching")
     }
 
     /// A program without an instruction on the same tracepoint.
-    pub(super) fn empty(object: &Path) -> Result<Self> {
+    pub(crate) fn empty(object: &Path) -> Result<Self> {
         let mut command = Command::new("target/release/examples/baseline");
-        Self::start(command.arg(object).stdout(Stdio::null()), "attached")
+        Self::spawn(command.arg(object).stdout(Stdio::null()), "attached")
     }
 
-    fn start(command: &mut Command, ready: &str) -> Result<Self> {
+    fn spawn(command: &mut Command, ready: &str) -> Result<Self> {
         let start = Instant::now();
         let mut child = command.stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().context("stderr is not piped")?;
@@ -49,13 +49,13 @@ impl Probe {
         Ok(Self { child, took })
     }
 
-    pub(super) fn stdout(&mut self) -> Result<ChildStdout> {
+    pub(crate) fn stdout(&mut self) -> Result<ChildStdout> {
         self.child.stdout.take().context("stdout is not piped")
     }
 
     /// Run time in nanoseconds and number of runs of all its programs
     /// (`kernel.bpf_stats_enabled`).
-    pub(super) fn cost(&self) -> Result<(u64, u64)> {
+    pub(crate) fn cost(&self) -> Result<(u64, u64)> {
         let mut total = (0, 0);
         for entry in fs::read_dir(format!("/proc/{}/fdinfo", self.child.id()))? {
             let Ok(text) = fs::read_to_string(entry?.path()) else {
@@ -73,7 +73,7 @@ impl Probe {
     }
 
     /// Resident memory, KiB.
-    pub(super) fn resident_kib(&self) -> Result<u64> {
+    pub(crate) fn resident_kib(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = line.and_then(|line| line.split_whitespace().next());
@@ -81,7 +81,7 @@ impl Probe {
     }
 
     /// Ends it and waits for it.
-    pub(super) fn stop(&mut self) -> Result<()> {
+    pub(crate) fn stop(&mut self) -> Result<()> {
         let pid = i32::try_from(self.child.id())?;
         if self.child.try_wait()?.is_none() {
             let pid = rustix::process::Pid::from_raw(pid).context("no process id")?;
@@ -92,7 +92,7 @@ impl Probe {
     }
 }
 
-impl Drop for Probe {
+impl Drop for Detector {
     fn drop(&mut self) {
         drop(self.stop());
     }

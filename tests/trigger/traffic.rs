@@ -1,0 +1,117 @@
+//! The connects, accepts and listens of the scenarios.
+
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::fd::OwnedFd,
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net,
+};
+
+use crate::Result;
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+pub(crate) fn refused(address: (impl Into<IpAddr>, u16)) -> Result {
+    let address = SocketAddr::new(address.0.into(), address.1);
+    match TcpStream::connect(address) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(format!("somebody listens at {address}").into()),
+    }
+}
+
+/// A connect that returns before its handshake, and the wait for its end.
+pub(crate) fn non_blocking(port: u16) -> Result {
+    let socket = start_connect(SocketAddr::new(LOOPBACK, port))?;
+    wait(&socket, Duration::from_secs(5))?;
+    match net::sockopt::socket_error(&socket)? {
+        Err(Errno::CONNREFUSED) => Ok(()),
+        other => Err(format!("the connect ended with {other:?}").into()),
+    }
+}
+
+pub(crate) fn udp(port: u16) -> Result {
+    let socket = UdpSocket::bind((LOOPBACK, 0))?;
+    socket.connect((LOOPBACK, port))?;
+    socket.send(b"x")?;
+    Ok(())
+}
+
+pub(crate) fn listener(port: u16) -> Result {
+    let listener = TcpListener::bind((LOOPBACK, port))?;
+    let stream = TcpStream::connect((LOOPBACK, port))?;
+    let accepted = listener.accept()?;
+    drop((stream, accepted));
+    Ok(())
+}
+
+/// On the port and on the fifth above it: the kubelet's API and its read-only port.
+pub(crate) fn listen(port: u16) -> Result {
+    drop(TcpListener::bind((LOOPBACK, port))?);
+    drop(TcpListener::bind((LOOPBACK, port + 5))?);
+    Ok(())
+}
+
+/// A listener that another process connects to.
+pub(crate) fn accept(port: u16, client: impl FnOnce() -> Result) -> Result {
+    let listener = TcpListener::bind((LOOPBACK, port))?;
+    client()?;
+    drop(listener.accept()?);
+    Ok(())
+}
+
+pub(crate) fn connected(port: u16) -> Result {
+    drop(TcpStream::connect((LOOPBACK, port))?);
+    Ok(())
+}
+
+/// A connect that gets no answer: the listener's queue is full with another.
+pub(crate) fn unanswered(port: u16) -> Result {
+    let address = SocketAddr::new(LOOPBACK, port);
+    let listener = tcp_socket(net::SocketFlags::empty())?;
+    net::sockopt::set_socket_reuseaddr(&listener, true)?;
+    net::bind(&listener, &address)?;
+    net::listen(&listener, 0)?;
+    let first = TcpStream::connect(address)?;
+    let second = start_connect(address)?;
+    if wait(&second, Duration::from_millis(400))? {
+        return Err("the second connect was answered".into());
+    }
+    drop((first, second, listener));
+    Ok(())
+}
+
+pub(crate) fn from_a_thread(port: u16) -> Result {
+    let thread = std::thread::Builder::new().name("worker".to_owned());
+    let connect = move || refused((LOOPBACK, port)).map_err(|error| error.to_string());
+    match thread.spawn(connect)?.join() {
+        Ok(outcome) => Ok(outcome?),
+        Err(_panic) => Err("the thread panicked".into()),
+    }
+}
+
+fn tcp_socket(flags: net::SocketFlags) -> Result<OwnedFd> {
+    let (family, kind) = (net::AddressFamily::INET, net::SocketType::STREAM);
+    Ok(net::socket_with(family, kind, flags, None)?)
+}
+
+fn start_connect(address: SocketAddr) -> Result<OwnedFd> {
+    let socket = tcp_socket(net::SocketFlags::NONBLOCK)?;
+    match net::connect(&socket, &address) {
+        Err(Errno::INPROGRESS) => Ok(socket),
+        other => Err(format!("the connect returned {other:?}").into()),
+    }
+}
+
+/// Whether the connect ended within that time.
+fn wait(socket: &OwnedFd, time: Duration) -> Result<bool> {
+    let time = Timespec::try_from(time)?;
+    let ready = poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&time))?;
+    Ok(ready > 0)
+}
