@@ -80,6 +80,7 @@ impl Detector {
                     "{said}"
                 );
                 println!("skipped: {}", said.trim());
+                child.wait().unwrap();
                 return None;
             }
         }
@@ -129,6 +130,16 @@ impl Detector {
         }
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
         found
+    }
+}
+
+/// A test that failed leaves no detector behind.
+impl Drop for Detector {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
     }
 }
 
