@@ -76,7 +76,7 @@ impl Detector {
         while !said.contains("watching") {
             if log.read_line(&mut said).unwrap() == 0 {
                 assert!(
-                    said.contains("without the probes") || said.contains("need root"),
+                    said.contains("without the probes") || said.contains("need capabilities"),
                     "{said}"
                 );
                 println!("skipped: {}", said.trim());

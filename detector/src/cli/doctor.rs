@@ -10,15 +10,12 @@ use crate::source::{
     btf::{self, KERNEL_BTF},
     ebpf::{EbpfError, has_tracefs},
     live::Live,
+    privilege,
 };
 
 /// Ring buffers came with 5.8.
 const OLDEST_KERNEL: (u32, u32) = (5, 8);
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
-/// include/uapi/linux/capability.h
-const CAPABILITIES: [(&str, u32); 3] = [("SYS_PTRACE", 19), ("PERFMON", 38), ("BPF", 39)];
-const SYS_ADMIN: u32 = 21;
-
 enum Verdict {
     Good,
     /// Only an option needs it.
@@ -93,14 +90,8 @@ fn types() -> Row {
 }
 
 fn capabilities() -> Row {
-    let status = procfs::process::Process::myself().and_then(|myself| myself.status());
-    let effective = status.map_or(0, |status| status.capeff);
-    let has = |bit: u32| effective >> bit & 1 == 1;
-    let missing: Vec<&str> = CAPABILITIES
-        .iter()
-        .filter(|(_, bit)| !has(*bit) && !has(SYS_ADMIN))
-        .map(|(name, _)| *name)
-        .collect();
+    let effective = privilege::effective();
+    let missing = privilege::missing(effective);
     let verdict = if missing.is_empty() {
         Verdict::Good
     } else {

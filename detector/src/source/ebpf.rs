@@ -17,7 +17,7 @@ use aya::{
 use detector_ebpf as wire;
 use tokio::io::unix::AsyncFd;
 
-use super::{AcceptVia, Attach, Options, Ports, btf, decode, process::Processes};
+use super::{AcceptVia, Attach, Options, Ports, btf, decode, privilege, process::Processes};
 use crate::event::Loss;
 
 /// Empty where the build had no BPF toolchain.
@@ -37,10 +37,10 @@ pub enum EbpfError {
     #[error("this binary was built without the probes: build it with `cargo xtask build`")]
     Stub,
     #[error(
-        "the probes need root, or the capabilities BPF, PERFMON and SYS_PTRACE: run as root, or \
-         grant them (the effective user id is {euid})"
+        "the probes need capabilities that this process lacks: run as root, or grant {}",
+        missing.join(", ")
     )]
-    Privilege { euid: u32 },
+    Privilege { missing: Vec<&'static str> },
     #[error(
         "tracefs is not mounted, and `--accept-via=syscall` needs it: run \
          `mount -t tracefs tracefs /sys/kernel/tracing`, or leave the option out"
@@ -88,11 +88,9 @@ impl Ebpf {
         if OBJECT.is_empty() {
             return Err(EbpfError::Stub);
         }
-        let euid = rustix::process::geteuid();
-        if !euid.is_root() {
-            return Err(EbpfError::Privilege {
-                euid: euid.as_raw(),
-            });
+        let lacking = privilege::missing(privilege::effective());
+        if !lacking.is_empty() {
+            return Err(EbpfError::Privilege { missing: lacking });
         }
         let mechanism = match options.attach {
             Attach::Auto | Attach::Tracepoint => None,

@@ -6,6 +6,7 @@ pub mod ebpf;
 pub mod join;
 pub mod live;
 pub mod owner;
+pub mod privilege;
 pub mod process;
 pub mod procfs;
 
