@@ -173,9 +173,9 @@ pub fn main() -> ExitCode {
 
 /// The program's own log, on stderr; colours only on a terminal.
 fn log(format: LogFormat, level: tracing::Level) {
-    let filter = EnvFilter::builder()
-        .with_default_directive(level.into())
-        .from_env_lossy();
+    // The loader's own details are seldom what is looked for.
+    let finer = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let filter = EnvFilter::builder().parse_lossy(format!("{level},aya=info,aya_obj=info,{finer}"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
