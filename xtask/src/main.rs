@@ -4,6 +4,7 @@
 mod bench;
 mod bpf;
 mod detector;
+mod edges;
 mod lint;
 mod record;
 mod setup;
