@@ -322,9 +322,9 @@ fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
     Ok(())
 }
 
-/// Of the file's bytes, on stderr; none where that is no terminal.
+/// Of the file's bytes, on stderr; none where that is no terminal, or alerts go to it too.
 fn progress(path: &Path) -> Option<ProgressBar> {
-    if !std::io::stderr().is_terminal() {
+    if !std::io::stderr().is_terminal() || std::io::stdout().is_terminal() {
         return None;
     }
     let size = File::open(path)
