@@ -23,6 +23,8 @@ pub struct Diagnostic {
     pub line: usize,
     pub column: usize,
     pub help: Option<String>,
+    /// The way from the rule to the place.
+    pub notes: Vec<String>,
 }
 
 impl fmt::Display for Diagnostic {
@@ -57,6 +59,9 @@ impl Diagnostic {
             .id(self.code)
             .element(snippet);
         let mut report = vec![group];
+        for note in &self.notes {
+            report.push(Group::with_title(Level::NOTE.secondary_title(note)));
+        }
         if let Some(help) = &self.help {
             report.push(Group::with_title(Level::HELP.secondary_title(help)));
         }

@@ -1,13 +1,28 @@
 //! Falco rules: files to a checked ruleset, events to matches. Pure: no I/O, no clock.
+//!
+//! `loader` reads the files (`yaml`, `text`), puts lists in place and calls `parser` (`lexer`,
+//! `ast`); `checker` makes `compiler` conditions of the trees, with `fields`, `operand` and
+//! `predicate`; `kinds` and `ports` derive what can match; `output` renders the alert's message.
 
 pub mod ast;
+mod checker;
 pub mod compiler;
+mod constants;
 pub mod diagnostic;
+mod event_types;
 pub mod fields;
+mod index;
+mod kinds;
 pub mod lexer;
 pub mod loader;
+mod net;
+pub mod operand;
 pub mod output;
 pub mod parser;
+mod pattern;
+pub mod ports;
+pub mod predicate;
+pub mod text;
 pub mod yaml;
 
 pub use diagnostic::Diagnostic;
@@ -32,23 +47,39 @@ pub struct Rule {
     pub enabled: bool,
     /// Evaluated on the outcome of a connect instead of the attempt.
     pub asks_result: bool,
-    compiled: compiler::Condition,
+    kinds: kinds::Kinds,
     template: output::Template,
 }
 
 #[derive(Debug)]
 pub struct Ruleset {
     rules: Vec<Rule>,
-    ports: compiler::WatchedPorts,
+    index: index::Index,
+    ports: ports::WatchedPorts,
+    host: Host,
 }
 
 impl Ruleset {
     fn new(rules: Vec<Rule>) -> Self {
-        let mut ports = compiler::WatchedPorts::default();
+        let mut ports = ports::WatchedPorts::default();
         for rule in rules.iter().filter(|rule| rule.enabled) {
-            ports.add(&rule.compiled);
+            for kind in [Kind::ConnectAttempt, Kind::Accept, Kind::Listen] {
+                ports.add(rule.kinds.of(kind), kind);
+            }
         }
-        Self { rules, ports }
+        Self {
+            index: index::Index::new(&rules),
+            rules,
+            ports,
+            host: Host::default(),
+        }
+    }
+
+    /// The host that conditions on `evt.hostname`, local times and ages are judged with.
+    #[must_use]
+    pub fn on_host(mut self, host: Host) -> Self {
+        self.host = host;
+        self
     }
 
     /// In the order of definition.
@@ -56,25 +87,30 @@ impl Ruleset {
         &self.rules
     }
 
-    pub fn watched_ports(&self) -> &compiler::WatchedPorts {
+    pub fn watched_ports(&self) -> &ports::WatchedPorts {
         &self.ports
     }
 
-    /// Every enabled rule that the event matches. A connect is judged once: by its attempt, or by
-    /// its outcome where the rule asks for the result.
+    /// Every enabled rule that the event matches, in the order of definition. A connect is judged
+    /// once: by its attempt, or by its outcome where the rule asks for the result.
     pub fn evaluate<'r>(&'r self, event: &'r Event) -> impl Iterator<Item = &'r Rule> {
-        self.rules.iter().filter(move |rule| {
-            let phase = match event.kind {
-                Kind::ConnectAttempt => !rule.asks_result,
-                Kind::ConnectOutcome => rule.asks_result,
-                Kind::Accept | Kind::Listen => true,
-            };
-            rule.enabled && phase && rule.compiled.matches(event)
-        })
+        let context = fields::Context {
+            event,
+            host: &self.host,
+        };
+        let candidates = self.index.candidates(event.kind, event.socket.server.port);
+        candidates
+            .filter_map(|index| self.rules.get(index))
+            .filter(move |rule| rule.kinds.of(event.kind).matches(context))
     }
 }
 
 impl Rule {
+    /// Why no event that is observed here can match; `None` for an active rule.
+    pub fn inactive(&self) -> Option<&str> {
+        self.kinds.inactive.as_deref()
+    }
+
     /// The alert's message, without time and priority, and its fields.
     pub fn render(&self, event: &Event, host: &Host) -> output::Rendered {
         self.template.render(event, host)

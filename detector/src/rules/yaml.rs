@@ -1,11 +1,13 @@
 //! YAML to a tree of text with places: the only user of the YAML crate.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
-use saphyr_parser::{Event, Parser, Span, SpannedEventReceiver};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, SpannedEventReceiver};
 
 /// Deeper files are refused.
 const MAX_DEPTH: usize = 64;
+/// Nodes that aliases may add: a few lines can otherwise stand for billions.
+const MAX_ALIASED: usize = 100_000;
 
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -16,6 +18,8 @@ pub struct Node {
 
 #[derive(Debug, Clone)]
 pub enum Value {
+    /// Nothing, `~` or `null`, without quotes.
+    Null,
     Text(String),
     Sequence(Vec<Node>),
     Map(Vec<(Node, Node)>),
@@ -25,7 +29,19 @@ impl Node {
     pub fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) => Some(text),
-            Value::Sequence(_) | Value::Map(_) => None,
+            _ => None,
+        }
+    }
+
+    /// Nodes within, itself included.
+    fn size(&self) -> usize {
+        match &self.value {
+            Value::Null | Value::Text(_) => 1,
+            Value::Sequence(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
+            Value::Map(pairs) => {
+                let size = |(key, value): &(Self, Self)| key.size() + value.size();
+                1 + pairs.iter().map(size).sum::<usize>()
+            }
         }
     }
 
@@ -36,7 +52,7 @@ impl Node {
                 .iter()
                 .find(|(name, _)| name.text() == Some(key))
                 .map(|(_, value)| value),
-            Value::Text(_) | Value::Sequence(_) => None,
+            _ => None,
         }
     }
 }
@@ -44,9 +60,19 @@ impl Node {
 struct Builder<'a> {
     /// Byte of each character: the parser counts characters.
     bytes: &'a [usize],
-    stack: Vec<(bool, usize, Vec<Node>)>,
+    stack: Vec<Open>,
     documents: Vec<Node>,
+    anchors: HashMap<usize, Node>,
+    aliased: usize,
     too_deep: bool,
+}
+
+/// A sequence or map that has not ended.
+struct Open {
+    map: bool,
+    start: usize,
+    anchor: usize,
+    children: Vec<Node>,
 }
 
 impl Builder<'_> {
@@ -61,9 +87,44 @@ impl Builder<'_> {
         byte(span.start.index())..byte(span.end.index())
     }
 
+    fn open(&mut self, map: bool, start: usize, anchor: usize) {
+        self.stack.push(Open {
+            map,
+            start,
+            anchor,
+            children: Vec::new(),
+        });
+    }
+
+    fn close(&mut self, end: usize) {
+        let Some(open) = self.stack.pop() else {
+            return;
+        };
+        let value = if open.map {
+            let mut pairs = Vec::new();
+            let mut children = open.children.into_iter();
+            while let (Some(key), Some(value)) = (children.next(), children.next()) {
+                pairs.push((key, value));
+            }
+            Value::Map(pairs)
+        } else {
+            Value::Sequence(open.children)
+        };
+        let span = open.start..end.max(open.start);
+        self.anchored(open.anchor, Node { value, span });
+    }
+
+    /// 0 is no anchor.
+    fn anchored(&mut self, anchor: usize, node: Node) {
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        self.push(node);
+    }
+
     fn push(&mut self, node: Node) {
         match self.stack.last_mut() {
-            Some((_, _, children)) => children.push(node),
+            Some(open) => open.children.push(node),
             None => self.documents.push(node),
         }
     }
@@ -73,32 +134,25 @@ impl<'input> SpannedEventReceiver<'input> for Builder<'_> {
     fn on_event(&mut self, event: Event<'input>, span: Span) {
         let span = self.span(&span);
         match event {
-            Event::Scalar(text, ..) => {
-                self.push(Node {
-                    value: Value::Text(text.into_owned()),
-                    span,
-                });
-            }
-            Event::SequenceStart(..) => self.stack.push((false, span.start, Vec::new())),
-            Event::MappingStart(..) => self.stack.push((true, span.start, Vec::new())),
-            Event::SequenceEnd | Event::MappingEnd => {
-                let Some((map, start, children)) = self.stack.pop() else {
-                    return;
-                };
-                let value = if map {
-                    let mut pairs = Vec::new();
-                    let mut children = children.into_iter();
-                    while let (Some(key), Some(value)) = (children.next(), children.next()) {
-                        pairs.push((key, value));
-                    }
-                    Value::Map(pairs)
+            Event::Scalar(text, style, anchor, _) => {
+                let plain = matches!(style, ScalarStyle::Plain);
+                let null = matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL");
+                let value = if plain && null {
+                    Value::Null
                 } else {
-                    Value::Sequence(children)
+                    Value::Text(text.into_owned())
                 };
-                self.push(Node {
-                    value,
-                    span: start..span.end.max(start),
-                });
+                self.anchored(anchor, Node { value, span });
+            }
+            Event::SequenceStart(anchor, _) => self.open(false, span.start, anchor),
+            Event::MappingStart(anchor, _) => self.open(true, span.start, anchor),
+            Event::SequenceEnd | Event::MappingEnd => self.close(span.end),
+            Event::Alias(anchor) => {
+                let node = self.anchors.get(&anchor);
+                self.aliased += node.map_or(1, Node::size);
+                let copied = node.filter(|_| self.aliased <= MAX_ALIASED).cloned();
+                let value = copied.map_or(Value::Null, |node| node.value);
+                self.push(Node { value, span });
             }
             _ => {}
         }
@@ -114,6 +168,8 @@ pub fn parse(text: &str) -> Result<Vec<Node>, (String, usize)> {
         bytes: &bytes,
         stack: Vec::new(),
         documents: Vec::new(),
+        anchors: HashMap::new(),
+        aliased: 0,
         too_deep: false,
     };
     let parsed = Parser::new_from_str(text).load(&mut builder, true);
@@ -127,5 +183,40 @@ pub fn parse(text: &str) -> Result<Vec<Node>, (String, usize)> {
     if builder.too_deep {
         return Err((format!("nested more than {MAX_DEPTH} deep"), 0));
     }
+    if builder.aliased > MAX_ALIASED {
+        return Err((
+            format!("aliases stand for more than {MAX_ALIASED} nodes"),
+            0,
+        ));
+    }
     Ok(builder.documents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nulls_texts_and_aliases() {
+        let documents = parse("- a: &x [1, '']\n  b: *x\n  c:\n  d: '~'\n---\n").unwrap();
+        let Value::Sequence(items) = &documents[0].value else {
+            panic!("{documents:?}")
+        };
+        let get = |key| items[0].get(key).unwrap();
+        assert!(matches!(&get("b").value, Value::Sequence(both) if both.len() == 2));
+        assert!(matches!(get("c").value, Value::Null));
+        assert_eq!(get("d").text(), Some("~"));
+        assert!(matches!(documents[1].value, Value::Null));
+    }
+
+    #[test]
+    fn depth_and_aliases_are_bounded() {
+        assert!(parse(&"[".repeat(1000)).is_err());
+        let mut bomb = "- &a0 [x, x]\n".to_owned();
+        for level in 1..40 {
+            let below = level - 1;
+            bomb.push_str(&format!("- &a{level} [*a{below}, *a{below}]\n"));
+        }
+        assert!(parse(&bomb).is_err());
+    }
 }

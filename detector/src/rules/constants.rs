@@ -1,0 +1,290 @@
+//! Constants as each type of field takes them (Falco, `value_parser.cpp`).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use regex::RegexBuilder;
+
+use super::{
+    ast::Operator,
+    event_types,
+    fields::{Field, Type},
+    net::Net,
+    pattern::Glob,
+    predicate::Constant,
+};
+
+/// Falco's buffer of 256 with the terminator.
+const MAX_LENGTH: usize = 255;
+/// Bytes of a compiled regex.
+const MAX_REGEX: usize = 1 << 20;
+
+/// A message and a help.
+type Refusal = (String, Option<String>);
+
+pub(super) fn checked_length(text: &str) -> Result<(), String> {
+    if text.len() > MAX_LENGTH {
+        return Err(format!(
+            "a constant has at most {MAX_LENGTH} bytes, this one has {}",
+            text.len()
+        ));
+    }
+    if text.contains('\0') {
+        return Err("a constant cannot contain a NUL byte".to_owned());
+    }
+    Ok(())
+}
+
+pub(super) fn convert(
+    field: Option<&Field>,
+    kind: Type,
+    operator: Operator,
+    text: &str,
+) -> Result<Constant, Refusal> {
+    let name = field.map_or("the left side", |field| field.name);
+    let is_type = matches!(name, "evt.type" | "syscall.type");
+    if is_type && !event_types::is_known(text) {
+        let help = "this detector gives connect, accept and listen".to_owned();
+        return Err((format!("unknown event type `{text}`"), Some(help)));
+    }
+    let refused = |help: &str| {
+        (
+            format!("`{text}` is no {} for `{name}`", kind.as_str()),
+            Some(help.to_owned()),
+        )
+    };
+    match kind {
+        Type::Text | Type::List => pattern(operator, text),
+        Type::Bytes => {
+            bytes(operator, text).ok_or_else(|| refused("write an even number of hex digits"))
+        }
+        Type::Bool => text
+            .parse()
+            .map(Constant::Bool)
+            .map_err(|_error| refused("write true or false")),
+        Type::Int64 => integer(text)
+            .and_then(|number| i64::try_from(number).ok())
+            .map(Constant::Signed)
+            .ok_or_else(|| refused("write a decimal number")),
+        Type::Uint32 => integer(text)
+            .map(|number| Constant::Unsigned(wrapped(number) & u64::from(u32::MAX)))
+            .ok_or_else(|| refused("write a decimal number")),
+        Type::Uint64 | Type::Time | Type::Duration => integer(text)
+            .map(|number| Constant::Unsigned(wrapped(number)))
+            .ok_or_else(|| refused("write a decimal number")),
+        Type::Port => port(text)
+            .map(|port| Constant::Unsigned(port.into()))
+            .ok_or_else(|| refused("write a port number")),
+        Type::Ip => ip(text).map(Constant::Ip).ok_or_else(|| {
+            refused(
+                "write an IPv4 or IPv6 address; networks are compared with `fd.snet` and the like",
+            )
+        }),
+        Type::Net => Net::parse(text)
+            .map(Constant::Net)
+            .ok_or_else(|| refused("write `address/bits`, such as 10.0.0.0/8")),
+    }
+}
+
+fn pattern(operator: Operator, text: &str) -> Result<Constant, Refusal> {
+    Ok(match operator {
+        Operator::Glob => Constant::Glob(Glob::new(text, false)),
+        Operator::Iglob => Constant::Glob(Glob::new(text, true)),
+        Operator::Regex => regex(text)?,
+        _ => Constant::Text(text.to_owned()),
+    })
+}
+
+/// RE2's POSIX syntax has no Perl classes and no flags; the whole value must match.
+fn regex(text: &str) -> Result<Constant, Refusal> {
+    let perl = ["\\d", "\\D", "\\w", "\\W", "\\s", "\\S", "\\b", "\\B", "(?"];
+    if let Some(found) = perl.into_iter().find(|perl| text.contains(perl)) {
+        let help = "use [0-9], [a-zA-Z0-9_], [[:space:]] and the like".to_owned();
+        return Err((format!("`{found}` is no POSIX regex syntax"), Some(help)));
+    }
+    let build = |pattern: &str| {
+        RegexBuilder::new(pattern)
+            .size_limit(MAX_REGEX)
+            .nest_limit(100)
+            .build()
+    };
+    let cause = |error: &regex::Error| {
+        let text = error.to_string();
+        text.lines().last().unwrap_or_default().to_owned()
+    };
+    build(text)
+        .and_then(|_alone| build(&format!(r"\A(?:{text})\z")))
+        .map(|regex| Constant::Regex(Box::new(regex)))
+        .map_err(|error| (format!("invalid regex: {}", cause(&error)), None))
+}
+
+/// Literal text with at most `^`, `$`, and a leading or trailing `.*`, `.+` or `.?`.
+pub(super) fn is_simple_regex(text: &str) -> bool {
+    let text = text.strip_prefix('^').unwrap_or(text);
+    let text = text.strip_suffix('$').unwrap_or(text);
+    let any = [".*", ".+", ".?"];
+    let text = any
+        .iter()
+        .find_map(|any| text.strip_prefix(any))
+        .unwrap_or(text);
+    let text = any
+        .iter()
+        .find_map(|any| text.strip_suffix(any))
+        .unwrap_or(text);
+    !text.contains(|meta: char| r".*+?()[]{}|\^$".contains(meta))
+}
+
+fn integer(text: &str) -> Option<i128> {
+    let text = text.trim_start_matches(' ');
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let number = digits
+        .bytes()
+        .all(|digit| digit.is_ascii_digit())
+        .then(|| digits.parse::<u128>().ok())??;
+    let number = i128::try_from(number).ok()?;
+    Some(if text.starts_with('-') {
+        -number
+    } else {
+        number
+    })
+}
+
+/// A negative number given to an unsigned field wraps; too large a one is the largest.
+fn wrapped(number: i128) -> u64 {
+    match u64::try_from(number) {
+        Ok(number) => number,
+        Err(_) if number < 0 => i64::try_from(number).map_or(0, i64::cast_unsigned),
+        Err(_) => u64::MAX,
+    }
+}
+
+/// What a rule about ports is likely to name: no host's service table is read.
+const SERVICES: [(&str, u16); 21] = [
+    ("ftp", 21),
+    ("ssh", 22),
+    ("telnet", 23),
+    ("smtp", 25),
+    ("domain", 53),
+    ("http", 80),
+    ("kerberos", 88),
+    ("pop3", 110),
+    ("sunrpc", 111),
+    ("ntp", 123),
+    ("imap2", 143),
+    ("snmp", 161),
+    ("ldap", 389),
+    ("https", 443),
+    ("submission", 587),
+    ("ldaps", 636),
+    ("imaps", 993),
+    ("mysql", 3306),
+    ("rdp", 3389),
+    ("postgresql", 5432),
+    ("redis", 6379),
+];
+
+/// Digits are cut to 16 bits; nothing is 0; else a service.
+fn port(text: &str) -> Option<u16> {
+    if text.bytes().all(|digit| digit.is_ascii_digit()) {
+        if text.is_empty() {
+            return Some(0);
+        }
+        return u16::try_from(text.parse::<u64>().ok()? & u64::from(u16::MAX)).ok();
+    }
+    SERVICES
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, port)| *port)
+}
+
+/// A dot makes it IPv4: an IPv4-mapped text is no address.
+fn ip(text: &str) -> Option<IpAddr> {
+    if text.contains('.') {
+        return text.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
+    }
+    text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+}
+
+fn bytes(operator: Operator, text: &str) -> Option<Constant> {
+    let hex = matches!(operator, Operator::Bcontains | Operator::BstartsWith);
+    let even = text.len().is_multiple_of(2) && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    (!hex || even).then(|| Constant::Text(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(kind: Type, text: &str) -> Option<String> {
+        match convert(None, kind, Operator::Equal, text).ok()? {
+            Constant::Signed(number) => Some(number.to_string()),
+            Constant::Unsigned(number) => Some(number.to_string()),
+            Constant::Ip(ip) => Some(ip.to_string()),
+            Constant::Bool(value) => Some(value.to_string()),
+            other => Some(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn constants_convert_as_falcos() {
+        for (kind, text, expected) in [
+            (Type::Int64, "-5", Some("-5")),
+            (Type::Int64, " 5", Some("5")),
+            (Type::Int64, "", None),
+            (Type::Int64, "0x10", None),
+            (Type::Int64, "1.5", None),
+            (Type::Int64, "5x", None),
+            (Type::Uint64, "-1", Some("18446744073709551615")),
+            (
+                Type::Uint64,
+                "99999999999999999999999",
+                Some("18446744073709551615"),
+            ),
+            (Type::Uint32, "-1", Some("4294967295")),
+            (Type::Bool, "true", Some("true")),
+            (Type::Bool, "True", None),
+            (Type::Port, "65979", Some("443")),
+            (Type::Port, "https", Some("443")),
+            (Type::Port, "", Some("0")),
+            (Type::Port, "nosuch", None),
+            (Type::Ip, "10.0.0.1", Some("10.0.0.1")),
+            (Type::Ip, "10.0.1", None),
+            (Type::Ip, "::1", Some("::1")),
+            (Type::Ip, "::ffff:1.2.3.4", None),
+            (Type::Ip, "10.0.0.0/8", None),
+            (Type::Net, "10.0.0.1", None),
+        ] {
+            assert_eq!(shown(kind, text).as_deref(), expected, "{kind:?} {text}");
+        }
+    }
+
+    #[test]
+    fn regexes_are_posix_and_bounded() {
+        for (text, good) in [
+            ("a.*b", true),
+            ("[0-9]+", true),
+            (r"\d+", false),
+            ("(?i)a", false),
+            ("a)(b", false),
+            ("(a{1000}){1000}", false),
+        ] {
+            let found = convert(None, Type::Text, Operator::Regex, text);
+            assert_eq!(found.is_ok(), good, "{text}");
+        }
+        for (text, simple) in [
+            ("^abc$", true),
+            (".*abc.+", true),
+            ("a.c", false),
+            ("a|b", false),
+            ("", true),
+        ] {
+            assert_eq!(is_simple_regex(text), simple, "{text}");
+        }
+    }
+
+    #[test]
+    fn long_texts_are_refused() {
+        assert!(checked_length(&"a".repeat(255)).is_ok());
+        assert!(checked_length(&"a".repeat(256)).is_err());
+        assert!(checked_length("a\0").is_err());
+    }
+}

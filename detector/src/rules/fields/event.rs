@@ -1,0 +1,141 @@
+//! `evt.*` and `syscall.type`.
+
+use super::{
+    Context, Extracted, Field,
+    Get::{Indexed, Kind as OfKind, One},
+    Type::{Bool, Duration, Int64, Text, Time, Uint32, Uint64},
+    Value, flag, owned, signed,
+    socket::connection,
+    text, time, unsigned,
+};
+use crate::event::{Event, Kind};
+
+pub fn event_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ConnectAttempt | Kind::ConnectOutcome => "connect",
+        Kind::Accept => "accept",
+        Kind::Listen => "listen",
+    }
+}
+
+/// errno names of include/uapi/asm-generic/errno.h that a connect can end with.
+fn errno_name(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        1 => "EPERM",
+        4 => "EINTR",
+        11 => "EAGAIN",
+        12 => "ENOMEM",
+        13 => "EACCES",
+        22 => "EINVAL",
+        24 => "EMFILE",
+        98 => "EADDRINUSE",
+        99 => "EADDRNOTAVAIL",
+        100 => "ENETDOWN",
+        101 => "ENETUNREACH",
+        103 => "ECONNABORTED",
+        104 => "ECONNRESET",
+        105 => "ENOBUFS",
+        106 => "EISCONN",
+        110 => "ETIMEDOUT",
+        111 => "ECONNREFUSED",
+        112 => "EHOSTDOWN",
+        113 => "EHOSTUNREACH",
+        114 => "EALREADY",
+        115 => "EINPROGRESS",
+        _ => return None,
+    })
+}
+
+fn errno_text<'a>(errno: i32) -> Extracted<'a> {
+    match errno_name(errno) {
+        Some(name) => text(name),
+        None => owned(errno.to_string()),
+    }
+}
+
+fn result<'a>(event: &'a Event) -> Extracted<'a> {
+    match event.errno? {
+        0 => text("SUCCESS"),
+        errno => errno_text(errno),
+    }
+}
+
+/// `evt.arg.res`: 0, or the errno's name.
+fn argument_result(event: &Event) -> Extracted<'_> {
+    match event.errno? {
+        0 => text("0"),
+        errno => errno_text(errno),
+    }
+}
+
+/// A parameter by its place in Falco's event table. The descriptor is not known here.
+fn parameter<'a>(context: Context<'a>, index: Option<usize>) -> Extracted<'a> {
+    let event = context.event;
+    match (event.kind, index?) {
+        (Kind::ConnectAttempt | Kind::ConnectOutcome | Kind::Listen, 0) => argument_result(event),
+        (Kind::ConnectAttempt | Kind::ConnectOutcome | Kind::Accept, 1) => tuple(event),
+        (Kind::ConnectAttempt | Kind::ConnectOutcome, 3) => address(event),
+        _ => None,
+    }
+}
+
+fn tuple(event: &Event) -> Extracted<'_> {
+    event.socket.client?;
+    owned(connection(event))
+}
+
+fn address(event: &Event) -> Extracted<'_> {
+    let server = event.socket.server;
+    let connects = matches!(event.kind, Kind::ConnectAttempt | Kind::ConnectOutcome);
+    connects.then(|| Value::Text(format!("{}:{}", server.ip, server.port).into()))
+}
+
+fn failed(event: &Event) -> Option<bool> {
+    event.errno.map(|errno| errno != 0)
+}
+
+#[rustfmt::skip]
+pub(super) fn fields() -> Vec<Field> {
+    vec![
+        Field::new("evt.num", Uint64, "number of the event, from 1", One(|c| unsigned(c.event.number))),
+        Field::new("evt.time", Text, "local time, HH:MM:SS.nnnnnnnnn", One(|c| owned(time::local_time(c.event.time_ns, c.host)))),
+        Field::new("evt.time.s", Text, "local time, HH:MM:SS", One(|c| owned(time::local_seconds(c.event.time_ns, c.host)))),
+        Field::new("evt.time.iso8601", Text, "UTC, YYYY-MM-DDTHH:MM:SS.nnnnnnnnn+0000", One(|c| owned(time::iso8601(c.event.time_ns)))),
+        Field::new("evt.datetime", Text, "local date and time, with nanoseconds", One(|c| owned(time::local_datetime(c.event.time_ns, c.host)))),
+        Field::new("evt.datetime.s", Text, "local date and time", One(|c| owned(time::local_datetime_seconds(c.event.time_ns, c.host)))),
+        Field::new("evt.rawtime", Time, "Unix time, nanoseconds", One(|c| unsigned(c.event.time_ns))),
+        Field::new("evt.rawtime.s", Time, "Unix time, seconds", One(|c| unsigned(c.event.time_ns / 1_000_000_000))),
+        Field::new("evt.rawtime.ns", Time, "nanoseconds within the second", One(|c| unsigned(c.event.time_ns % 1_000_000_000))),
+        Field::new("evt.type", Text, "connect, accept or listen", OfKind(|kind| Some(event_type(kind)))),
+        Field::new("syscall.type", Text, "as evt.type", OfKind(|kind| Some(event_type(kind)))),
+        Field::new("evt.dir", Text, "always <", OfKind(|_| Some("<"))).deprecated(),
+        Field::new("evt.category", Text, "net", OfKind(|_| Some("net"))),
+        Field::new("evt.source", Text, "syscall", OfKind(|_| Some("syscall"))),
+        Field::new("evt.cpu", Int64, "CPU", One(|c| signed(c.event.cpu))),
+        Field::new("evt.hostname", Text, "name of the host", One(|c| text(&c.host.hostname))),
+        Field::new("evt.is_async", Bool, "false", One(|_| flag(false))),
+        Field::new("evt.is_io", Bool, "false", One(|_| flag(false))),
+        Field::new("evt.is_wait", Bool, "false", One(|_| flag(false))),
+        Field::new("evt.is_syslog", Bool, "false", One(|_| flag(false))),
+        Field::new("evt.is_open_read", Bool, "false", One(|_| flag(false))),
+        Field::new("evt.is_open_write", Bool, "false", One(|_| flag(false))),
+        Field::new("evt.is_open_exec", Bool, "false", One(|_| flag(false))),
+        Field::new("evt.is_open_create", Bool, "false", One(|_| flag(false))),
+        Field::new("evt.count", Uint32, "1", One(|_| unsigned(1u32))),
+        Field::new("evt.count.error", Uint32, "1 if it failed", One(|c| failed(c.event)?.then_some(Value::Unsigned(1)))).of_result(),
+        Field::new("evt.count.error.net", Uint32, "1 if it failed", One(|c| failed(c.event)?.then_some(Value::Unsigned(1)))).of_result(),
+        Field::new("evt.count.exit", Uint32, "1", One(|_| unsigned(1u32))),
+        Field::new("evt.res", Text, "SUCCESS or the errno's name", One(|c| result(c.event))).of_result(),
+        Field::new("evt.rawres", Int64, "0 or the negative errno", One(|c| signed(-c.event.errno?))).of_result(),
+        Field::new("evt.failed", Bool, "ended with an errno", One(|c| flag(failed(c.event)?))).of_result(),
+        Field::new("evt.arg", Text, "a parameter by number: [0], [1], ...", Indexed(parameter)).of_result(),
+        Field::new("evt.arg.res", Text, "0 or the errno's name", One(|c| argument_result(c.event))).of_result(),
+        Field::new("evt.arg.tuple", Text, "client->server", One(|c| tuple(c.event))),
+        Field::new("evt.arg.addr", Text, "address that a connect names", One(|c| address(c.event))),
+        Field::new("evt.latency", Duration, "0", One(|_| unsigned(0u32))).deprecated(),
+        Field::new("evt.latency.s", Duration, "0", One(|_| unsigned(0u32))).deprecated(),
+        Field::new("evt.latency.ns", Duration, "0", One(|_| unsigned(0u32))).deprecated(),
+        Field::new("evt.latency.human", Text, "0ns", One(|_| text("0ns"))).deprecated(),
+        Field::new("evt.wait_latency", Duration, "0", One(|_| unsigned(0u32))).deprecated(),
+    ]
+}

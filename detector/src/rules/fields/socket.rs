@@ -1,0 +1,132 @@
+//! `fd.*`: the two ends of the connection, or the listener. The local end is the one of the process
+//! that acts: Falco compares addresses with the interfaces instead, and errs on loopback
+//! (docs/falco-compat.md).
+
+use super::{
+    Context, Extracted, Field,
+    Get::{Ends, Kind as OfKind, One},
+    Type::{Bool, Ip, Net, Port, Text},
+    Value, flag, owned, text, unsigned,
+};
+use crate::event::{Endpoint, Event, Family, Kind};
+
+/// Client and server ends in Falco's notation; IPv6 without brackets.
+pub(super) fn connection(event: &Event) -> String {
+    let server = event.socket.server;
+    match event.socket.client {
+        Some(client) => format!(
+            "{}:{}->{}:{}",
+            client.ip, client.port, server.ip, server.port
+        ),
+        None => format!("{}:{}", server.ip, server.port),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Client,
+    Server,
+    Local,
+    Remote,
+}
+
+fn connects(event: &Event) -> bool {
+    matches!(event.kind, Kind::ConnectAttempt | Kind::ConnectOutcome)
+}
+
+fn end(context: Context<'_>, end: End) -> Option<Endpoint> {
+    let event = context.event;
+    let client = match end {
+        End::Client => true,
+        End::Server => false,
+        End::Local => connects(event),
+        End::Remote => !connects(event),
+    };
+    if client {
+        event.socket.client
+    } else {
+        Some(event.socket.server)
+    }
+}
+
+fn ip<'a>(context: Context<'a>, of: End) -> Extracted<'a> {
+    Some(Value::Ip(end(context, of)?.ip))
+}
+
+fn port<'a>(context: Context<'a>, of: End) -> Extracted<'a> {
+    unsigned(end(context, of)?.port)
+}
+
+/// Falco prints a service name only if name resolution is on.
+fn service<'a>(context: Context<'a>, of: End) -> Extracted<'a> {
+    owned(end(context, of)?.port.to_string())
+}
+
+fn ips(context: Context<'_>) -> [Extracted<'_>; 2] {
+    [ip(context, End::Client), ip(context, End::Server)]
+}
+
+fn ports(context: Context<'_>) -> [Extracted<'_>; 2] {
+    [port(context, End::Client), port(context, End::Server)]
+}
+
+fn services(context: Context<'_>) -> [Extracted<'_>; 2] {
+    [service(context, End::Client), service(context, End::Server)]
+}
+
+fn family(context: Context<'_>, v4: &'static str, v6: &'static str) -> Extracted<'static> {
+    match context.event.socket.family {
+        Family::Ipv4 => text(v4),
+        Family::Ipv6 => text(v6),
+    }
+}
+
+/// A connect serves itself if both ends are of this machine, as far as the addresses tell.
+fn is_server(event: &Event) -> bool {
+    let server = event.socket.server.ip;
+    !connects(event)
+        || server.is_loopback()
+        || event
+            .socket
+            .client
+            .is_some_and(|client| client.ip == server)
+}
+
+fn is_connected(event: &Event) -> Option<bool> {
+    Some(event.errno? == 0 && event.kind != Kind::Listen)
+}
+
+#[rustfmt::skip]
+pub(super) fn fields() -> Vec<Field> {
+    vec![
+        Field::new("fd.name", Text, "client->server, or the listener", One(|c| owned(connection(c.event)))),
+        Field::new("fd.nameraw", Text, "empty", One(|_| text(""))),
+        Field::new("fd.type", Text, "ipv4 or ipv6", One(|c| family(c, "ipv4", "ipv6"))),
+        Field::new("fd.typechar", Text, "4 or 6", One(|c| family(c, "4", "6"))),
+        Field::new("fd.l4proto", Text, "tcp", OfKind(|_| Some("tcp"))),
+        Field::new("fd.sockfamily", Text, "ip", OfKind(|_| Some("ip"))),
+        Field::new("fd.is_server", Bool, "the socket serves", One(|c| flag(is_server(c.event)))),
+        Field::new("fd.connected", Bool, "the handshake succeeded", One(|c| flag(is_connected(c.event)?))).of_result(),
+        Field::new("fd.name_changed", Bool, "the event gave the socket its name", One(|c| flag(c.event.socket.client.is_some()))),
+        Field::new("fd.cip", Ip, "client address", One(|c| ip(c, End::Client))),
+        Field::new("fd.sip", Ip, "server address", One(|c| ip(c, End::Server))),
+        Field::new("fd.lip", Ip, "local address", One(|c| ip(c, End::Local))),
+        Field::new("fd.rip", Ip, "remote address", One(|c| ip(c, End::Remote))),
+        Field::new("fd.ip", Ip, "either address", Ends(ips)),
+        Field::new("fd.cport", Port, "client port", One(|c| port(c, End::Client))),
+        Field::new("fd.sport", Port, "server port", One(|c| port(c, End::Server))),
+        Field::new("fd.lport", Port, "local port", One(|c| port(c, End::Local))),
+        Field::new("fd.rport", Port, "remote port", One(|c| port(c, End::Remote))),
+        Field::new("fd.port", Port, "either port", Ends(ports)),
+        Field::new("fd.cnet", Net, "network of the client", One(|c| ip(c, End::Client))),
+        Field::new("fd.snet", Net, "network of the server", One(|c| ip(c, End::Server))),
+        Field::new("fd.lnet", Net, "network of the local end", One(|c| ip(c, End::Local))),
+        Field::new("fd.rnet", Net, "network of the remote end", One(|c| ip(c, End::Remote))),
+        Field::new("fd.net", Net, "network of either end", Ends(ips)),
+        Field::new("fd.cproto", Text, "client port as text", One(|c| service(c, End::Client))),
+        Field::new("fd.sproto", Text, "server port as text", One(|c| service(c, End::Server))),
+        Field::new("fd.lproto", Text, "local port as text", One(|c| service(c, End::Local))),
+        Field::new("fd.rproto", Text, "remote port as text", One(|c| service(c, End::Remote))),
+        Field::new("fd.proto", Text, "either port as text", Ends(services)),
+    ]
+}

@@ -1,0 +1,144 @@
+//! A condition, kind by kind: what each kind of event is judged with, and whether anything that is
+//! observed here can match at all.
+
+use super::{
+    ast::Operator,
+    compiler::{Condition, Test},
+    fields::event_type,
+    operand::Operand,
+    predicate::{Constant, Predicate, Set},
+};
+use crate::event::Kind;
+
+/// The condition that is left for each kind.
+#[derive(Debug)]
+pub(super) struct Kinds {
+    /// Of the attempt and of the outcome.
+    pub connect: Condition,
+    pub accept: Condition,
+    pub listen: Condition,
+    /// Why no event that is observed here can match.
+    pub inactive: Option<String>,
+    /// Why events of one kind are not judged.
+    pub partly: Vec<String>,
+}
+
+impl Kinds {
+    pub(super) fn new(condition: &Condition) -> Self {
+        let mut missing = Vec::new();
+        let mut of = |kind: Kind| {
+            let left = condition.for_kind(kind);
+            match left.unavailable() {
+                None => left,
+                Some((field, reason)) => {
+                    let kind = event_type(kind);
+                    missing.push(format!("`{field}` of {kind} is not known: {reason}"));
+                    Condition::Constant(false)
+                }
+            }
+        };
+        let connect = of(Kind::ConnectAttempt);
+        let accept = of(Kind::Accept);
+        let listen = of(Kind::Listen);
+        let never = |one: &Condition| matches!(one, Condition::Constant(false));
+        let dead = [&connect, &accept, &listen].into_iter().all(never);
+        let (inactive, partly) = match (dead, missing.is_empty()) {
+            (false, _) => (None, missing),
+            (true, false) => (Some(missing.join("; ")), Vec::new()),
+            (true, true) => (Some(without_kind(condition)), Vec::new()),
+        };
+        Self {
+            connect,
+            accept,
+            listen,
+            inactive,
+            partly,
+        }
+    }
+
+    pub(super) fn of(&self, kind: Kind) -> &Condition {
+        match kind {
+            Kind::ConnectAttempt | Kind::ConnectOutcome => &self.connect,
+            Kind::Accept => &self.accept,
+            Kind::Listen => &self.listen,
+        }
+    }
+}
+
+/// The event types that a condition asks for.
+fn without_kind(condition: &Condition) -> String {
+    let mut types = Vec::new();
+    condition.tests(&mut |test| {
+        if is_type(test) {
+            match &test.predicate {
+                Predicate::Compare(Operator::Equal, one) => types.extend(text(one)),
+                Predicate::In(Set::Few(all)) => types.extend(all.iter().filter_map(text)),
+                Predicate::In(Set::Texts { texts, .. }) => types.extend(texts.iter().cloned()),
+                _ => {}
+            }
+        }
+    });
+    types.retain(|name| !matches!(name.as_str(), "connect" | "accept" | "listen"));
+    types.sort();
+    types.dedup();
+    if types.is_empty() {
+        return "no connect, accept or listen of TCP can match".to_owned();
+    }
+    let more = if types.len() > 3 { ", ..." } else { "" };
+    types.truncate(3);
+    let names = types.join(", ");
+    format!("only connect, accept and listen are observed, not {names}{more}")
+}
+
+fn text(constant: &Constant) -> Option<String> {
+    match constant {
+        Constant::Text(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn is_type(test: &Test) -> bool {
+    matches!(&test.left, Operand::Field { field, .. } if field.name == "evt.type")
+}
+
+/// Whether event types that the condition does not name can match: Falco warns of such rules.
+pub(super) fn admits_others(condition: &Condition) -> bool {
+    others(condition, false) != Some(false)
+}
+
+/// What is known of the condition, or of its negation, for an event of a type that it does not
+/// name. Other fields say nothing.
+fn others(condition: &Condition, negated: bool) -> Option<bool> {
+    match condition {
+        Condition::Constant(value) => Some(*value != negated),
+        Condition::Not(inner) => others(inner, !negated),
+        Condition::And(terms) | Condition::Or(terms) => {
+            let all = matches!(condition, Condition::And(_)) != negated;
+            let known: Vec<Option<bool>> = terms.iter().map(|term| others(term, negated)).collect();
+            if known.contains(&Some(!all)) {
+                return Some(!all);
+            }
+            known.iter().all(|one| *one == Some(all)).then_some(all)
+        }
+        Condition::Test(test) => {
+            let Operand::Field { field, .. } = &test.left else {
+                return None;
+            };
+            if field.name == "evt.num"
+                && matches!(
+                    test.predicate,
+                    Predicate::Compare(Operator::Equal, Constant::Unsigned(0))
+                )
+            {
+                return Some(negated);
+            }
+            let named = match &test.predicate {
+                _ if !is_type(test) => return None,
+                Predicate::Compare(Operator::NotEqual, _) | Predicate::Exists => false,
+                Predicate::Compare(..) | Predicate::In(_) | Predicate::Intersects(_) => true,
+                _ => return None,
+            };
+            Some(named == negated)
+        }
+    }
+}

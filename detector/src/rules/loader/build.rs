@@ -1,0 +1,203 @@
+//! The collected items to rules: lists put in place, conditions parsed and checked, outputs parsed.
+
+use super::{
+    super::{
+        Rule,
+        checker::{Checker, Macros, Mistake},
+        compiler::Condition,
+        diagnostic::Severity,
+        kinds::{self, Kinds},
+        output::Template,
+        text::Text,
+    },
+    CONDITION, INACTIVE, OUTPUT, exceptions,
+    items::{Collection, RuleItem},
+    lists, read,
+    report::Report,
+};
+
+const UNKNOWN_SOURCE: &str = "LOAD_UNKNOWN_SOURCE";
+const UNKNOWN_FILTER: &str = "LOAD_UNKNOWN_FILTER";
+const UNUSED_MACRO: &str = "LOAD_UNUSED_MACRO";
+const UNUSED_LIST: &str = "LOAD_UNUSED_LIST";
+const NO_EVTTYPE: &str = "LOAD_NO_EVTTYPE";
+
+type Lists = Vec<(String, Vec<String>)>;
+
+pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<Rule> {
+    let lists = collection.flattened_lists();
+    let mut used_lists = Vec::new();
+    for body in collection.macros.values_mut() {
+        let mut text = body.text.clone();
+        if let Err(message) = lists::expand(&mut text, &lists, &mut used_lists) {
+            report.error(&body.place, CONDITION, message, None);
+        }
+        body.expression = read::parse(&text, report);
+        body.text = text;
+    }
+    let mut used_macros = Vec::new();
+    let mut rules = Vec::new();
+    for item in std::mem::take(&mut collection.rules) {
+        let mut builder = Builder {
+            macros: &collection.macros,
+            lists: &lists,
+            used_lists: &mut used_lists,
+            used_macros: &mut used_macros,
+            report,
+        };
+        rules.extend(builder.rule(item));
+    }
+    for (name, body) in &collection.macros {
+        // What an unused macro refers to is used, as Falco judges.
+        if let Some(expression) = &body.expression {
+            expression.macros(&mut |inner| used_macros.push(inner.to_owned()));
+        }
+        if !used_macros.contains(name) && !is_referred_to(name, &collection.macros) {
+            let message = format!("the macro `{name}` is never used");
+            report.warning(&body.place, UNUSED_MACRO, message, None);
+        }
+    }
+    for (index, list) in collection.lists.iter().enumerate() {
+        if !list.used && !used_lists.contains(&index) {
+            let message = format!("the list `{}` is never used", list.name);
+            report.warning(&list.place, UNUSED_LIST, message, None);
+        }
+    }
+    rules
+}
+
+fn is_referred_to(name: &str, macros: &Macros) -> bool {
+    macros.values().any(|body| {
+        let mut found = false;
+        if let Some(expression) = &body.expression {
+            expression.macros(&mut |inner| found |= inner == name);
+        }
+        found
+    })
+}
+
+struct Builder<'b, 'a> {
+    macros: &'b Macros,
+    lists: &'b Lists,
+    used_lists: &'b mut Vec<usize>,
+    used_macros: &'b mut Vec<String>,
+    report: &'b mut Report<'a>,
+}
+
+impl Builder<'_, '_> {
+    fn rule(&mut self, item: RuleItem) -> Option<Rule> {
+        if item.source != "syscall" {
+            let message = format!(
+                "the source `{}` is not known: the rule is skipped",
+                item.source
+            );
+            self.report
+                .warning(&item.place, UNKNOWN_SOURCE, message, None);
+            return None;
+        }
+        let template = self.template(&item);
+        let condition = self.condition(&item);
+        let (condition, template) = (condition?, template?);
+        let priority = item.priority?;
+        if item.warn_evttypes && kinds::admits_others(&condition) {
+            let message = "the condition does not say which event types it is about";
+            let help = "begin it with `evt.type = connect and`".to_owned();
+            self.report.warning(&item.place, NO_EVTTYPE, message, help);
+        }
+        let kinds = Kinds::new(&condition);
+        if let Some(reason) = &kinds.inactive {
+            let name = &item.name;
+            let message = format!("the rule `{name}` is inactive: {reason}");
+            self.report.warning(&item.place, INACTIVE, message, None);
+        }
+        for reason in &kinds.partly {
+            let message = format!(
+                "the rule `{}` is inactive for one type of event: {reason}",
+                item.name
+            );
+            self.report.warning(&item.place, INACTIVE, message, None);
+        }
+        Some(Rule {
+            name: item.name,
+            desc: item.desc.as_str().to_owned(),
+            condition: item.condition.as_str().to_owned(),
+            priority,
+            source: item.source,
+            tags: item.tags.into_iter().collect(),
+            enabled: item.enabled,
+            asks_result: kinds.connect.asks_result(),
+            kinds,
+            template,
+        })
+    }
+
+    /// An error, or with `skip-if-unknown-filter` a warning, if it is about what may be unknown.
+    fn mistake(&mut self, item: &RuleItem, mut mistake: Mistake) {
+        let unknown = [
+            "nonexistent field",
+            "invalid formatting token",
+            "unknown event type",
+            "unknown filter:",
+        ];
+        let skips = unknown.iter().any(|text| mistake.message.contains(text));
+        if item.skip_if_unknown_filter && skips {
+            mistake.code = UNKNOWN_FILTER;
+            return self.report.mistake(Severity::Warning, mistake);
+        }
+        self.report.mistake(Severity::Error, mistake);
+    }
+
+    fn condition(&mut self, item: &RuleItem) -> Option<Condition> {
+        let mut text = match exceptions::join(&item.condition, &item.exceptions) {
+            Ok(text) => text,
+            Err((message, place)) => {
+                self.report.error(&place, CONDITION, message, None);
+                return None;
+            }
+        };
+        if let Err(message) = lists::expand(&mut text, self.lists, self.used_lists) {
+            self.report.error(&item.place, CONDITION, message, None);
+            return None;
+        }
+        let expression = read::parse(&text, self.report)?;
+        let mut checker = Checker::new(self.macros, item.file);
+        let checked = checker.check(&expression, &text);
+        let Checker { warnings, used, .. } = checker;
+        self.used_macros.extend(used);
+        for warning in warnings {
+            self.report.mistake(Severity::Warning, warning);
+        }
+        match checked {
+            Ok(condition) => Some(condition),
+            Err(mistake) => {
+                self.mistake(item, mistake);
+                None
+            }
+        }
+    }
+
+    fn template(&mut self, item: &RuleItem) -> Option<Template> {
+        let text: &Text = &item.output;
+        match Template::parse(text.as_str()) {
+            Ok((template, warnings)) => {
+                for (message, span) in warnings {
+                    let place = text.place(&span);
+                    self.report
+                        .warning(&place, super::DEPRECATED, message, None);
+                }
+                Some(template)
+            }
+            Err(error) => {
+                let mistake = Mistake {
+                    code: OUTPUT,
+                    message: error.message,
+                    place: text.place(&error.span),
+                    help: error.help,
+                    via: Vec::new(),
+                };
+                self.mistake(item, mistake);
+                None
+            }
+        }
+    }
+}

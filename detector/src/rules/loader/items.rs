@@ -1,0 +1,85 @@
+//! What the files define, before it is compiled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    super::{
+        checker::Macros,
+        text::{Place, Text},
+    },
+    exceptions::Exception,
+};
+use crate::alert::Priority;
+
+pub(super) struct List {
+    pub(super) name: String,
+    pub(super) items: Vec<String>,
+    /// Of the first definition, among all items.
+    pub(super) position: usize,
+    /// Of the newest definition or append.
+    pub(super) visibility: usize,
+    pub(super) place: Place,
+    pub(super) used: bool,
+}
+
+pub(super) struct RuleItem {
+    pub(super) name: String,
+    pub(super) place: Place,
+    /// Of the first definition.
+    pub(super) file: usize,
+    pub(super) condition: Text,
+    pub(super) output: Text,
+    pub(super) desc: Text,
+    /// `None` if it is not known, which was reported.
+    pub(super) priority: Option<Priority>,
+    pub(super) source: String,
+    pub(super) enabled: bool,
+    pub(super) warn_evttypes: bool,
+    pub(super) skip_if_unknown_filter: bool,
+    pub(super) tags: BTreeSet<String>,
+    pub(super) exceptions: Vec<Exception>,
+}
+
+#[derive(Default)]
+pub(super) struct Collection {
+    /// Items read so far.
+    pub(super) position: usize,
+    /// In the order of first definition.
+    pub(super) lists: Vec<List>,
+    pub(super) macros: Macros,
+    pub(super) rules: Vec<RuleItem>,
+    /// Names of rules whose definition was refused: what appends to them is not reported too.
+    pub(super) refused: BTreeSet<String>,
+    lists_by_name: BTreeMap<String, usize>,
+    rules_by_name: BTreeMap<String, usize>,
+}
+
+impl Collection {
+    pub(super) fn list(&mut self, name: &str) -> Option<&mut List> {
+        let index = self.lists_by_name.get(name)?;
+        self.lists.get_mut(*index)
+    }
+
+    pub(super) fn add_list(&mut self, list: List) {
+        self.lists_by_name
+            .insert(list.name.clone(), self.lists.len());
+        self.lists.push(list);
+    }
+
+    pub(super) fn rule(&mut self, name: &str) -> Option<&mut RuleItem> {
+        let index = self.rules_by_name.get(name)?;
+        self.rules.get_mut(*index)
+    }
+
+    /// A redefinition keeps its place in the order.
+    pub(super) fn define_rule(&mut self, mut rule: RuleItem) {
+        if let Some(old) = self.rule(&rule.name) {
+            rule.file = old.file;
+            *old = rule;
+            return;
+        }
+        self.rules_by_name
+            .insert(rule.name.clone(), self.rules.len());
+        self.rules.push(rule);
+    }
+}

@@ -1,0 +1,110 @@
+//! Rule files to a ruleset: every mistake is reported, not the first. Falco: `rule_loader_reader`,
+//! `rule_loader_collector` and `rule_loader_compiler`.
+
+mod build;
+mod exceptions;
+mod items;
+mod lists;
+mod read;
+mod report;
+mod rule_item;
+mod versions;
+
+use super::{
+    Ruleset,
+    diagnostic::{Diagnostic, Severity},
+    text::Place,
+    yaml::{self, Value},
+};
+use items::Collection;
+use report::Report;
+
+pub(super) const PARSE: &str = "LOAD_ERR_YAML_PARSE";
+pub(super) const SHAPE: &str = "LOAD_ERR_YAML_VALIDATE";
+pub(super) const CONDITION: &str = super::checker::CONDITION;
+pub(super) const OUTPUT: &str = "LOAD_ERR_COMPILE_OUTPUT";
+pub(super) const VALIDATE: &str = super::checker::VALIDATE;
+pub(super) const UNKNOWN_KEY: &str = "LOAD_UNKNOWN_KEY";
+pub(super) const UNKNOWN_ITEM: &str = "LOAD_UNKNOWN_ITEM";
+pub(super) const DEPRECATED: &str = "LOAD_DEPRECATED_ITEM";
+/// Our own: the rule is valid, but nothing that is observed here can match it.
+pub const INACTIVE: &str = "RULE_INACTIVE";
+
+pub struct SourceFile {
+    pub name: String,
+    pub text: String,
+}
+
+pub struct Loaded {
+    /// `None` if any diagnostic is an error.
+    pub ruleset: Option<Ruleset>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+pub fn load(files: &[SourceFile]) -> Loaded {
+    let mut report = Report {
+        files,
+        diagnostics: Vec::new(),
+    };
+    let mut collection = Collection::default();
+    for (file, source) in files.iter().enumerate() {
+        read_file(file, source, &mut collection, &mut report);
+    }
+    let rules = build::rules(collection, &mut report);
+    let failed = report
+        .diagnostics
+        .iter()
+        .any(|one| one.severity == Severity::Error);
+    let mut diagnostics = report.diagnostics;
+    let file = |name: &str| files.iter().position(|file| file.name == name);
+    diagnostics.sort_by_key(|one| (file(&one.file), one.span.start));
+    Loaded {
+        ruleset: (!failed).then(|| Ruleset::new(rules)),
+        diagnostics,
+    }
+}
+
+fn read_file(
+    file: usize,
+    source: &SourceFile,
+    collection: &mut Collection,
+    report: &mut Report<'_>,
+) {
+    let documents = match yaml::parse(&source.text) {
+        Ok(documents) => documents,
+        Err((message, at)) => {
+            return report.error(&Place { file, span: at..at }, PARSE, message, None);
+        }
+    };
+    for document in documents {
+        let place = Place {
+            file,
+            span: document.span.clone(),
+        };
+        let help = "begin each item with `- rule:`, `- macro:` or `- list:`".to_owned();
+        match document.value {
+            Value::Sequence(items) => {
+                for item in items {
+                    read::item(file, &item, collection, report);
+                }
+            }
+            Value::Null => {}
+            Value::Text(_) => {
+                report.error(
+                    &place,
+                    SHAPE,
+                    "a rules file is a sequence of items, not a text",
+                    help,
+                );
+            }
+            Value::Map(_) => {
+                report.error(
+                    &place,
+                    SHAPE,
+                    "a rules file is a sequence of items, not a map",
+                    help,
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! One item of a file: which kind it is, and lists and macros. Rules are read in `rule_item`.
+
+use super::{
+    super::{
+        checker::Macro,
+        lexer::SyntaxError,
+        parser,
+        text::{Place, Text},
+        yaml::{Node, Value},
+    },
+    CONDITION, DEPRECATED, SHAPE, UNKNOWN_ITEM, UNKNOWN_KEY, VALIDATE,
+    items::{Collection, List},
+    report::Report,
+    rule_item, versions,
+};
+
+const KINDS: [&str; 5] = [
+    "required_engine_version",
+    "required_plugin_versions",
+    "list",
+    "macro",
+    "rule",
+];
+
+/// An item, its file and its place.
+pub(super) struct Item<'n> {
+    pub(super) file: usize,
+    pub(super) node: &'n Node,
+    pub(super) place: Place,
+}
+
+pub(super) fn item(file: usize, node: &Node, collection: &mut Collection, report: &mut Report<'_>) {
+    let place = Place {
+        file,
+        span: node.span.clone(),
+    };
+    let pairs = match &node.value {
+        Value::Null => return,
+        Value::Map(pairs) => pairs,
+        _ => {
+            let help = "begin it with `- rule: name`".to_owned();
+            return report.error(&place, SHAPE, "an item is a map", help);
+        }
+    };
+    collection.position += 1;
+    let kind = KINDS.into_iter().find(|kind| node.get(kind).is_some());
+    let Some((kind, value)) = kind.and_then(|kind| Some((kind, node.get(kind)?))) else {
+        let help = "begin it with `- rule:`, `- macro:` or `- list:`".to_owned();
+        return report.warning(
+            &place,
+            UNKNOWN_ITEM,
+            "this item is no rule, macro or list",
+            help,
+        );
+    };
+    let item = Item { file, node, place };
+    let keys: &[&str] = match kind {
+        "list" => &["list", "items", "append", "override"],
+        "macro" => &["macro", "condition", "append", "override"],
+        "rule" => rule_item::KEYS,
+        other => &[other],
+    };
+    item.unknown_keys(pairs, keys, report);
+    match kind {
+        "required_engine_version" => versions::engine(file, value, report),
+        "required_plugin_versions" => versions::plugins(file, value, report),
+        _ => {
+            let Some(name) = item.required(kind, report) else {
+                return;
+            };
+            match kind {
+                "list" => list(&item, &name, collection, report),
+                "macro" => define_macro(&item, &name, collection, report),
+                _ => rule_item::read(&item, &name, collection, report),
+            }
+        }
+    }
+}
+
+impl Item<'_> {
+    pub(super) fn at(&self, node: &Node) -> Place {
+        Place {
+            file: self.file,
+            span: node.span.clone(),
+        }
+    }
+
+    fn unknown_keys(&self, pairs: &[(Node, Node)], keys: &[&str], report: &mut Report<'_>) {
+        for (key, _) in pairs {
+            let name = key.text().unwrap_or_default();
+            if !keys.contains(&name) {
+                let message = format!("the key `{name}` is not known here and has no effect");
+                let help = format!("known are {}", keys.join(", "));
+                report.warning(&self.at(key), UNKNOWN_KEY, message, help);
+            }
+        }
+    }
+
+    /// A value that is there, is a text, and is not empty.
+    pub(super) fn required(&self, key: &str, report: &mut Report<'_>) -> Option<Text> {
+        let node = self.node.get(key);
+        let found = node.and_then(|node| report.text(self.file, node));
+        if let Some(text) = found
+            && !text.as_str().is_empty()
+        {
+            return Some(text);
+        }
+        let place = node.map_or_else(|| self.place.clone(), |node| self.at(node));
+        let (message, help) = match node.map(|node| &node.value) {
+            Some(Value::Sequence(_) | Value::Map(_)) => {
+                (format!("the value of `{key}` is a text"), None)
+            }
+            _ => {
+                let help = format!("add `{key}: ...` to this item");
+                (format!("the key `{key}` is missing or empty"), Some(help))
+            }
+        };
+        report.error(&place, SHAPE, message, help);
+        None
+    }
+
+    /// yaml-cpp's booleans, quoted or not; 1 and 0 are none.
+    pub(super) fn flag(&self, key: &str, default: bool, report: &mut Report<'_>) -> Option<bool> {
+        let Some(node) = self.node.get(key) else {
+            return Some(default);
+        };
+        let text = node.text().unwrap_or_default();
+        let cased = text == text.to_lowercase()
+            || text == text.to_uppercase()
+            || text
+                .get(1..)
+                .is_some_and(|rest| rest == rest.to_lowercase());
+        match text.to_lowercase().as_str() {
+            "true" | "yes" | "on" if cased => Some(true),
+            "false" | "no" | "off" if cased => Some(false),
+            _ => {
+                let message = format!("`{key}` is true or false");
+                report.error(&self.at(node), SHAPE, message, None);
+                None
+            }
+        }
+    }
+
+    /// The sequence of texts under a key.
+    pub(super) fn texts(&self, key: &str, report: &mut Report<'_>) -> Option<Vec<String>> {
+        let Some(node) = self.node.get(key) else {
+            report.error(
+                &self.place,
+                SHAPE,
+                format!("the key `{key}` is missing"),
+                format!("add `{key}: [...]` to this item"),
+            );
+            return None;
+        };
+        let texts = match &node.value {
+            Value::Sequence(items) => items
+                .iter()
+                .map(|item| item.text().map(str::to_owned))
+                .collect(),
+            _ => None,
+        };
+        if texts.is_none() {
+            let help = format!("write `{key}: [a, b]`");
+            report.error(
+                &self.at(node),
+                SHAPE,
+                format!("`{key}` is a sequence of texts"),
+                help,
+            );
+        }
+        texts
+    }
+
+    /// The deprecated `append: true`.
+    pub(super) fn appends(&self, report: &mut Report<'_>) -> Option<bool> {
+        let append = self.flag("append", false, report)?;
+        if append {
+            let node = self.node.get("append").unwrap_or(self.node);
+            let help = "write `override: {condition: append}`, naming each key".to_owned();
+            report.warning(&self.at(node), DEPRECATED, "`append` is deprecated", help);
+        }
+        Some(append)
+    }
+
+    /// The entries of `override` that are good: key, and whether it appends.
+    pub(super) fn overrides(
+        &self,
+        appendable: &[&str],
+        replaceable: &[&str],
+        report: &mut Report<'_>,
+    ) -> Option<Vec<(String, bool)>> {
+        let pairs = match self.node.get("override").map(|node| (node, &node.value)) {
+            None | Some((_, Value::Null)) => return Some(Vec::new()),
+            Some((_, Value::Map(pairs))) => pairs,
+            Some((node, _)) => {
+                let help = "write `override: {items: append}`".to_owned();
+                report.error(&self.at(node), SHAPE, "`override` is a map", help);
+                return None;
+            }
+        };
+        let mut good = true;
+        let mut overrides = Vec::new();
+        for (key, value) in pairs {
+            let name = key.text().unwrap_or_default();
+            let operation = value.text().unwrap_or_default();
+            let can = |keys: &[&str]| keys.contains(&name);
+            let allowed = match operation {
+                "append" => can(appendable),
+                "replace" => can(replaceable),
+                _ => false,
+            };
+            if allowed && self.node.get(name).is_some() {
+                overrides.push((name.to_owned(), operation == "append"));
+                continue;
+            }
+            good = false;
+            let (message, help) = if allowed {
+                let help = format!("add `{name}: ...` to this item");
+                (
+                    format!("`override` names `{name}`, which is not given"),
+                    help,
+                )
+            } else {
+                let operations = match (can(appendable), can(replaceable)) {
+                    (true, true) => "append or replace",
+                    (true, false) => "append",
+                    (false, true) => "replace",
+                    (false, false) => {
+                        let keys = replaceable.join(", ");
+                        let message = format!("`{name}` cannot be overridden");
+                        report.error(&self.at(key), SHAPE, message, format!("what can: {keys}"));
+                        continue;
+                    }
+                };
+                let message = format!("`{operation}` is no operation for `{name}`");
+                (message, format!("write {operations}"))
+            };
+            report.error(&self.at(key), SHAPE, message, help);
+        }
+        let both =
+            !overrides.is_empty() && self.node.get("append").and_then(Node::text) == Some("true");
+        if both {
+            let help = "leave out `append`".to_owned();
+            report.error(
+                &self.place,
+                SHAPE,
+                "`append` and `override` exclude each other",
+                help,
+            );
+        }
+        (good && !both).then_some(overrides)
+    }
+
+    /// Whether what is given under a key is appended; nothing if the item is refused.
+    fn operation(&self, key: &str, report: &mut Report<'_>) -> Option<bool> {
+        let append = self.appends(report)?;
+        let overrides = self.overrides(&[key], &[key], report)?;
+        Some(append || overrides.iter().any(|(_, append)| *append))
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic())
+        && characters.all(|one| one.is_ascii_alphanumeric() || one == '_')
+}
+
+fn list(item: &Item<'_>, name: &Text, collection: &mut Collection, report: &mut Report<'_>) {
+    let place = name.place(&(0..name.as_str().len()));
+    let text = name.as_str();
+    if text.contains(|one: char| one.is_whitespace() || "()\"'=,".contains(one)) {
+        let message = format!("`{text}` is no good name of a list");
+        let help = "leave out blanks, quotes, parentheses, = and commas".to_owned();
+        report.warning(&place, "LOAD_INVALID_LIST_NAME", message, help);
+    }
+    let (Some(append), Some(items)) =
+        (item.operation("items", report), item.texts("items", report))
+    else {
+        return;
+    };
+    let position = collection.position;
+    match collection.list(text) {
+        Some(list) => {
+            if !append {
+                list.items.clear();
+            }
+            list.items.extend(items);
+            list.visibility = position;
+        }
+        None if append => {
+            let message = format!("the list `{text}` is not defined before this append");
+            let help = "define it before, or load the file that defines it first".to_owned();
+            report.error(&place, VALIDATE, message, help);
+        }
+        None => collection.add_list(List {
+            name: text.to_owned(),
+            items,
+            position,
+            visibility: position,
+            place,
+            used: false,
+        }),
+    }
+}
+
+fn define_macro(
+    item: &Item<'_>,
+    name: &Text,
+    collection: &mut Collection,
+    report: &mut Report<'_>,
+) {
+    let place = name.place(&(0..name.as_str().len()));
+    let text = name.as_str();
+    if !is_name(text) {
+        let message = format!("`{text}` is no good name of a macro: no condition can refer to it");
+        let help = "use a letter, then letters, digits and _".to_owned();
+        report.warning(&place, "LOAD_INVALID_MACRO_NAME", message, help);
+    }
+    let (Some(append), Some(condition)) = (
+        item.operation("condition", report),
+        item.required("condition", report),
+    ) else {
+        return;
+    };
+    let position = collection.position;
+    match collection.macros.get_mut(text) {
+        Some(body) => {
+            if append {
+                body.text.push_str(" ");
+                body.text.push(&condition);
+            } else {
+                body.text = condition;
+            }
+            body.visibility = position;
+        }
+        None if append => {
+            let message = format!("the macro `{text}` is not defined before this append");
+            let help = "define it before, or load the file that defines it first".to_owned();
+            report.error(&place, VALIDATE, message, help);
+        }
+        None => {
+            let body = Macro {
+                text: condition,
+                expression: None,
+                position,
+                visibility: position,
+                file: item.file,
+                place,
+            };
+            collection.macros.insert(text.to_owned(), body);
+        }
+    }
+}
+
+/// The tree of a condition, or the mistake reported at its place.
+pub(super) fn parse(text: &Text, report: &mut Report<'_>) -> Option<super::super::ast::Expression> {
+    match parser::parse(text.as_str()) {
+        Ok(expression) => Some(expression),
+        Err(SyntaxError {
+            message,
+            span,
+            help,
+        }) => {
+            report.error(&text.place(&span), CONDITION, message, help);
+            None
+        }
+    }
+}

@@ -1,0 +1,456 @@
+//! Recursive descent over Falco's condition grammar: `not` binds tightest, then `and`, then `or`.
+//! The order in which alternatives are tried, and where a blank is asked for, is Falco's
+//! (`userspace/libsinsp/filter/parser.cpp`).
+
+mod operand;
+
+use super::{
+    ast::{Check, Constant, Expression, Modifier, Operand, Operator, Right},
+    lexer::{Lexer, SyntaxError, is_blank},
+};
+
+/// Parentheses and calls within each other; Falco counts 1000 steps, about four a level.
+const MAX_DEPTH: usize = 250;
+
+const SYMBOLS: [&str; 3] = ["==", "=", "!="];
+const ORDERS: [&str; 4] = ["<=", "<", ">=", ">"];
+const LISTS: [&str; 3] = ["intersects", "in", "pmatch"];
+
+struct Parser<'a> {
+    lexer: Lexer<'a>,
+    depth: usize,
+}
+
+type Parsed<T> = Result<T, SyntaxError>;
+
+pub fn parse(text: &str) -> Parsed<Expression> {
+    let mut parser = Parser::new(text);
+    let expression = parser.or()?;
+    parser.lexer.blanks();
+    if parser.lexer.at_end() {
+        return Ok(expression);
+    }
+    Err(parser.misplaced("`and`, `or` or the end of the condition expected"))
+}
+
+/// A field or a transformer call at the start of a text, and its length: what an output template
+/// has after `%`, and what an exception's `fields` hold.
+pub fn operand(text: &str) -> Parsed<(Operand, usize)> {
+    let mut parser = Parser::new(text);
+    let operand = parser.operand()?;
+    let end = parser.lexer.position();
+    operand
+        .map(|operand| (operand, end))
+        .ok_or_else(|| parser.misplaced("a field expected"))
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            lexer: Lexer::new(text),
+            depth: 0,
+        }
+    }
+
+    fn misplaced(&self, message: &str) -> SyntaxError {
+        let rest = self.lexer.rest();
+        let error = SyntaxError::new(message, self.lexer.here());
+        let upper = ["AND", "OR", "NOT", "IN", "EXISTS", "CONTAINS"]
+            .into_iter()
+            .find(|word| rest.starts_with(word));
+        if rest.starts_with("&&") || rest.starts_with("||") {
+            error.help("write `and` and `or` in words")
+        } else if rest.starts_with('!') {
+            error.help("write `not` as a word, with a blank after it")
+        } else if let Some(word) = upper {
+            error.help(format!(
+                "keywords are lower-case: write `{}`",
+                word.to_lowercase()
+            ))
+        } else if rest.is_empty() {
+            error.help("the condition ends too early")
+        } else {
+            error
+        }
+    }
+
+    fn deeper<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(
+                SyntaxError::new("the condition is nested too deeply", self.lexer.here()).help(
+                    format!("{MAX_DEPTH} levels are allowed: move parts into macros"),
+                ),
+            );
+        }
+        let parsed = inner(self)?;
+        self.depth -= 1;
+        Ok(parsed)
+    }
+
+    fn or(&mut self) -> Parsed<Expression> {
+        self.deeper(|parser| parser.joined("or", Self::and, Expression::Or))
+    }
+
+    fn and(&mut self) -> Parsed<Expression> {
+        self.joined("and", Self::not, Expression::And)
+    }
+
+    /// Terms and the word between them. `or(` takes the parentheses alone: `a or(b) and c` is an
+    /// error in Falco.
+    fn joined(
+        &mut self,
+        word: &str,
+        term: fn(&mut Self) -> Parsed<Expression>,
+        join: fn(Vec<Expression>) -> Expression,
+    ) -> Parsed<Expression> {
+        let first = term(self)?;
+        let mut terms = Vec::new();
+        loop {
+            self.lexer.blanks();
+            if !self.lexer.eat(word) {
+                break;
+            }
+            terms.push(if self.lexer.blanks() {
+                term(self)?
+            } else if self.lexer.rest().starts_with('(') {
+                self.parenthesised()?
+            } else {
+                return Err(self.misplaced(&format!("a blank or `(` expected after `{word}`")));
+            });
+        }
+        if terms.is_empty() {
+            return Ok(first);
+        }
+        terms.insert(0, first);
+        Ok(join(terms))
+    }
+
+    fn parenthesised(&mut self) -> Parsed<Expression> {
+        let open = self.lexer.here();
+        self.lexer.eat("(");
+        let inner = self.or()?;
+        self.lexer.blanks();
+        if self.lexer.eat(")") {
+            return Ok(inner);
+        }
+        let mut error = self.misplaced("`)` expected");
+        error.help.get_or_insert_with(|| {
+            format!("the parenthesis opens at character {}", open.start + 1)
+        });
+        Err(error)
+    }
+
+    fn not(&mut self) -> Parsed<Expression> {
+        let mut negated = false;
+        let inner = loop {
+            self.lexer.blanks();
+            let after = self
+                .lexer
+                .rest()
+                .strip_prefix("not")
+                .map(|rest| rest.chars().next());
+            match after {
+                Some(Some('(')) => {
+                    negated = !negated;
+                    self.lexer.eat("not");
+                    break self.parenthesised()?;
+                }
+                Some(Some(next)) if next.is_ascii_whitespace() || next == '\u{b}' => {
+                    negated = !negated;
+                    self.lexer.eat("not");
+                    if !self.lexer.blanks() {
+                        return Err(self.misplaced("a blank expected after `not`"));
+                    }
+                }
+                _ => break self.check()?,
+            }
+        };
+        Ok(if negated {
+            Expression::Not(Box::new(inner))
+        } else {
+            inner
+        })
+    }
+
+    fn check(&mut self) -> Parsed<Expression> {
+        if self.lexer.rest().starts_with('(') {
+            return self.parenthesised();
+        }
+        if let Some(left) = self.operand()? {
+            return self
+                .test(left)
+                .map(|check| Expression::Check(Box::new(check)));
+        }
+        let start = self.lexer.position();
+        match self.lexer.identifier() {
+            Some(word @ ("and" | "or" | "not")) => {
+                let span = self.lexer.since(start);
+                Err(SyntaxError::new(
+                    format!("a check is missing before `{word}`"),
+                    span,
+                ))
+            }
+            Some(name) => Ok(Expression::Macro {
+                name: name.to_owned(),
+                span: self.lexer.since(start),
+            }),
+            None => Err(self.misplaced("a field, a macro or `(` expected")),
+        }
+    }
+
+    fn test(&mut self, left: Operand) -> Parsed<Check> {
+        self.lexer.blanks();
+        let start = self.lexer.position();
+        let operator = self.operator()?;
+        let span = self.lexer.since(start);
+        let (modifier, right) = if operator == Operator::Exists {
+            (None, Right::Nothing)
+        } else if operator.is_order() {
+            self.lexer.blanks();
+            (None, self.order_side()?)
+        } else if operator.is_list() {
+            self.lexer.blanks();
+            (None, self.list_side()?)
+        } else {
+            self.text_side()?
+        };
+        Ok(Check {
+            left,
+            operator,
+            span,
+            modifier,
+            right,
+        })
+    }
+
+    fn operator(&mut self) -> Parsed<Operator> {
+        let rest = self.lexer.rest();
+        let word = |operator: &&Operator| {
+            let text = operator.as_str();
+            !SYMBOLS.contains(&text)
+                && !ORDERS.contains(&text)
+                && !LISTS.contains(&text)
+                && rest
+                    .strip_prefix(text)
+                    .is_some_and(|after| text == "exists" || after.starts_with(is_blank))
+        };
+        let starts = |text: &&str| rest.starts_with(*text);
+        let text = ORDERS
+            .iter()
+            .chain(&SYMBOLS)
+            .copied()
+            .find(starts)
+            .or_else(|| Operator::ALL.iter().find(word).map(|one| one.as_str()))
+            .or_else(|| LISTS.into_iter().find(starts));
+        if let Some(text) = text
+            && let Some(operator) = Operator::parse(text)
+        {
+            self.lexer.eat(text);
+            return Ok(operator);
+        }
+        let error = self.misplaced("an operator expected");
+        let named = |one: &&Operator| rest.starts_with(one.as_str());
+        Err(match Operator::ALL.iter().find(named) {
+            Some(operator) => error.help(format!("a blank is missing after `{operator}`")),
+            None => error.help(format!("write {}", operators())),
+        })
+    }
+
+    fn order_side(&mut self) -> Parsed<Right> {
+        if let Some(operand) = self.right_operand()? {
+            return Ok(Right::Operand(operand));
+        }
+        let start = self.lexer.position();
+        match self.lexer.number() {
+            Some(number) => Ok(Right::Constants(vec![Constant {
+                text: number.to_owned(),
+                span: self.lexer.since(start),
+            }])),
+            None => Err(self.misplaced("a number expected")),
+        }
+    }
+
+    fn list_side(&mut self) -> Parsed<Right> {
+        if self.lexer.rest().starts_with('(') {
+            return self.arguments(Self::constant).map(Right::Constants);
+        }
+        if let Some(operand) = self.right_operand()? {
+            return Ok(Right::Operand(operand));
+        }
+        match self.named()? {
+            Some(constant) => Ok(Right::Constants(vec![constant])),
+            None => Err(self.misplaced("`(` expected").help("write `in (a, b)`")),
+        }
+    }
+
+    fn text_side(&mut self) -> Parsed<(Option<Modifier>, Right)> {
+        if self.lexer.blanks()
+            && let Some(modifier) = self.modifier()
+        {
+            let set = if self.lexer.rest().starts_with('(') {
+                self.arguments(Self::constant)?
+            } else {
+                self.named()?.into_iter().collect()
+            };
+            return Ok((Some(modifier), Right::Constants(set)));
+        }
+        if let Some(operand) = self.right_operand()? {
+            return Ok((None, Right::Operand(operand)));
+        }
+        Ok((None, Right::Constants(vec![self.constant()?])))
+    }
+
+    /// A modifier only where a set follows; else the word is a plain text.
+    fn modifier(&mut self) -> Option<Modifier> {
+        let start = self.lexer.position();
+        let word = self.lexer.identifier()?;
+        let modifier = Modifier::ALL
+            .iter()
+            .copied()
+            .find(|one| one.as_str() == word);
+        if modifier.is_some() && self.lexer.blanks() {
+            if self.lexer.rest().starts_with('(') {
+                return modifier;
+            }
+            let before = self.lexer.position();
+            let next = self.lexer.identifier();
+            self.lexer.rewind(before);
+            if next.is_some_and(|next| !matches!(next, "and" | "or" | "not")) {
+                return modifier;
+            }
+        }
+        self.lexer.rewind(start);
+        None
+    }
+
+    /// A word in place of a set is a set of that word.
+    fn named(&mut self) -> Parsed<Option<Constant>> {
+        let start = self.lexer.position();
+        Ok(self.lexer.identifier().map(|name| Constant {
+            text: name.to_owned(),
+            span: self.lexer.since(start),
+        }))
+    }
+
+    fn constant(&mut self) -> Parsed<Constant> {
+        let start = self.lexer.position();
+        let text = match self.lexer.quoted()? {
+            Some(text) => text,
+            None => match self.lexer.bare() {
+                Some(text) => text.to_owned(),
+                None => return Err(self.misplaced("a value expected")),
+            },
+        };
+        Ok(Constant {
+            text,
+            span: self.lexer.since(start),
+        })
+    }
+}
+
+fn operators() -> String {
+    let words: Vec<&str> = Operator::ALL.iter().map(|one| one.as_str()).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(text: &str) -> Option<String> {
+        parse(text).ok().map(|tree| tree.to_string())
+    }
+
+    #[test]
+    fn precedence_and_blanks_are_falcos() {
+        for (text, expected) in [
+            ("a or b and c", Some("(a or (b and c))")),
+            ("not a and b", Some("(not (a) and b)")),
+            ("not not a", Some("a")),
+            ("not(a)", Some("not (a)")),
+            ("(a or b) and c", Some("((a or b) and c)")),
+            ("a or(b)", Some("(a or b)")),
+            ("a or(b) and c", None),
+            ("a or (b) and c", Some("(a or (b and c))")),
+            ("a notb", None),
+            ("aand b", None),
+            ("notb", Some("notb")),
+            ("a andb", None),
+            ("", None),
+            ("  a\t", Some("a")),
+            ("evt.num>0and a", Some("(evt.num > 0 and a)")),
+            ("proc.name existsand a", Some("(proc.name exists and a)")),
+            ("proc.name=init", Some("proc.name = \"init\"")),
+            ("proc.name == a", Some("proc.name = \"a\"")),
+            ("proc.name contains(x)", None),
+            ("proc.name in(a, b)", Some("proc.name in (\"a\", \"b\")")),
+            ("proc.name in ()", Some("proc.name in ()")),
+            ("proc.name in a", Some("proc.name in (\"a\")")),
+            ("fd.sport in 443", None),
+            ("fd.sport in (1,)", None),
+            ("fd.sport in (,1)", None),
+            ("proc.name in (val(proc.pname))", None),
+            (
+                "proc.name = val( proc.pname )",
+                Some("proc.name = val(proc.pname)"),
+            ),
+            ("proc.name = val", Some("proc.name = \"val\"")),
+            ("proc.name = oneof", Some("proc.name = \"oneof\"")),
+            ("proc.name = oneof(a)", None),
+            ("proc.name =oneof (a)", None),
+            (
+                "proc.name = anyof init",
+                Some("proc.name = anyof (\"init\")"),
+            ),
+            (
+                "proc.name = anyof and a",
+                Some("(proc.name = \"anyof\" and a)"),
+            ),
+            (
+                "proc.name != allof (a, b)",
+                Some("proc.name != allof (\"a\", \"b\")"),
+            ),
+            ("proc.aname[ 2] = a", None),
+            ("proc.aname[2]=a", Some("proc.aname[2] = \"a\"")),
+            ("proc.name <= b", None),
+            ("tolower(proc.name)=a", Some("tolower(proc.name) = \"a\"")),
+            ("tolower (proc.name)=a", None),
+            ("tolower()=a", None),
+            (
+                "join(\"-\", (proc.name, 1)) = x",
+                Some("join(\"-\", (proc.name, \"1\")) = \"x\""),
+            ),
+            ("NOT a", None),
+        ] {
+            assert_eq!(shape(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_placed() {
+        for (text, at) in [
+            ("", 0),
+            ("a and", 5),
+            ("a b", 2),
+            ("a && b", 2),
+            ("proc.name is x", 10),
+            ("fd.sport in 443", 12),
+            ("fd.sport in (1,)", 15),
+            ("(a", 2),
+            ("proc.name = \"x", 12),
+        ] {
+            assert_eq!(parse(text).unwrap_err().span.start, at, "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
+        assert!(parse(&nested(MAX_DEPTH - 1)).is_ok());
+        assert!(parse(&nested(MAX_DEPTH)).is_err());
+        assert!(parse(&"(".repeat(100_000)).is_err());
+        assert!(parse(&format!("{}=a", "tolower(".repeat(100_000))).is_err());
+        assert_eq!(shape(&"not ".repeat(100_000)), None);
+    }
+}

@@ -1,0 +1,286 @@
+//! Globs as fnmatch(3) without flags, and Falco's path prefixes (`pmatch`).
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    /// `*`
+    Run,
+    /// `?`
+    One,
+    Byte(u8),
+    Set {
+        negated: bool,
+        ranges: Vec<(u8, u8)>,
+    },
+}
+
+impl Token {
+    fn accepts(&self, byte: u8, fold: bool) -> bool {
+        match self {
+            Self::Run => false,
+            Self::One => true,
+            Self::Byte(own) if fold => own.eq_ignore_ascii_case(&byte),
+            Self::Byte(own) => *own == byte,
+            Self::Set { negated, ranges } => {
+                let inside = |byte: u8| {
+                    ranges
+                        .iter()
+                        .any(|(low, high)| (*low..=*high).contains(&byte))
+                };
+                let found = inside(byte)
+                    || fold
+                        && (inside(byte.to_ascii_lowercase()) || inside(byte.to_ascii_uppercase()));
+                found != *negated
+            }
+        }
+    }
+}
+
+/// `*` and `?` match `/` and a leading dot too; the whole text must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glob {
+    tokens: Vec<Token>,
+    fold: bool,
+}
+
+impl Glob {
+    pub fn new(pattern: &str, fold: bool) -> Self {
+        let mut tokens = Vec::new();
+        let mut rest = pattern.as_bytes();
+        while let Some((first, after)) = rest.split_first() {
+            rest = after;
+            match first {
+                b'*' if tokens.last() == Some(&Token::Run) => {}
+                b'*' => tokens.push(Token::Run),
+                b'?' => tokens.push(Token::One),
+                b'\\' => {
+                    let (byte, after) = after.split_first().unwrap_or((&b'\\', &[]));
+                    tokens.push(Token::Byte(*byte));
+                    rest = after;
+                }
+                b'[' => match set(after) {
+                    Some((token, after)) => {
+                        tokens.push(token);
+                        rest = after;
+                    }
+                    None => tokens.push(Token::Byte(b'[')),
+                },
+                byte => tokens.push(Token::Byte(*byte)),
+            }
+        }
+        Self { tokens, fold }
+    }
+
+    /// Goes back to the last `*` only: time is at most the product of both lengths.
+    pub fn matches(&self, text: &str) -> bool {
+        let text = text.as_bytes();
+        let (mut token, mut at) = (0, 0);
+        let mut retry = None;
+        while at < text.len() || token < self.tokens.len() {
+            match (self.tokens.get(token), text.get(at)) {
+                (Some(Token::Run), _) => {
+                    retry = Some((token, at + 1));
+                    token += 1;
+                    continue;
+                }
+                (Some(one), Some(byte)) if one.accepts(*byte, self.fold) => {
+                    token += 1;
+                    at += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            match retry {
+                Some((run, next)) if next <= text.len() => {
+                    (token, at) = (run + 1, next);
+                    retry = Some((run, next + 1));
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    fn literal(&self) -> Option<Vec<u8>> {
+        let byte = |token: &Token| match token {
+            Token::Byte(byte) => Some(*byte),
+            _ => None,
+        };
+        self.tokens.iter().map(byte).collect()
+    }
+}
+
+/// What follows `[`; nothing if it is never closed, and then `[` is itself.
+fn set(text: &[u8]) -> Option<(Token, &[u8])> {
+    let (negated, mut rest) = match text.split_first() {
+        Some((b'!' | b'^', rest)) => (true, rest),
+        _ => (false, text),
+    };
+    let mut ranges = Vec::new();
+    loop {
+        let (first, after) = rest.split_first()?;
+        if *first == b']' && !ranges.is_empty() {
+            return Some((Token::Set { negated, ranges }, after));
+        }
+        if *first == b'[' && after.first() == Some(&b':') {
+            let end = after.windows(2).position(|pair| pair == b":]")?;
+            ranges.extend(class(after.get(1..end)?)?);
+            rest = after.get(end + 2..)?;
+            continue;
+        }
+        let (low, after) = member(*first, after)?;
+        match after {
+            [b'-', high, after @ ..] if *high != b']' => {
+                let (high, after) = member(*high, after)?;
+                ranges.push((low, high));
+                rest = after;
+            }
+            _ => {
+                ranges.push((low, low));
+                rest = after;
+            }
+        }
+    }
+}
+
+fn member(first: u8, after: &[u8]) -> Option<(u8, &[u8])> {
+    if first == b'\\' {
+        return after.split_first().map(|(byte, after)| (*byte, after));
+    }
+    Some((first, after))
+}
+
+fn class(name: &[u8]) -> Option<Vec<(u8, u8)>> {
+    Some(match name {
+        b"alpha" => vec![(b'a', b'z'), (b'A', b'Z')],
+        b"digit" => vec![(b'0', b'9')],
+        b"alnum" => vec![(b'a', b'z'), (b'A', b'Z'), (b'0', b'9')],
+        b"lower" => vec![(b'a', b'z')],
+        b"upper" => vec![(b'A', b'Z')],
+        b"space" => vec![(b'\t', b'\r'), (b' ', b' ')],
+        b"xdigit" => vec![(b'0', b'9'), (b'a', b'f'), (b'A', b'F')],
+        b"punct" => vec![(b'!', b'/'), (b':', b'@'), (b'[', b'`'), (b'{', b'~')],
+        _ => return None,
+    })
+}
+
+/// Paths of which one must be a prefix, component by component; slashes at the ends do not count.
+#[derive(Debug, Clone, Default)]
+pub struct Prefixes {
+    /// Without a pattern in any component, sorted: found by search.
+    plain: std::collections::BTreeSet<String>,
+    globs: Vec<Vec<Glob>>,
+}
+
+fn components(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty())
+}
+
+impl Prefixes {
+    pub fn new<'a>(patterns: impl Iterator<Item = &'a str>) -> Self {
+        let mut prefixes = Self::default();
+        for pattern in patterns {
+            let globs: Vec<Glob> = components(pattern)
+                .map(|part| Glob::new(part, false))
+                .collect();
+            let literal: Option<Vec<Vec<u8>>> = globs.iter().map(Glob::literal).collect();
+            match literal.and_then(|parts| String::from_utf8(parts.join(&b'/')).ok()) {
+                Some(path) => {
+                    prefixes.plain.insert(path);
+                }
+                None => prefixes.globs.push(globs),
+            }
+        }
+        prefixes
+    }
+
+    pub fn matches(&self, path: &str) -> bool {
+        self.plain_matches(path)
+            || self.globs.iter().any(|globs| {
+                let mut parts = components(path);
+                globs
+                    .iter()
+                    .all(|glob| parts.next().is_some_and(|part| glob.matches(part)))
+            })
+    }
+
+    fn plain_matches(&self, path: &str) -> bool {
+        if self.plain.is_empty() {
+            return false;
+        }
+        // Paths are nearly always normal: then each prefix is a slice and nothing is copied.
+        let trimmed = path.trim_matches('/');
+        if trimmed.contains("//") {
+            let parts: Vec<&str> = components(trimmed).collect();
+            return self.has_prefix_of(&parts.join("/"));
+        }
+        self.has_prefix_of(trimmed)
+    }
+
+    fn has_prefix_of(&self, path: &str) -> bool {
+        let slashes = path.match_indices('/').map(|(at, _)| at);
+        std::iter::once(0)
+            .chain(slashes)
+            .chain([path.len()])
+            .filter_map(|end| path.get(..end))
+            .any(|prefix| self.plain.contains(prefix))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_are_fnmatch() {
+        for (pattern, text, expected) in [
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("a*c", "a/b/c", true),
+            ("a*c*e", "abcde", true),
+            ("a*c*e", "abcdef", false),
+            ("?", "/", true),
+            ("?", "", false),
+            ("*.conf", ".conf", true),
+            ("[a-c]x", "bx", true),
+            ("[!a-c]x", "bx", false),
+            ("[]]", "]", true),
+            ("[a", "[a", true),
+            ("[[:digit:]]", "7", true),
+            ("\\*", "*", true),
+            ("\\*", "a", false),
+            ("A", "a", false),
+        ] {
+            assert_eq!(
+                Glob::new(pattern, false).matches(text),
+                expected,
+                "{pattern} {text}"
+            );
+        }
+        assert!(Glob::new("A[b-c]?", true).matches("aCd"));
+        let hard = Glob::new(&"*a".repeat(40), false);
+        assert!(!hard.matches(&"a".repeat(39)));
+    }
+
+    #[test]
+    fn path_prefixes_go_by_component() {
+        let check =
+            |patterns: &[&str], path: &str| Prefixes::new(patterns.iter().copied()).matches(path);
+        for (pattern, path, expected) in [
+            ("/sbin", "/sbin/init", true),
+            ("sbin/", "/sbin/init", true),
+            ("/sb", "/sbin/init", false),
+            ("/sbin/init", "/sbin", false),
+            ("/sbin/init", "//sbin//init/", true),
+            ("/*/init", "/sbin/init", true),
+            ("/s?in", "/sbin/init", true),
+            ("/[a-c]in", "/bin/sh", true),
+            ("/", "/anything", true),
+            ("/a", "", false),
+        ] {
+            assert_eq!(check(&[pattern], path), expected, "{pattern} {path}");
+        }
+        assert!(check(&["/x", "/etc", "/y/*"], "/etc/passwd"));
+        assert!(!check(&[], "/etc"));
+    }
+}
