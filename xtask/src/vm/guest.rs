@@ -103,7 +103,8 @@ impl Guest {
 
     pub(super) fn boot(&self) -> Result<Outcome> {
         let console = self.folder.join("console");
-        let output = Command::new("timeout")
+        let output = self.folder.join("output");
+        Command::new("timeout")
             .args([
                 "-k",
                 "5",
@@ -122,14 +123,10 @@ impl Guest {
                 "-nodefaults",
                 "-no-user-config",
             ])
-            .args([
-                "-display",
-                "none",
-                "-no-reboot",
-                "-serial",
-                "stdio",
-                "-serial",
-            ])
+            .args(["-display", "none", "-no-reboot"])
+            .arg("-serial")
+            .arg(format!("file:{}", output.display()))
+            .arg("-serial")
             .arg(format!("file:{}", console.display()))
             .arg("-kernel")
             .arg(&self.image)
@@ -137,8 +134,9 @@ impl Guest {
             .arg(self.folder.join("initrd"))
             .args(["-append", "console=ttyS1 loglevel=4 panic=-1"])
             .stdin(Stdio::null())
-            .output()
+            .status()
             .context("cannot start qemu")?;
+        let output = fs::read(&output).unwrap_or_default();
         let console = fs::read(&console).unwrap_or_default();
         let console = String::from_utf8_lossy(&console).into_owned();
         let status = console.lines().rev().find_map(|line| {
@@ -149,7 +147,7 @@ impl Guest {
         let console = last.into_iter().rev().collect::<Vec<_>>().join("\n");
         Ok(Outcome {
             status,
-            output: String::from_utf8_lossy(&output.stdout).into_owned(),
+            output: String::from_utf8_lossy(&output).into_owned(),
             console,
         })
     }
