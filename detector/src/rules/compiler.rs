@@ -48,7 +48,7 @@ impl Test {
     }
 
     /// What the kind of the event alone decides.
-    fn decided(&self, kind: Kind) -> Option<bool> {
+    pub fn decided(&self, kind: Kind) -> Option<bool> {
         let mut absent = false;
         self.left
             .fields(&mut |field, _| absent |= matches!(field.get, Get::Absent));

@@ -4,7 +4,7 @@
 use super::{
     ast::Operator,
     compiler::{Condition, Test},
-    fields::event_type,
+    fields::{Get, event_type},
     operand::Operand,
     predicate::{Constant, Predicate, Set},
 };
@@ -31,8 +31,7 @@ impl Kinds {
             match left.unavailable() {
                 None => left,
                 Some((field, reason)) => {
-                    let kind = event_type(kind);
-                    missing.push(format!("`{field}` of {kind} is not known: {reason}"));
+                    missing.push((event_type(kind), field, reason));
                     Condition::Constant(false)
                 }
             }
@@ -42,10 +41,18 @@ impl Kinds {
         let listen = of(Kind::Listen);
         let never = |one: &Condition| matches!(one, Condition::Constant(false));
         let dead = [&connect, &accept, &listen].into_iter().all(never);
-        let (inactive, partly) = match (dead, missing.is_empty()) {
-            (false, _) => (None, missing),
-            (true, false) => (Some(missing.join("; ")), Vec::new()),
-            (true, true) => (Some(without_kind(condition)), Vec::new()),
+        let (inactive, partly) = match (dead, missing.first()) {
+            (false, _) => {
+                let reason = |(kind, field, reason): &(&str, &str, &str)| {
+                    format!("`{field}` of {kind} is not known: {reason}")
+                };
+                (None, missing.iter().map(reason).collect())
+            }
+            (true, Some((_, field, reason))) => (
+                Some(format!("`{field}` is not known: {reason}")),
+                Vec::new(),
+            ),
+            (true, None) => (Some(without_kind(condition)), Vec::new()),
         };
         Self {
             connect,
@@ -65,9 +72,9 @@ impl Kinds {
     }
 }
 
-/// The event types that a condition asks for.
+/// Why: the event types that a condition asks for, or what such an event always or never has.
 fn without_kind(condition: &Condition) -> String {
-    let mut types = Vec::new();
+    let (mut types, mut fixed) = (Vec::new(), Vec::new());
     condition.tests(&mut |test| {
         if is_type(test) {
             match &test.predicate {
@@ -76,14 +83,29 @@ fn without_kind(condition: &Condition) -> String {
                 Predicate::In(Set::Texts { texts, .. }) => types.extend(texts.iter().cloned()),
                 _ => {}
             }
+        } else if test.decided(Kind::ConnectAttempt) == Some(false)
+            && let Operand::Field { field, .. } = &test.left
+        {
+            let name = field.name;
+            fixed.push(match field.get {
+                Get::Kind(get) => {
+                    let value = get(Kind::ConnectAttempt).unwrap_or_default();
+                    format!("`{name}` is always {value}")
+                }
+                _ => format!("they have no `{name}`"),
+            });
         }
     });
-    types.retain(|name| !matches!(name.as_str(), "connect" | "accept" | "listen"));
+    let observed = |name: &String| matches!(name.as_str(), "connect" | "accept" | "listen");
+    if types.is_empty() || types.iter().any(observed) {
+        let never = "no connect, accept or listen of TCP can match";
+        return match fixed.first() {
+            Some(reason) => format!("{never}: {reason}"),
+            None => never.to_owned(),
+        };
+    }
     types.sort();
     types.dedup();
-    if types.is_empty() {
-        return "no connect, accept or listen of TCP can match".to_owned();
-    }
     let more = if types.len() > 3 { ", ..." } else { "" };
     types.truncate(3);
     let names = types.join(", ");

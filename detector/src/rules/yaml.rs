@@ -160,9 +160,48 @@ impl<'input> SpannedEventReceiver<'input> for Builder<'_> {
     }
 }
 
+/// Lines within brackets that stand further left than the block around them: YAML forbids it,
+/// Falco's parser takes it, and people write it (`]` below its key).
+const MAX_PADDED: usize = 64;
+const PADDING: usize = 64;
+
 /// The file's documents, or the mistake and its byte.
 pub fn parse(text: &str) -> Result<Vec<Node>, (String, usize)> {
-    let mut bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    let mut padded = Vec::new();
+    loop {
+        match parse_padded(text, &padded) {
+            Err((message, at)) if is_left_of_block(&message) && padded.len() < MAX_PADDED => {
+                let before = text.get(..at).unwrap_or_default();
+                let line = before.rfind('\n').map_or(0, |end| end + 1);
+                if padded.contains(&line) {
+                    return Err((message, at));
+                }
+                padded.push(line);
+            }
+            parsed => return parsed,
+        }
+    }
+}
+
+fn is_left_of_block(message: &str) -> bool {
+    matches!(
+        message,
+        "invalid indentation" | "invalid indentation in flow construct"
+    )
+}
+
+/// With more indentation on the lines that begin at these bytes.
+fn parse_padded(text: &str, lines: &[usize]) -> Result<Vec<Node>, (String, usize)> {
+    let mut bytes = Vec::with_capacity(text.len() + lines.len() * PADDING);
+    let mut source = String::with_capacity(bytes.capacity());
+    for (at, character) in text.char_indices() {
+        if lines.contains(&at) {
+            bytes.extend(std::iter::repeat_n(at, PADDING));
+            source.extend(std::iter::repeat_n(' ', PADDING));
+        }
+        bytes.push(at);
+        source.push(character);
+    }
     bytes.push(text.len());
     let mut builder = Builder {
         bytes: &bytes,
@@ -172,7 +211,7 @@ pub fn parse(text: &str) -> Result<Vec<Node>, (String, usize)> {
         aliased: 0,
         too_deep: false,
     };
-    let parsed = Parser::new_from_str(text).load(&mut builder, true);
+    let parsed = Parser::new_from_str(&source).load(&mut builder, true);
     if let Err(error) = parsed {
         let at = bytes
             .get(error.marker().index())
@@ -184,10 +223,8 @@ pub fn parse(text: &str) -> Result<Vec<Node>, (String, usize)> {
         return Err((format!("nested more than {MAX_DEPTH} deep"), 0));
     }
     if builder.aliased > MAX_ALIASED {
-        return Err((
-            format!("aliases stand for more than {MAX_ALIASED} nodes"),
-            0,
-        ));
+        let message = format!("aliases stand for more than {MAX_ALIASED} nodes");
+        return Err((message, 0));
     }
     Ok(builder.documents)
 }
@@ -207,6 +244,26 @@ mod tests {
         assert!(matches!(get("c").value, Value::Null));
         assert_eq!(get("d").text(), Some("~"));
         assert!(matches!(documents[1].value, Value::Null));
+    }
+
+    #[test]
+    fn brackets_may_stand_left_of_the_block_around_them() {
+        let text = "- list: a\n  items: [\n    b,\n c\n  ]\n- list: d\n  items: [\n  ]\n";
+        let documents = parse(text).unwrap();
+        let Value::Sequence(items) = &documents[0].value else {
+            panic!("{documents:?}")
+        };
+        let inner = items[0].get("items").unwrap();
+        assert!(matches!(&inner.value, Value::Sequence(both) if both.len() == 2));
+        assert!(items[1].get("items").is_some());
+        for wrong in [
+            "- a: 1\n b: 2\n",
+            "- a: [1\n- b: 2\n",
+            "- a: 'x\n  b: 1\n",
+            "a:\n  b\n c: d\n",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,0 +1,62 @@
+//! The rule language: what each construct means for an event, and what each mistake is reported as.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "rules/conditions.rs"]
+mod conditions;
+#[path = "rules/corpus.rs"]
+mod corpus;
+#[path = "rules/events.rs"]
+mod events;
+#[path = "rules/exceptions.rs"]
+mod exceptions;
+#[path = "rules/files.rs"]
+mod files;
+#[path = "rules/mistakes.rs"]
+mod mistakes;
+#[path = "rules/outputs.rs"]
+mod outputs;
+#[path = "rules/properties.rs"]
+mod properties;
+
+use detector::rules::{self, Loaded, Ruleset, SourceFile, diagnostic::Severity};
+
+fn load(texts: &[&str]) -> Loaded {
+    let files: Vec<SourceFile> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| SourceFile {
+            name: format!("{index}.yaml"),
+            text: (*text).to_owned(),
+        })
+        .collect();
+    rules::load(&files)
+}
+
+fn ruleset(texts: &[&str]) -> Ruleset {
+    let loaded = load(texts);
+    loaded
+        .ruleset
+        .unwrap_or_else(|| panic!("{texts:?}: {:#?}", loaded.diagnostics))
+}
+
+/// The condition stands in a literal block, so that YAML takes nothing from it.
+fn rule(name: &str, condition: &str) -> String {
+    format!(
+        "- rule: {name}\n  desc: d\n  condition: |-\n    {condition}\n  output: o\n  priority: INFO\n"
+    )
+}
+
+/// Codes of the errors, or of the warnings.
+fn codes(loaded: &Loaded, severity: Severity) -> Vec<&'static str> {
+    loaded
+        .diagnostics
+        .iter()
+        .filter(|one| one.severity == severity)
+        .map(|one| one.code)
+        .collect()
+}

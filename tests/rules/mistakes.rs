@@ -1,0 +1,234 @@
+//! Mistakes in conditions: each with its code, its place and its help.
+
+use detector::rules::{Diagnostic, diagnostic::Severity};
+
+use crate::{load, rule};
+
+fn only(texts: &[&str]) -> Diagnostic {
+    let loaded = load(texts);
+    let errors: Vec<_> = loaded
+        .diagnostics
+        .into_iter()
+        .filter(|one| one.severity == Severity::Error)
+        .collect();
+    let [one] = errors.as_slice() else {
+        panic!("{texts:?}: {errors:#?}")
+    };
+    one.clone()
+}
+
+#[test]
+fn each_names_the_cause_and_the_place() {
+    for (condition, underlined, message) in [
+        ("fd.sprt = 1", "fd.sprt", "nonexistent field `fd.sprt`"),
+        (
+            "proc.name[1] = x",
+            "proc.name[1]",
+            "nonexistent field `proc.name[1]`",
+        ),
+        ("proc.aname[x] = y", "proc.aname[x]", "nonexistent field"),
+        (
+            "evt.arg.nosuch = 1",
+            "evt.arg.nosuch",
+            "unknown event argument",
+        ),
+        ("evt.type = conect", "conect", "unknown event type `conect`"),
+        (
+            "evt.type != conect",
+            "conect",
+            "unknown event type `conect`",
+        ),
+        (
+            "evt.type in (connect, conect)",
+            "conect",
+            "unknown event type",
+        ),
+        ("fd.sport = x", "x", "`x` is no port"),
+        ("fd.sip = 10.0.0.0/8", "10.0.0.0/8", "is no ip"),
+        ("fd.snet = 10.0.0.1", "10.0.0.1", "is no net"),
+        ("fd.connected = yes", "yes", "is no bool"),
+        ("evt.num = 0x10", "0x10", "is no uint64"),
+        ("evt.rawres >= 1.5", "1.5", "is no int64"),
+        ("fd.sport contains 1", "contains", "does not apply"),
+        ("fd.sip > 1", ">", "does not apply"),
+        ("fd.connected < 1", "<", "does not apply"),
+        ("proc.name bcontains aa", "bcontains", "does not apply"),
+        ("proc.name regex 'a('", "'a('", "invalid regex"),
+        (
+            "proc.name regex '[0-9]+\\\\d'",
+            "'[0-9]+\\\\d'",
+            "no POSIX regex",
+        ),
+        (
+            "proc.name = val(fd.sport)",
+            "fd.sport",
+            "cannot be compared with",
+        ),
+        ("evt.num = val(evt.rawres)", "evt.rawres", "a uint64 cannot"),
+        (
+            "fd.ip = val(fd.sip)",
+            "fd.sip",
+            "cannot be compared with another",
+        ),
+        (
+            "proc.aname = val(proc.name)",
+            "proc.name",
+            "cannot be compared with another",
+        ),
+        (
+            "proc.name pmatch val(proc.exe)",
+            "proc.exe",
+            "constants only",
+        ),
+        (
+            "tolower(fd.sport) = x",
+            "tolower(fd.sport)",
+            "takes one text",
+        ),
+        (
+            "tolower(evt.type) = connect",
+            "evt.type",
+            "takes no transformer",
+        ),
+        (
+            "tolower(proc.aname) = x",
+            "proc.aname",
+            "takes no transformer",
+        ),
+        (
+            "tolower(proc.name)[1] = x",
+            "tolower(proc.name)[1]",
+            "takes no argument",
+        ),
+        (
+            "join(proc.name) = x",
+            "join(proc.name)",
+            "a separator and a list",
+        ),
+        ("concat(proc.name) = x", "concat(proc.name)", "two or more"),
+        (
+            "fd.sip startswith anyof (1)",
+            "startswith",
+            "does not apply",
+        ),
+        ("proc.name = x and", "", "expected"),
+        ("proc.name is x", "is", "an operator expected"),
+        ("proc.name = x && fd.sport = 1", "&&", "expected"),
+        ("proc.name = (x", "(", "a value expected"),
+        ("(proc.name = x", "", "`)` expected"),
+        ("proc.name = \"x", "\"x", "does not end"),
+        ("proc.name = \"\\q\"", "\\q", "escape is not known"),
+    ] {
+        let text = rule("r", condition);
+        let one = only(&[&text]);
+        assert_eq!(
+            text.get(one.span.clone()),
+            Some(underlined),
+            "{condition}: {one}"
+        );
+        assert!(one.message.contains(message), "{condition}: {one}");
+        assert_eq!(one.line, 4, "{condition}");
+    }
+}
+
+#[test]
+fn the_help_says_what_to_write() {
+    for (condition, help) in [
+        ("fd.sprt = 1", "did you mean `fd.sport`?"),
+        ("proc.name = x && a", "write `and` and `or` in words"),
+        (
+            "proc.name = x AND a",
+            "keywords are lower-case: write `and`",
+        ),
+        (
+            "proc.name contains(x)",
+            "a blank is missing after `contains`",
+        ),
+        ("fd.sport in 443", "write `in (a, b)`"),
+        (
+            "evt.arg = 1",
+            "name the parameter: `evt.arg.res`, `evt.arg[0]`",
+        ),
+        (
+            "fd.sip = 10.0.0.0/8",
+            "write an IPv4 or IPv6 address; networks are compared with `fd.snet` and the like",
+        ),
+    ] {
+        let one = only(&[&rule("r", condition)]);
+        assert_eq!(one.help.as_deref(), Some(help), "{condition}");
+    }
+}
+
+#[test]
+fn places_go_through_folded_scalars_lists_and_macros() {
+    let folded = "- rule: r\n  desc: d\n  condition: >\n    evt.type = connect and\n    fd.sprt = 1\n  output: o\n  priority: INFO\n";
+    let one = only(&[folded]);
+    assert_eq!((one.line, one.column), (5, 5), "{one}");
+    assert_eq!(folded.get(one.span), Some("fd.sprt"));
+
+    let list = format!(
+        "- list: ports\n  items: [1, x]\n{}",
+        rule("r", "fd.sport in (ports)")
+    );
+    let one = only(&[&list]);
+    assert_eq!(list.get(one.span), Some("ports"));
+    assert!(one.message.contains("`x` is no port"));
+
+    let inner = "- macro: m\n  condition: fd.sprt = 1\n";
+    let two = format!("{}{}", rule("a", "m"), rule("b", "m"));
+    let one = only(&[inner, &two]);
+    assert_eq!((one.file.as_str(), one.line), ("0.yaml", 2));
+    assert_eq!(one.notes, ["through the macro `m`, used at 1.yaml:4:5"]);
+    assert!(one.full(inner).contains("through the macro `m`"));
+
+    let appended = [
+        rule("r", "evt.type = connect"),
+        "- rule: r\n  condition: and fd.sprt = 1\n  override: {condition: append}\n".to_owned(),
+    ];
+    let one = only(&[&appended[0], &appended[1]]);
+    assert_eq!((one.file.as_str(), one.line, one.column), ("1.yaml", 2, 18));
+}
+
+#[test]
+fn outputs_are_placed_too() {
+    for (output, underlined, message) in [
+        ("a %nope.x b", "%nope.x", "nonexistent field `nope.x`"),
+        ("50% of", "%", "invalid formatting token"),
+        ("x %%", "%", "invalid formatting token"),
+        ("%", "%", "invalid formatting token"),
+        ("%proc.name[1", "", ""),
+    ] {
+        let text =
+            rule("r", "evt.type = connect").replace("output: o", &format!("output: '{output}'"));
+        if underlined.is_empty() {
+            assert!(load(&[&text]).ruleset.is_some(), "{output}");
+            continue;
+        }
+        let one = only(&[&text]);
+        assert_eq!(one.code, "LOAD_ERR_COMPILE_OUTPUT");
+        assert_eq!(
+            text.get(one.span.clone()),
+            Some(underlined),
+            "{output}: {one}"
+        );
+        assert!(one.message.contains(message), "{output}: {one}");
+    }
+}
+
+#[test]
+fn limits_are_errors() {
+    let deep = format!("{}evt.num = 1{}", "(".repeat(300), ")".repeat(300));
+    assert!(only(&[&rule("r", &deep)]).message.contains("too deeply"));
+    let mut macros = "- macro: m0\n  condition: evt.num = 1\n".to_owned();
+    for level in 1..600 {
+        let below = level - 1;
+        macros.push_str(&format!("- macro: m{level}\n  condition: not m{below}\n"));
+    }
+    assert!(
+        only(&[&macros, &rule("r", "m599")])
+            .message
+            .contains("too deeply")
+    );
+    let long = format!("proc.name = {}", "a".repeat(256));
+    assert!(only(&[&rule("r", &long)]).message.contains("at most 255"));
+}

@@ -1,0 +1,104 @@
+//! What holds for every condition.
+
+use detector::rules::{SourceFile, load, parser};
+use proptest::prelude::*;
+
+fn constant() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z0-9_./*-]{1,8}",
+        "[ -~]{0,8}".prop_map(|text| format!("\"{}\"", text.replace(['"', '\\'], ""))),
+    ]
+}
+
+fn operand() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("proc.name".to_owned()),
+        Just("proc.aname[2]".to_owned()),
+        Just("fd.sport".to_owned()),
+        Just("tolower(proc.name)".to_owned()),
+        Just("join(\",\", (proc.name, 5))".to_owned()),
+        Just("getopt(proc.args, \"ab:\")[b]".to_owned()),
+    ]
+}
+
+fn check() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        Just("="),
+        Just("!="),
+        Just("contains"),
+        Just("icontains"),
+        Just("startswith"),
+        Just("endswith"),
+        Just("glob"),
+        Just("regex"),
+        Just("= oneof"),
+        Just("!= allof"),
+        Just("in"),
+        Just("pmatch"),
+        Just("intersects"),
+    ];
+    let values = prop::collection::vec(constant(), 1..4);
+    prop_oneof![
+        operand().prop_map(|field| format!("{field} exists")),
+        (operand(), -99i32..99).prop_map(|(field, number)| format!("{field} >= {number}")),
+        operand().prop_map(|field| format!(
+            "proc.exe = val({})",
+            field
+                .split('(')
+                .next()
+                .filter(|name| name.contains('.'))
+                .unwrap_or("proc.pname")
+        )),
+        (operand(), word, values).prop_map(|(field, word, values)| {
+            let set = word.len() > 4 && word.contains("of")
+                || matches!(word, "in" | "pmatch" | "intersects");
+            if set {
+                format!("{field} {word} ({})", values.join(", "))
+            } else {
+                format!("{field} {word} {}", values[0])
+            }
+        }),
+        "[a-c]{1,3}_m",
+    ]
+}
+
+fn condition() -> impl Strategy<Value = String> {
+    check().prop_recursive(4, 24, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 2..4)
+                .prop_map(|terms| format!("({})", terms.join(" and "))),
+            prop::collection::vec(inner.clone(), 2..4)
+                .prop_map(|terms| format!("({})", terms.join(" or "))),
+            inner.prop_map(|term| format!("not {term}")),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn printing_and_parsing_give_the_same_tree(text in condition()) {
+        let printed = parser::parse(&text).unwrap().to_string();
+        let again = parser::parse(&printed).unwrap().to_string();
+        prop_assert_eq!(printed, again);
+    }
+
+    #[test]
+    fn no_text_panics(text in "[ -~\\n\\t€]{0,80}") {
+        let _parsed = parser::parse(&text).is_ok();
+        let _loaded = load(&[SourceFile { name: "x".to_owned(), text }]).diagnostics;
+    }
+
+    #[test]
+    fn no_mutated_rule_panics(text in condition(), at in 0usize..200, with in "[ -~€]{0,3}") {
+        let mut rule = crate::rule("r", &text);
+        let at = at.min(rule.len());
+        if rule.is_char_boundary(at) {
+            rule.insert_str(at, &with);
+        }
+        let loaded = load(&[SourceFile { name: "x".to_owned(), text: rule.clone() }]);
+        for one in loaded.diagnostics {
+            prop_assert!(one.span.end <= rule.len() && one.span.start <= one.span.end);
+            prop_assert!(!one.full(&rule).is_empty());
+        }
+    }
+}
