@@ -116,6 +116,7 @@ impl Detector {
                 .alerts
                 .recv_timeout(end.saturating_duration_since(Instant::now()))
             {
+                Ok(alert) if is_recursion(&alert) => {}
                 Ok(alert) => found.push(alert),
                 Err(error) => panic!("{error}: {count} alerts expected, found {found:#?}"),
             }
@@ -123,6 +124,7 @@ impl Detector {
         self.signal(Signal::TERM);
         loop {
             match self.alerts.recv_timeout(LONG) {
+                Ok(alert) if is_recursion(&alert) => {}
                 Ok(alert) => found.push(alert),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => panic!("the detector does not stop"),
@@ -148,6 +150,12 @@ fn text<'a>(alert: &'a Value, pointer: &str) -> &'a str {
         .pointer(pointer)
         .and_then(Value::as_str)
         .unwrap_or_default()
+}
+
+/// On a slow machine a softirq now and then interrupts a probe on its own CPU: what the kernel
+/// skipped then may be any socket's, and is told as it should be.
+fn is_recursion(alert: &Value) -> bool {
+    text(alert, "/output_fields/cause") == "recursion"
 }
 
 /// Rule and process of each alert, in any order; a refused connect of the trigger ends each.
