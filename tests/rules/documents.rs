@@ -10,9 +10,9 @@ fn generated() -> String {
     let mut text = "\
 # Fields
 
-Written by `cargo xtask bless` from the catalogue in `detector/src/rules/fields`.
+Written by `BLESS=1 cargo test --test rules` from the catalogue in `detector/src/rules/fields`.
 
-`[n]`: takes a number. `[n]?`: without it a condition is true if it holds for any ancestor. \
+`[n]`: takes a number. `[n]?`: may take one; without it, a condition on ancestors is true if it holds for any. \
 outcome: only the outcome of a connect has it, and a rule that asks for it is judged then.
 "
     .to_owned();
