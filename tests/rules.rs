@@ -10,6 +10,8 @@
 mod conditions;
 #[path = "rules/corpus.rs"]
 mod corpus;
+#[path = "rules/documents.rs"]
+mod documents;
 #[path = "rules/events.rs"]
 mod events;
 #[path = "rules/exceptions.rs"]

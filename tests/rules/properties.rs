@@ -1,7 +1,12 @@
 //! What holds for every condition.
 
-use detector::rules::{SourceFile, load, parser};
+use detector::{
+    event::Kind,
+    rules::{SourceFile, load, parser},
+};
 use proptest::prelude::*;
+
+use crate::events::event;
 
 fn constant() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -74,7 +79,57 @@ fn condition() -> impl Strategy<Value = String> {
     })
 }
 
+/// Conditions on what rules are found by.
+fn pinning() -> impl Strategy<Value = String> {
+    let check = prop_oneof![
+        "proc\\.name = [ab]",
+        "proc\\.name in \\([ab], c\\)",
+        "proc\\.pname = [ab]",
+        "proc\\.name startswith [ab]",
+        "fd\\.sport = [12]",
+        "fd\\.port in \\([12], 3\\)",
+        "fd\\.rport > [12]",
+        "fd\\.lport = [12]",
+        "evt\\.type = (connect|accept|listen)",
+        "evt\\.type != (connect|accept|listen)",
+        "fd\\.cport = 5002",
+        "evt\\.rawres >= 0",
+    ];
+    check.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 2..4)
+                .prop_map(|terms| format!("({})", terms.join(" and "))),
+            prop::collection::vec(inner.clone(), 2..4)
+                .prop_map(|terms| format!("({})", terms.join(" or "))),
+            inner.prop_map(|term| format!("not {term}")),
+        ]
+    })
+}
+
 proptest! {
+    /// With `or evt.num = 999` nothing is pinned, and the rule meets every event.
+    #[test]
+    fn a_rule_found_by_its_pins_gives_the_verdict_of_one_that_meets_all(
+        conditions in prop::collection::vec(pinning(), 1..6),
+        kind in 0usize..4,
+        name in "[abc]",
+        port in 1u16..4,
+    ) {
+        let kinds = [Kind::ConnectAttempt, Kind::ConnectOutcome, Kind::Accept, Kind::Listen];
+        let mut event = event(kinds[kind]);
+        event.thread.comm = name;
+        event.socket.server.port = port;
+        let found = |suffix: &str| -> Vec<String> {
+            let rules = conditions.iter().enumerate();
+            let text: String = rules
+                .map(|(n, condition)| crate::rule(&format!("r{n}"), &format!("({condition}){suffix}")))
+                .collect();
+            let rules = crate::ruleset(&[&text]);
+            rules.evaluate(&event).map(|rule| rule.name.clone()).collect()
+        };
+        prop_assert_eq!(found(""), found(" or evt.num = 999"));
+    }
+
     #[test]
     fn printing_and_parsing_give_the_same_tree(text in condition()) {
         let printed = parser::parse(&text).unwrap().to_string();

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::{
-    fields::{Argument, Context, Get, Value},
+    ast::Operator,
+    fields::{Argument, Context, Field, Get, Type, Value},
     operand::Operand,
     predicate::Predicate,
 };
@@ -115,7 +116,7 @@ impl Condition {
         asks
     }
 
-    pub fn fields(&self, each: &mut impl FnMut(&'static super::fields::Field, &Argument)) {
+    pub fn fields(&self, each: &mut impl FnMut(&'static Field, &Argument)) {
         self.tests(&mut |test| {
             test.left.fields(each);
             if let Predicate::Operand(_, right) = &test.predicate {
@@ -136,6 +137,31 @@ impl Condition {
     }
 }
 
+/// Cheap terms first: no term has an effect, so that their order changes the time and no verdict.
+fn cost(condition: &Condition) -> u32 {
+    match condition {
+        Condition::Constant(_) => 0,
+        Condition::Not(inner) => cost(inner),
+        Condition::And(terms) | Condition::Or(terms) => terms.iter().map(cost).sum(),
+        Condition::Test(test) => {
+            let left = match &test.left {
+                Operand::Field { field, .. } if field.kind == Type::Text => 2,
+                Operand::Field { .. } => 1,
+                _ => 8,
+            };
+            let right = match &test.predicate {
+                Predicate::Exists | Predicate::Compare(Operator::Equal | Operator::NotEqual, _) => {
+                    0
+                }
+                Predicate::In(_) => 1,
+                Predicate::Paths(_) | Predicate::Operand(..) => 8,
+                _ => 4,
+            };
+            left + right
+        }
+    }
+}
+
 /// `absorbing` decides the whole; the other constant has no effect.
 fn joined(
     terms: &[Condition],
@@ -153,6 +179,7 @@ fn joined(
             term => left.push(term),
         }
     }
+    left.sort_by_cached_key(cost);
     match left.pop() {
         None => Condition::Constant(!absorbing),
         Some(only) if left.is_empty() => only,

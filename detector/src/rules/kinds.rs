@@ -79,7 +79,7 @@ fn without_kind(condition: &Condition) -> String {
         if is_type(test) {
             match &test.predicate {
                 Predicate::Compare(Operator::Equal, one) => types.extend(text(one)),
-                Predicate::In(Set::Few(all)) => types.extend(all.iter().filter_map(text)),
+                Predicate::In(Set::FewTexts { texts, .. }) => types.extend(texts.iter().cloned()),
                 Predicate::In(Set::Texts { texts, .. }) => types.extend(texts.iter().cloned()),
                 _ => {}
             }

@@ -98,7 +98,7 @@ impl Ruleset {
             event,
             host: &self.host,
         };
-        let candidates = self.index.candidates(event.kind, event.socket.server.port);
+        let candidates = self.index.candidates(context);
         candidates
             .filter_map(|index| self.rules.get(index))
             .filter(move |rule| rule.kinds.of(event.kind).matches(context))

@@ -32,8 +32,12 @@ const HASHED: usize = 8;
 #[derive(Debug)]
 pub enum Set {
     Few(Vec<Constant>),
+    /// Bit n of `lengths`: a text of n bytes is among them (63: or longer).
+    FewTexts {
+        lengths: u64,
+        texts: Vec<String>,
+    },
     Texts {
-        /// Bit n: a text of n bytes is among them (63: or longer).
         lengths: u64,
         texts: HashSet<String, BuildHasherDefault<DefaultHasher>>,
     },
@@ -62,20 +66,20 @@ impl Set {
                 Constant::Net(net) => Some(*net),
                 _ => None,
             }))),
-            _ if constants.len() <= HASHED => Self::Few(constants),
             Some(Constant::Text(_)) => {
-                let texts: HashSet<_, _> = all()
-                    .filter_map(|one| match one {
-                        Constant::Text(text) => Some(text.clone()),
-                        _ => None,
-                    })
-                    .collect();
-                let lengths = all().fold(0, |bits, one| match one {
-                    Constant::Text(text) => bits | length_bit(text),
-                    _ => bits,
+                let texts = all().filter_map(|one| match one {
+                    Constant::Text(text) => Some(text.clone()),
+                    _ => None,
                 });
+                let lengths = texts.clone().fold(0, |bits, text| bits | length_bit(&text));
+                if constants.len() <= HASHED {
+                    let texts = texts.collect();
+                    return Self::FewTexts { lengths, texts };
+                }
+                let texts = texts.collect();
                 Self::Texts { lengths, texts }
             }
+            _ if constants.len() <= HASHED => Self::Few(constants),
             Some(Constant::Signed(_)) => Self::Signed(sorted(all().filter_map(|one| match one {
                 Constant::Signed(number) => Some(*number),
                 _ => None,
@@ -99,6 +103,9 @@ impl Set {
             (Self::Few(constants), _) => constants
                 .iter()
                 .any(|constant| compare(value, Operator::Equal, constant)),
+            (Self::FewTexts { lengths, texts }, Value::Text(text)) => {
+                lengths & length_bit(text) != 0 && texts.iter().any(|one| one == text)
+            }
             (Self::Texts { lengths, texts }, Value::Text(text)) => {
                 lengths & length_bit(text) != 0 && texts.contains(text.as_ref())
             }
@@ -203,13 +210,14 @@ fn contains_folded(text: &str, part: &str) -> bool {
 
 fn compare_texts(text: &str, operator: Operator, other: &str) -> bool {
     match operator {
+        Operator::Equal | Operator::In | Operator::Intersects => text == other,
+        Operator::NotEqual => text != other,
         Operator::Contains => text.contains(other),
         Operator::Icontains => contains_folded(text, other),
         Operator::StartsWith => text.starts_with(other),
         Operator::EndsWith => text.ends_with(other),
         Operator::Glob => Glob::new(other, false).matches(text),
         Operator::Iglob => Glob::new(other, true).matches(text),
-        Operator::In | Operator::Intersects => text == other,
         _ => ordered(text.cmp(other), operator),
     }
 }
