@@ -14,6 +14,9 @@ pub enum Item {
     Drop(Loss),
 }
 
+/// The cause of a [`Loss`]: the kernel skipped the probe because it interrupted itself on its CPU.
+pub const RECURSION: &str = "recursion";
+
 /// Events that the kernel could not deliver, counted since the last such item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {

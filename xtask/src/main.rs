@@ -39,7 +39,7 @@ enum Task {
     Bench { benches: Vec<bench::Bench> },
     /// Build, then record the scenarios of `tests/traces`; all by default.
     Record { scenarios: Vec<String> },
-    /// Write what the traces give now to `tests/snapshots`, and list what changed.
+    /// Write `tests/snapshots` and the generated docs anew, and list what changed.
     Bless,
     /// Formatting, clippy and the length of files.
     Lint,
@@ -76,9 +76,11 @@ fn main() -> Result<()> {
                     "detector",
                     "--test",
                     "scenarios",
+                    "--test",
+                    "rules",
                 ])
                 .env("BLESS", "1"))?;
-            run(Command::new("git").args(["status", "--short", "tests/snapshots"]))
+            run(Command::new("git").args(["status", "--short", "tests/snapshots", "docs"]))
         }
         Task::Lint => lint::run(),
     }

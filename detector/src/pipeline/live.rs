@@ -56,12 +56,12 @@ pub async fn follow<W: Write>(
         if looks.is_multiple_of(SLOW) {
             looks = 1;
             enrich.refresh();
-            report_losses(source, pipeline)?;
+            report_losses(source, pipeline, false)?;
         }
         pipeline.flush()?;
     }
     while take(source, enrich, pipeline, &mut events, u64::MAX)? {}
-    report_losses(source, pipeline)?;
+    report_losses(source, pipeline, true)?;
     pipeline.flush()
 }
 
@@ -84,8 +84,9 @@ fn take<W: Write>(
 fn report_losses<W: Write>(
     source: &mut Live,
     pipeline: &mut Pipeline<W>,
+    last: bool,
 ) -> Result<(), PipelineError> {
-    let losses = source.losses(source.now_ns());
+    let losses = source.losses(source.now_ns(), last);
     losses
         .into_iter()
         .try_for_each(|loss| pipeline.process(Item::Drop(loss)))

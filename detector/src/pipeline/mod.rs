@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     alert::{Alert, Priority},
-    event::{Event, Item, Loss},
+    event::{Event, Item, Loss, RECURSION},
     host::Host,
     rules::{Rule, Ruleset, output},
     sink::{self, Format},
@@ -129,6 +129,20 @@ impl<W: Write> Alerts<W> {
             count,
         } = loss;
         tracing::warn!(subject, cause, count, "events were lost");
+        // What the recursion guard skips is mostly of sockets that nobody watches.
+        let (priority, output) = if cause == RECURSION {
+            (
+                Priority::Warning,
+                format!(
+                    "{count} changes of sockets were skipped ({cause}), watched ones may be among them"
+                ),
+            )
+        } else {
+            (
+                Priority::Critical,
+                format!("{count} {subject} events were lost ({cause})"),
+            )
+        };
         let mut fields = Map::new();
         fields.insert("cause".to_owned(), cause.as_str().into());
         fields.insert("count".to_owned(), (*count).into());
@@ -138,10 +152,10 @@ impl<W: Write> Alerts<W> {
             uuid: Uuid::nil(),
             time_ns: *time_ns,
             rule: "Events lost".to_owned(),
-            priority: Priority::Critical,
+            priority,
             source: "internal".to_owned(),
             hostname: self.host.hostname.clone(),
-            output: format!("{count} {subject} events were lost ({cause})"),
+            output,
             output_fields: fields,
             tags: Vec::new(),
         })

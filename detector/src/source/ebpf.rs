@@ -20,11 +20,12 @@ use log::Log;
 use tokio::io::unix::AsyncFd;
 
 use super::{AcceptVia, Attach, Options, Ports, btf, decode, privilege, process::Processes};
-use crate::event::Loss;
+use crate::event::{Loss, RECURSION};
 
 /// Empty where the build had no BPF toolchain.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/detector-probes"));
 
+const RECURSION_PERIOD_NS: u64 = 60_000_000_000;
 const TRACEFS: [&str; 2] = [
     "/sys/kernel/tracing/events",
     "/sys/kernel/debug/tracing/events",
@@ -74,6 +75,7 @@ pub struct Ebpf {
     malformed: u64,
     malformed_seen: u64,
     recursion_seen: u64,
+    recursion_due_ns: u64,
     boot_time_ns: u64,
     attached: Vec<(&'static str, &'static str)>,
     processes: Processes,
@@ -176,6 +178,7 @@ impl Ebpf {
             malformed: 0,
             malformed_seen: 0,
             recursion_seen: 0,
+            recursion_due_ns: 0,
             boot_time_ns,
             attached,
             processes: Processes::default(),
@@ -268,8 +271,9 @@ impl Ebpf {
         })
     }
 
-    /// What was lost since the last call.
-    pub fn losses(&mut self, time_ns: u64) -> Vec<Loss> {
+    /// What was lost since the last call. Recursion, which seldom hits a watched socket, is told
+    /// once a minute, unless this call is the `last`.
+    pub fn losses(&mut self, time_ns: u64, last: bool) -> Vec<Loss> {
         let mut losses = Vec::new();
         let rows = self.summary();
         for ((subject, _, lost), seen) in rows.into_iter().zip(&mut self.seen) {
@@ -279,10 +283,12 @@ impl Ebpf {
                 *seen = lost;
             }
         }
-        let recursion = self.recursion();
+        let due = last || time_ns >= self.recursion_due_ns;
+        let recursion = if due { self.recursion() } else { 0 };
         if recursion > self.recursion_seen {
+            self.recursion_due_ns = time_ns.saturating_add(RECURSION_PERIOD_NS);
             let count = recursion - self.recursion_seen;
-            losses.push(loss(time_ns, "probe", "recursion", count));
+            losses.push(loss(time_ns, "probe", RECURSION, count));
             self.recursion_seen = recursion;
         }
         if self.malformed > self.malformed_seen {

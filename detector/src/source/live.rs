@@ -115,9 +115,10 @@ impl Live {
         Ok(())
     }
 
-    /// What was lost since the last call.
-    pub fn losses(&mut self, time_ns: u64) -> Vec<Loss> {
-        let mut losses = self.ebpf.losses(time_ns);
+    /// What was lost since the last call; some is told now and then only, all of it by the `last`
+    /// call.
+    pub fn losses(&mut self, time_ns: u64, last: bool) -> Vec<Loss> {
+        let mut losses = self.ebpf.losses(time_ns, last);
         let unjoined = self.ebpf.unjoined() + self.join.unjoined;
         if unjoined > self.unjoined_seen {
             losses.push(Loss {
