@@ -116,6 +116,7 @@ impl Detector {
                 .alerts
                 .recv_timeout(end.saturating_duration_since(Instant::now()))
             {
+                Ok(alert) if is_recursion(&alert) => {}
                 Ok(alert) => found.push(alert),
                 Err(error) => panic!("{error}: {count} alerts expected, found {found:#?}"),
             }
@@ -123,6 +124,7 @@ impl Detector {
         self.signal(Signal::TERM);
         loop {
             match self.alerts.recv_timeout(LONG) {
+                Ok(alert) if is_recursion(&alert) => {}
                 Ok(alert) => found.push(alert),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => panic!("the detector does not stop"),
@@ -148,6 +150,12 @@ fn text<'a>(alert: &'a Value, pointer: &str) -> &'a str {
         .pointer(pointer)
         .and_then(Value::as_str)
         .unwrap_or_default()
+}
+
+/// On a slow machine a softirq now and then interrupts a probe on its own CPU: what the kernel
+/// skipped then may be any socket's, and is told as it should be.
+fn is_recursion(alert: &Value) -> bool {
+    text(alert, "/output_fields/cause") == "recursion"
 }
 
 /// Rule and process of each alert, in any order; a refused connect of the trigger ends each.
@@ -232,7 +240,11 @@ fn attempts(path: &Path) -> (u64, u64) {
     (delivered, lost)
 }
 
-const FLOOD: u32 = 200_000;
+/// Connects of a flood; fewer where the machine is emulated.
+fn flood_size() -> u32 {
+    let chosen = std::env::var("KUBELET_DETECTOR_FLOOD");
+    chosen.map_or(200_000, |count| count.parse().unwrap())
+}
 
 /// Floods a listener; `meanwhile` runs during it. Returns attempts delivered and lost.
 fn flood(port: u16, meanwhile: impl FnOnce(&Detector)) -> Option<(u64, u64)> {
@@ -243,8 +255,9 @@ fn flood(port: u16, meanwhile: impl FnOnce(&Detector)) -> Option<(u64, u64)> {
     let (_sender, nobody) = channel();
     let alerts = std::mem::replace(&mut detector.alerts, nobody);
     let reader = std::thread::spawn(move || alerts.iter().count());
+    let size = flood_size();
     let mut load = trigger("flood", port)
-        .arg(FLOOD.to_string())
+        .arg(size.to_string())
         .spawn()
         .unwrap();
     meanwhile(&detector);
@@ -253,8 +266,8 @@ fn flood(port: u16, meanwhile: impl FnOnce(&Detector)) -> Option<(u64, u64)> {
     assert_eq!(detector.child.wait().unwrap().code(), Some(0));
     let alerts = reader.join().unwrap();
     let (delivered, lost) = attempts(&path);
-    println!("flood: {FLOOD} connects, {delivered} events, {lost} lost, {alerts} alerts");
-    assert_eq!(delivered + lost, u64::from(FLOOD));
+    println!("flood: {size} connects, {delivered} events, {lost} lost, {alerts} alerts");
+    assert_eq!(delivered + lost, u64::from(size));
     Some((delivered, lost))
 }
 

@@ -1,6 +1,7 @@
 //! Connects: the attempt with its process, and the outcome that is joined to it.
 
-use aya_ebpf::programs::RawTracePointContext;
+use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
+use aya_log_ebpf::{debug, warn};
 use detector_ebpf::{KIND_CONNECT, KIND_OUTCOME, PORTS_CONNECT, offset};
 
 use crate::{
@@ -16,23 +17,33 @@ const ECONNABORTED: i32 = 103;
 /// `tcp_v4_connect` and `tcp_v6_connect` set SYN_SENT in the connecting process, before the source
 /// port is chosen.
 #[inline(always)]
-pub(crate) fn attempt(sock: Sock) {
+pub(crate) fn attempt(ctx: &BtfTracePointContext, sock: Sock) {
     if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {
         return;
     }
     let cookie = next_cookie();
     // A full LRU map evicts; the outcome of the evicted attempt counts as unjoined.
-    let _ = PENDING.insert(sock.address(), cookie, 0);
+    if PENDING.insert(sock.address(), cookie, 0).is_err() {
+        warn!(
+            ctx,
+            "attempt {} is not remembered: its outcome will be unjoined", cookie
+        );
+    }
     send_full(KIND_CONNECT, cookie, sock.address(), 0);
 }
 
 #[inline(always)]
-pub(crate) fn outcome(sock: Sock, established: bool) {
+pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool) {
     if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {
         return;
     }
     let Some(cookie) = (unsafe { PENDING.get(sock.address()) }).copied() else {
         count_unjoined();
+        debug!(
+            ctx,
+            "an outcome at port {} has no attempt",
+            sock.remote_port()
+        );
         return;
     };
     let _ = PENDING.remove(sock.address());

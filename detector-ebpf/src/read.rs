@@ -34,6 +34,15 @@ pub(crate) fn member<T: Copy + Default>(base: u64, row: usize) -> T {
     read(base + offset(row))
 }
 
+/// Zeroes in words, `N` being a multiple of eight: a loop of bytes would be a call.
+#[inline(always)]
+pub(crate) fn clear<const N: usize>(bytes: &mut [u8; N]) {
+    let words: *mut u64 = bytes.as_mut_ptr().cast();
+    for index in 0..N / 8 {
+        unsafe { words.add(index).write_volatile(0) };
+    }
+}
+
 /// Copies `size` bytes of kernel memory into the record.
 #[inline(always)]
 pub(crate) fn copy(destination: *mut u8, size: u32, address: u64) {

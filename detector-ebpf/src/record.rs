@@ -3,9 +3,9 @@
 use aya_ebpf::helpers::generated::{
     bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_ringbuf_output,
 };
-use core::mem::size_of;
+use core::mem::{MaybeUninit, size_of};
 use detector_ebpf::{
-    ABI_VERSION, COUNTER_UNJOINED, FULL_FIXED, Header, KIND_CONNECT, Short, Socket, TEXT_LEN,
+    ABI_VERSION, COUNTER_UNJOINED, FULL_FIXED, Header, KIND_CONNECT, Short, TEXT_LEN,
 };
 
 use crate::{
@@ -93,21 +93,12 @@ fn send(kind: u16, record: *mut core::ffi::c_void, length: u64) {
 /// A record without a process. Apart, as the next, so that the way of an unwatched socket is short.
 #[inline(never)]
 pub(crate) fn send_short(kind: u16, cookie: u64, sock: u64, errno: i32) {
-    let mut record = Short {
-        header: header(kind, cookie, sock, size_of::<Short>() as u32),
-        socket: Socket {
-            family: 0,
-            local_port: 0,
-            remote_port: 0,
-            reserved: 0,
-            errno: 0,
-            netns: 0,
-            local: [0; 16],
-            remote: [0; 16],
-        },
-    };
-    sock::fill(&mut record.socket, sock, errno);
-    send(kind, (&raw mut record).cast(), size_of::<Short>() as u64);
+    // Every member is written below.
+    let mut record: MaybeUninit<Short> = MaybeUninit::uninit();
+    let short = unsafe { &mut *record.as_mut_ptr() };
+    short.header = header(kind, cookie, sock, size_of::<Short>() as u32);
+    sock::fill(&mut short.socket, sock, errno);
+    send(kind, record.as_mut_ptr().cast(), size_of::<Short>() as u64);
 }
 
 /// A record with the current process, put together in the scratch slot.

@@ -79,8 +79,8 @@ pub(crate) fn fill(socket: &mut Socket, sock: u64, errno: i32) {
             sock + read::offset(offset::SOCK_V6_DADDR),
         );
     } else {
-        socket.local = [0; 16];
-        socket.remote = [0; 16];
+        read::clear(&mut socket.local);
+        read::clear(&mut socket.remote);
         read::copy(
             socket.local.as_mut_ptr(),
             4,

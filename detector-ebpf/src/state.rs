@@ -20,8 +20,8 @@ pub(crate) fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     let old: i32 = ctx.arg(1);
     let new: i32 = ctx.arg(2);
     match (old, new) {
-        (_, SYN_SENT) => connect::attempt(sock),
-        (SYN_SENT, ESTABLISHED | CLOSE) => connect::outcome(sock, new == ESTABLISHED),
+        (_, SYN_SENT) => connect::attempt(&ctx, sock),
+        (SYN_SENT, ESTABLISHED | CLOSE) => connect::outcome(&ctx, sock, new == ESTABLISHED),
         (SYN_RECV, ESTABLISHED) => accept::established(sock),
         (_, LISTEN) => listen::listening(sock),
         _ => {}

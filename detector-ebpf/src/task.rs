@@ -136,15 +136,6 @@ fn executable(process: &mut Process, file: u64) {
     process.exe_upper = read::read(inode + read::offset(offset::SIZE_INODE));
 }
 
-/// In words: a loop of bytes would be a call.
-#[inline(always)]
-fn clear(name: &mut [u8; EXE_NAME_LEN]) {
-    let words: *mut u64 = name.as_mut_ptr().cast();
-    for index in 0..EXE_NAME_LEN / 8 {
-        unsafe { words.add(index).write_volatile(0) };
-    }
-}
-
 #[inline(always)]
 fn ancestors(process: &mut Process, leader: u64) {
     let mut task = leader;
@@ -166,7 +157,7 @@ fn ancestors(process: &mut Process, leader: u64) {
         let exe: u64 = member(mm, offset::MM_EXE_FILE);
         let dentry: u64 = member(exe, offset::FILE_DENTRY);
         // All of it: user space recognises a process by the bytes of its record.
-        clear(&mut ancestor.exe_name);
+        read::clear(&mut ancestor.exe_name);
         read::copy_str(
             ancestor.exe_name.as_mut_ptr(),
             EXE_NAME_LEN as u32,

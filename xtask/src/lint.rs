@@ -4,24 +4,9 @@ use std::{fs, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
-const MAX_LINES: usize = 500;
+use crate::edges;
 
-/// What a file may name only in the places listed: the edges of docs/ARCHITECTURE.md.
-const EDGES: [(&str, &[&str]); 3] = [
-    (
-        "use aya",
-        &[
-            "detector/src/source/ebpf.rs",
-            "detector-ebpf/src/",
-            "tests/bench/",
-        ],
-    ),
-    ("use saphyr_parser", &["detector/src/rules/yaml.rs"]),
-    (
-        "use detector_ebpf",
-        &["detector/src/source/", "detector-ebpf/src/"],
-    ),
-];
+const MAX_LINES: usize = 500;
 
 pub(crate) fn run() -> Result<()> {
     crate::run(Command::new("cargo").args(["fmt", "--all", "--check"]))?;
@@ -44,13 +29,27 @@ pub(crate) fn run() -> Result<()> {
         if lines > MAX_LINES {
             bail!("{file} has {lines} lines, more than {MAX_LINES}: split it by responsibility");
         }
-        for (needle, allowed) in EDGES {
-            let crossed = text.lines().any(|line| line.starts_with(needle));
-            if crossed && !allowed.iter().any(|place| file.starts_with(place)) {
-                bail!("{file} has `{needle}`: only {} may", allowed.join(", "));
-            }
-        }
+        edges::check(file, &text)?;
     }
+    deny()?;
     println!("lint: ok");
     Ok(())
+}
+
+/// Licences and sources of what is depended on.
+fn deny() -> Result<()> {
+    let installed = Command::new("cargo-deny").arg("--version").output();
+    if !installed.is_ok_and(|output| output.status.success()) {
+        println!("lint: skipped cargo deny: it is not installed (cargo install cargo-deny)");
+        return Ok(());
+    }
+    crate::run(Command::new("cargo").args([
+        "deny",
+        "--log-level",
+        "error",
+        "check",
+        "licenses",
+        "bans",
+        "sources",
+    ]))
 }

@@ -4,10 +4,12 @@
 mod bench;
 mod bpf;
 mod detector;
+mod edges;
 mod lint;
 mod record;
 mod setup;
 mod test;
+mod vm;
 
 use std::{
     env,
@@ -31,6 +33,8 @@ enum Task {
     },
     /// Build, then run every test, live ones included where the kernel lets them.
     Test,
+    /// Build, then run the live tests on Debian's kernels in QEMU; all kernels by default.
+    Vm { kernels: Vec<String> },
     /// Build, then measure what the detector costs; all benches by default.
     Bench { benches: Vec<bench::Bench> },
     /// Build, then record the scenarios of `tests/traces`; all by default.
@@ -58,6 +62,7 @@ fn main() -> Result<()> {
             run(Command::new("target/release/kubelet-detector").args(args))
         }
         Task::Test => test::run(&bpf::build(&setup::run()?)?),
+        Task::Vm { kernels } => vm::run(&kernels, &build(&[])?),
         Task::Record { scenarios } => {
             build(&["--examples"])?;
             record::run(&scenarios)

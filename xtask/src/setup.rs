@@ -108,6 +108,17 @@ fn bpf_linker(toolchain: &Toolchain) -> Result<()> {
     crate::run(&mut command)
 }
 
+/// For `cargo xtask vm`.
+pub(crate) fn qemu() -> Result<()> {
+    if output("qemu-system-x86_64", &["--version"]).is_some() {
+        return Ok(());
+    }
+    apt(
+        &["qemu-system-x86"],
+        "the live tests run on other kernels in it",
+    )
+}
+
 /// The live tests and the README's example call it.
 fn curl() -> Result<()> {
     if output("curl", &["--version"]).is_some() {

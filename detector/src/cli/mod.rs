@@ -8,7 +8,7 @@ use std::{
     io::{BufWriter, IsTerminal as _, Read, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result};
@@ -20,14 +20,13 @@ use crate::{
     config::Config,
     enrich::Enrich,
     host::Host,
-    pipeline::{
-        Pipeline,
-        live::{follow, now_ns},
-        replay,
-    },
+    pipeline::{Pipeline, live::follow, replay},
     rules::Ruleset,
     sink::Format,
-    source::{AcceptVia, Attach, Options, Ports, live::Live as Source},
+    source::{
+        AcceptVia, Attach, Options, Ports,
+        live::{Live as Source, since_boot_ns},
+    },
     trace,
 };
 
@@ -173,9 +172,9 @@ pub fn main() -> ExitCode {
 
 /// The program's own log, on stderr; colours only on a terminal.
 fn log(format: LogFormat, level: tracing::Level) {
-    let filter = EnvFilter::builder()
-        .with_default_directive(level.into())
-        .from_env_lossy();
+    // The loader's own details are seldom what is looked for.
+    let finer = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let filter = EnvFilter::builder().parse_lossy(format!("{level},aya=info,aya_obj=info,{finer}"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
@@ -212,17 +211,15 @@ fn print(text: &str) -> Result<()> {
 
 fn this_host(config: &Config) -> Host {
     let uname = rustix::system::uname();
-    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let boot = Duration::new(
-        u64::try_from(boot.tv_sec).unwrap_or(0),
-        u32::try_from(boot.tv_nsec).unwrap_or(0),
-    );
-    let since_boot = u64::try_from(boot.as_nanos()).unwrap_or(u64::MAX);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     let hostname = config.hostname.clone();
     Host {
         hostname: hostname.unwrap_or_else(|| uname.nodename().to_string_lossy().into_owned()),
         kernel: uname.release().to_string_lossy().into_owned(),
-        boot_time_ns: now_ns().saturating_sub(since_boot),
+        boot_time_ns: now_ns.saturating_sub(since_boot_ns()),
         utc_offset_s: jiff::tz::TimeZone::system()
             .to_offset(jiff::Timestamp::now())
             .seconds(),
@@ -325,9 +322,9 @@ fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
     Ok(())
 }
 
-/// Of the file's bytes, on stderr; none where that is no terminal.
+/// Of the file's bytes, on stderr; none where that is no terminal, or alerts go to it too.
 fn progress(path: &Path) -> Option<ProgressBar> {
-    if !std::io::stderr().is_terminal() {
+    if !std::io::stderr().is_terminal() || std::io::stdout().is_terminal() {
         return None;
     }
     let size = File::open(path)

@@ -1,9 +1,6 @@
 //! Follows the probes until told to stop: events go through `enrich` into the pipeline.
 
-use std::{
-    io::Write,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{io::Write, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -22,14 +19,6 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How often the loss counters and the host's files are looked at, in looks.
 const SLOW: u32 = 10;
 
-/// Unix time, nanoseconds.
-pub fn now_ns() -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
-}
-
 /// Runs for `duration`, or until SIGTERM or SIGINT; what the probes saw until then is processed.
 pub async fn follow<W: Write>(
     source: &mut Live,
@@ -45,7 +34,7 @@ pub async fn follow<W: Write>(
     let mut more = false;
     loop {
         let held = source.deadline_ns().map(|deadline_ns| {
-            Instant::now() + Duration::from_nanos(deadline_ns.saturating_sub(now_ns()))
+            Instant::now() + Duration::from_nanos(deadline_ns.saturating_sub(source.now_ns()))
         });
         let stop = tokio::select! {
             () = stops.wait() => true,
@@ -62,7 +51,8 @@ pub async fn follow<W: Write>(
         if stop {
             break;
         }
-        more = take(source, enrich, pipeline, &mut events, now_ns())?;
+        let now_ns = source.now_ns();
+        more = take(source, enrich, pipeline, &mut events, now_ns)?;
         if looks.is_multiple_of(SLOW) {
             looks = 1;
             enrich.refresh();
@@ -95,7 +85,7 @@ fn report_losses<W: Write>(
     source: &mut Live,
     pipeline: &mut Pipeline<W>,
 ) -> Result<(), PipelineError> {
-    let losses = source.losses(now_ns());
+    let losses = source.losses(source.now_ns());
     losses
         .into_iter()
         .try_for_each(|loss| pipeline.process(Item::Drop(loss)))

@@ -14,7 +14,9 @@ use aya::{
         TestRun as _, TracePoint,
     },
 };
+use aya_log::EbpfLogger;
 use detector_ebpf as wire;
+use log::Log;
 use tokio::io::unix::AsyncFd;
 
 use super::{AcceptVia, Attach, Options, Ports, btf, decode, privilege, process::Processes};
@@ -75,6 +77,8 @@ pub struct Ebpf {
     boot_time_ns: u64,
     attached: Vec<(&'static str, &'static str)>,
     processes: Processes,
+    /// The probes' own diagnostics, where they were asked for.
+    log: Option<EbpfLogger<&'static dyn Log>>,
     object: Object,
 }
 
@@ -107,10 +111,12 @@ impl Ebpf {
         let offsets = btf::kernel_offsets(Path::new(btf::KERNEL_BTF))?;
         let kernel = Btf::from_sys_fs().map_err(attach("inet_sock_set_state"))?;
         let via = u8::from(via_syscall);
+        let log_level = if options.probe_log { u8::MAX } else { 0 };
         let mut object = EbpfLoader::new()
             .btf(Some(&kernel))
             .override_global("OFFSETS", &offsets, true)
             .override_global("ACCEPT_VIA_SYSCALL", &via, true)
+            .override_global("AYA_LOG_LEVEL", &log_level, true)
             .load(OBJECT)
             .map_err(attach("inet_sock_set_state"))?;
         set_ports(&mut object, ports)?;
@@ -155,6 +161,11 @@ impl Ebpf {
             .take_map("SLEEPING")
             .ok_or_else(|| missing("SLEEPING"))?;
         let sleeping = Array::try_from(sleeping).map_err(map("SLEEPING"))?;
+        let log = if options.probe_log {
+            Some(EbpfLogger::init(&mut object).map_err(map("AYA_LOGS"))?)
+        } else {
+            None
+        };
         drop(kernel);
         trim_heap();
         Ok(Self {
@@ -168,6 +179,7 @@ impl Ebpf {
             boot_time_ns,
             attached,
             processes: Processes::default(),
+            log,
             object,
         })
     }
@@ -190,6 +202,9 @@ impl Ebpf {
 
     /// Decodes up to `max` records; returns how many were taken from the ring.
     pub fn drain(&mut self, max: usize, events: &mut Vec<decode::Decoded>) -> usize {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
         let ring = self.ring.get_mut();
         for taken in 0..max {
             let Some(record) = ring.next() else {

@@ -7,8 +7,10 @@ use crate::event::{Event, Kind};
 
 /// How long an attempt waits for its source port.
 pub const HOLD_NS: u64 = 100_000_000;
-/// Connects under way that are remembered; beyond, the oldest is let go.
-const MAX_PENDING: usize = 65_536;
+/// Connects under way that are remembered; beyond, the oldest is let go. As in the probes.
+const MAX_PENDING: usize = 16_384;
+/// How long an outcome is waited for: more than twice what `tcp_syn_retries` allows by default.
+const FORGET_NS: u64 = 300_000_000_000;
 
 #[derive(Debug, Default)]
 pub struct Join {
@@ -86,6 +88,17 @@ impl Join {
                 out.push(attempt.clone());
             }
         }
+        self.forget(now_ns);
+    }
+
+    /// Lets go of the attempts whose outcome was lost.
+    fn forget(&mut self, now_ns: u64) {
+        while let Some(entry) = self.order.first_entry()
+            && entry.key().0.saturating_add(FORGET_NS) <= now_ns
+        {
+            let ((_, cookie), ()) = entry.remove_entry();
+            self.pending.remove(&cookie);
+        }
     }
 
     /// When the oldest attempt that is held will have waited long enough.
@@ -156,12 +169,21 @@ mod tests {
         assert!(out.is_empty());
         join.expire(10 + HOLD_NS, |_, _| 5001, &mut out);
         join.expire(10 + 2 * HOLD_NS, |_, _| 0, &mut out);
+        join.expire(9 + FORGET_NS, |_, _| 0, &mut out);
         assert_eq!(out.len(), 1);
         assert_eq!(out[0].socket.client.unwrap().port, 5001);
         join.push(event(Kind::ConnectOutcome, 1, 20, 5002), 1, &mut out);
         assert_eq!(out.len(), 2);
         join.push(event(Kind::ConnectOutcome, 9, 20, 5002), 1, &mut out);
         assert_eq!((out.len(), join.unjoined), (2, 1));
+    }
+
+    #[test]
+    fn an_attempt_whose_outcome_is_lost_is_forgotten() {
+        let (mut join, mut out) = (Join::default(), Vec::new());
+        join.push(event(Kind::ConnectAttempt, 1, 10, 0), 1, &mut out);
+        join.expire(10 + FORGET_NS, |_, _| 0, &mut out);
+        assert_eq!((out.len(), join.pending.len(), join.order.len()), (1, 0, 0));
     }
 
     #[test]

@@ -19,7 +19,16 @@ const BATCH: usize = 1024;
 const LINGER: u32 = 5;
 const LOOK: Duration = Duration::from_millis(1);
 
+/// `CLOCK_BOOTTIME`, nanoseconds.
+pub fn since_boot_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
 pub struct Live {
+    boot_time_ns: u64,
     ebpf: Ebpf,
     join: Join,
     owners: Owners,
@@ -38,6 +47,7 @@ impl Live {
         boot_time_ns: u64,
     ) -> Result<Self, EbpfError> {
         Ok(Self {
+            boot_time_ns,
             ebpf: Ebpf::start(options, ports, boot_time_ns)?,
             join: Join::default(),
             owners: Owners::default(),
@@ -59,6 +69,11 @@ impl Live {
             ready = self.ebpf.readable() => ready,
             () = tokio::time::sleep(LOOK), if look => Ok(()),
         }
+    }
+
+    /// Unix time by the clock of the events: it never steps, as the wall clock may.
+    pub fn now_ns(&self) -> u64 {
+        self.boot_time_ns.saturating_add(since_boot_ns())
     }
 
     /// When the oldest attempt that waits for its source port has waited long enough.
