@@ -257,7 +257,7 @@ fn unused_names_and_unknown_keys_are_warned_of() {
             "LOAD_COMPILE_CONDITION",
         ),
         (
-            "evt.type = connect and proc.name = \"tolower(proc.pname)\"",
+            "evt.type = connect and proc.exe = \"tolower(proc.pname)\"",
             "LOAD_COMPILE_CONDITION",
         ),
         (
@@ -265,6 +265,10 @@ fn unused_names_and_unknown_keys_are_warned_of() {
             "LOAD_COMPILE_CONDITION",
         ),
         ("evt.type = connect and evt.dir = <", DEPRECATED),
+        (
+            "evt.type = connect and proc.name in (a, kube-controller-manager)",
+            "RULE_NAME_TOO_LONG",
+        ),
         ("evt.type = open", "RULE_INACTIVE"),
         ("evt.type = connect and k8s.ns.name = x", "RULE_INACTIVE"),
         (

@@ -58,6 +58,10 @@ type Checked<T> = Result<T, Mistake>;
 pub(super) const CONDITION: &str = "LOAD_ERR_COMPILE_CONDITION";
 pub(super) const VALIDATE: &str = "LOAD_ERR_VALIDATE";
 const SUSPICIOUS: &str = "LOAD_COMPILE_CONDITION";
+/// Our own.
+const NAME_TOO_LONG: &str = "RULE_NAME_TOO_LONG";
+/// TASK_COMM_LEN without its terminator.
+const MAX_COMM: usize = 15;
 const DEPRECATED: &str = "LOAD_DEPRECATED_ITEM";
 
 impl<'a> Checker<'a> {
@@ -219,6 +223,9 @@ impl<'a> Checker<'a> {
             Operand::Field { field, .. } => Some(*field),
             _ => None,
         };
+        if let Some(field) = field {
+            self.too_long(field, operator, written, text);
+        }
         let mut converted = Vec::with_capacity(written.len());
         for constant in written {
             let one = constants::convert(field, left.kind(), operator, &constant.text)
@@ -234,6 +241,36 @@ impl<'a> Checker<'a> {
                 None => Predicate::In(Set::new(Vec::new())),
             },
         })
+    }
+
+    /// The kernel cuts a thread's name (`comm`, include/linux/sched.h): a longer one is never equal.
+    fn too_long(
+        &mut self,
+        field: &Field,
+        operator: Operator,
+        written: &[ast::Constant],
+        text: &Text,
+    ) {
+        let named = matches!(field.name, "proc.name" | "proc.pname" | "proc.aname");
+        let equal = matches!(
+            operator,
+            Operator::Equal | Operator::In | Operator::Intersects
+        );
+        if !named || !equal {
+            return;
+        }
+        for constant in written.iter().filter(|one| one.text.len() > MAX_COMM) {
+            let (long, name) = (&constant.text, field.name);
+            let cut = long.get(..MAX_COMM).unwrap_or(long);
+            let message =
+                format!("`{long}` is never equal to `{name}`, which has {MAX_COMM} bytes");
+            let help = format!("write `{cut}`, or compare `proc.exepath`");
+            let warning = Mistake {
+                code: NAME_TOO_LONG,
+                ..self.helped(text, &constant.span, message, help)
+            };
+            self.warnings.push(warning);
+        }
     }
 
     /// What is allowed but was probably not meant (Falco, `filter.cpp`).

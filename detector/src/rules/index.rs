@@ -2,7 +2,6 @@
 //! port): an event meets only the rules that it can match.
 
 use std::{
-    array,
     collections::{BTreeMap, HashMap, hash_map::DefaultHasher},
     hash::BuildHasherDefault,
 };
@@ -72,14 +71,19 @@ impl Index {
             Kind::Listen => listen,
         };
         let port = context.event.socket.server.port;
-        let pinned = of_kind.by_port.get(&port).map_or(&[][..], Vec::as_slice);
-        let texts: [&[usize]; TEXTS.len()] = array::from_fn(|slot| {
-            let by_text = of_kind.by_text.get(slot).and_then(Option::as_ref);
-            by_text
-                .and_then(|(field, texts)| texts.get(text(field, context)?.as_ref()))
-                .map_or(&[][..], Vec::as_slice)
-        });
-        merged([of_kind.others.as_slice(), pinned], texts)
+        let mut found = Merged::default();
+        found.push(&of_kind.others);
+        if let Some(pinned) = of_kind.by_port.get(&port) {
+            found.push(pinned);
+        }
+        for (field, texts) in of_kind.by_text.iter().flatten() {
+            if let Some(text) = text(field, context)
+                && let Some(pinned) = texts.get(text.as_ref())
+            {
+                found.push(pinned);
+            }
+        }
+        found
     }
 }
 
@@ -93,20 +97,39 @@ fn text<'a>(field: &'static Field, context: Context<'a>) -> Option<std::borrow::
     }
 }
 
-/// Ascending, from ascending slices that have no number in common.
-fn merged<'a, const A: usize, const B: usize>(
-    mut some: [&'a [usize]; A],
-    mut more: [&'a [usize]; B],
-) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let slices = some.iter_mut().chain(&mut more);
-        let least = slices
+/// Ascending numbers, from ascending slices that have none in common.
+#[derive(Default)]
+struct Merged<'a> {
+    slices: [&'a [usize]; TEXTS.len() + 2],
+    /// Of them in use.
+    count: usize,
+}
+
+impl<'a> Merged<'a> {
+    fn push(&mut self, slice: &'a [usize]) {
+        if let Some(place) = self.slices.get_mut(self.count)
+            && !slice.is_empty()
+        {
+            *place = slice;
+            self.count += 1;
+        }
+    }
+}
+
+impl Iterator for Merged<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let least = self
+            .slices
+            .get_mut(..self.count)?
+            .iter_mut()
             .filter(|slice| !slice.is_empty())
             .min_by_key(|slice| slice.first().copied())?;
         let (first, rest) = least.split_first()?;
         *least = rest;
         Some(*first)
-    })
+    }
 }
 
 fn in_phase(rule: &Rule, kind: Kind) -> bool {
@@ -193,7 +216,11 @@ mod tests {
 
     #[test]
     fn slices_are_merged_in_order() {
-        let merged: Vec<usize> = merged([&[1, 4][..], &[]], [&[0, 9][..], &[2], &[3]]).collect();
+        let mut merged = Merged::default();
+        for slice in [&[1, 4][..], &[], &[0, 9], &[2], &[3]] {
+            merged.push(slice);
+        }
+        let merged: Vec<usize> = merged.collect();
         assert_eq!(merged, [0, 1, 2, 3, 4, 9]);
     }
 }

@@ -170,8 +170,9 @@ fn skipped(raw: &str, wanted: char) -> usize {
         return raw.find(is_blank_or_escape).unwrap_or(0);
     }
     let found = raw.find(wanted).unwrap_or(0);
-    match raw.find('\\') {
-        Some(escape) if escape < found => escape,
+    let before = raw.get(..found).unwrap_or_default();
+    match before.find('\\') {
+        Some(escape) => escape,
         _ => found,
     }
 }
