@@ -79,7 +79,15 @@ fn read(path: &Path) -> std::io::Result<SourceFile> {
 
 pub(super) fn check(paths: &[PathBuf]) -> Result<()> {
     let ruleset = load(paths)?;
-    print(&format!("{} rules, no error\n", ruleset.rules().len()))
+    let rules = ruleset.rules();
+    let inactive = rules
+        .iter()
+        .filter(|rule| rule.inactive().is_some())
+        .count();
+    print(&format!(
+        "{} rules, {inactive} of them inactive, no error\n",
+        rules.len()
+    ))
 }
 
 pub(super) fn list(paths: &[PathBuf]) -> Result<()> {

@@ -48,7 +48,7 @@ struct Alerts<W: Write> {
 impl<W: Write> Pipeline<W> {
     pub fn new(ruleset: Ruleset, host: Host, format: Format, out: W) -> Self {
         Self {
-            ruleset,
+            ruleset: ruleset.on_host(host.clone()),
             recorder: None,
             events: 0,
             alerts: Alerts {
