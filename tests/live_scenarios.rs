@@ -12,7 +12,10 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::{
+        Mutex,
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
     time::{Duration, Instant},
 };
 
@@ -246,8 +249,12 @@ fn flood_size() -> u32 {
     chosen.map_or(200_000, |count| count.parse().unwrap())
 }
 
+/// One flood at a time: each wants both the CPUs of a small machine.
+static FLOODS: Mutex<()> = Mutex::new(());
+
 /// Floods a listener; `meanwhile` runs during it. Returns attempts delivered and lost.
 fn flood(port: u16, meanwhile: impl FnOnce(&Detector)) -> Option<(u64, u64)> {
+    let _alone = FLOODS.lock();
     let folder = tempfile::tempdir().unwrap();
     let path: PathBuf = folder.path().join("flood.kdt");
     let mut detector = Detector::start(port, Some(&path))?;
