@@ -24,6 +24,8 @@ mod mistakes;
 mod outputs;
 #[path = "rules/properties.rs"]
 mod properties;
+#[path = "rules/selection.rs"]
+mod selection;
 
 use detector::rules::{self, Loaded, Ruleset, SourceFile, diagnostic::Severity};
 

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::sink::Format;
+use crate::{
+    alert::Priority,
+    rules::select::{Matching, Selection},
+    sink::Format,
+};
 
 /// Effective settings of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub struct Config {
     pub hostname: Option<String>,
     /// Where the host's root is mounted, for its users and groups.
     pub host_root: PathBuf,
+    /// Which of the rules are in force.
+    pub selection: Selection,
 }
 
 impl Default for Config {
@@ -23,6 +29,7 @@ impl Default for Config {
             format: Format::Text,
             hostname: None,
             host_root: PathBuf::from("/"),
+            selection: Selection::default(),
         }
     }
 }
@@ -39,9 +46,31 @@ pub enum ConfigError {
         value: String,
         expected: &'static str,
     },
+    #[error("the value of `{key}` is not what is expected: {error}: write JSON, {expected}")]
+    Json {
+        key: &'static str,
+        error: String,
+        expected: &'static str,
+    },
 }
 
-const KEYS: [&str; 4] = ["rules_files", "json_output", "hostname", "host_root"];
+fn refused(key: &'static str, value: &str, expected: &'static str) -> ConfigError {
+    ConfigError::Value {
+        key,
+        value: value.to_owned(),
+        expected,
+    }
+}
+
+const KEYS: [&str; 7] = [
+    "rules_files",
+    "rules",
+    "rule_matching",
+    "priority",
+    "json_output",
+    "hostname",
+    "host_root",
+];
 
 impl Config {
     /// Applies one `key=value`; `rules_files` adds a file or folder each time.
@@ -51,17 +80,32 @@ impl Config {
         })?;
         match key {
             "rules_files" => self.rules_files.push(PathBuf::from(value)),
+            "rules" => {
+                self.selection.switches =
+                    serde_json::from_str(value).map_err(|error| ConfigError::Json {
+                        key: "rules",
+                        error: error.to_string(),
+                        expected: r#"such as [{"disable": {"rule": "*"}}, {"enable": {"tag": "kubelet"}}]"#,
+                    })?;
+            }
+            "rule_matching" => {
+                self.selection.matching = match value.to_ascii_lowercase().as_str() {
+                    "first" => Matching::First,
+                    "all" => Matching::All,
+                    _ => return Err(refused("rule_matching", value, "first or all")),
+                };
+            }
+            "priority" => {
+                let expected = "one of emergency, alert, critical, error, warning, notice, \
+                                informational, debug";
+                self.selection.least =
+                    Priority::parse(value).ok_or_else(|| refused("priority", value, expected))?;
+            }
             "json_output" => {
                 self.format = match value {
                     "true" => Format::Json,
                     "false" => Format::Text,
-                    _ => {
-                        return Err(ConfigError::Value {
-                            key: "json_output",
-                            value: value.to_owned(),
-                            expected: "true or false",
-                        });
-                    }
+                    _ => return Err(refused("json_output", value, "true or false")),
                 }
             }
             "hostname" => self.hostname = Some(value.to_owned()),
@@ -90,11 +134,23 @@ mod tests {
             ("rules_files=/a", true),
             ("rules_files=/b", true),
             ("host_root=/host", true),
+            ("rule_matching=ALL", true),
+            ("rule_matching=some", false),
+            ("priority=notice", true),
+            ("priority=5", false),
+            (
+                r#"rules=[{"disable":{"rule":"*"}},{"enable":{"tag":"t"}}]"#,
+                true,
+            ),
+            (r#"rules=[{"disable":"x"}]"#, false),
             ("no_such_key=1", false),
             ("hostname", false),
         ] {
             assert_eq!(config.set(setting).is_ok(), ok, "{setting}");
         }
+        assert_eq!(config.selection.matching, Matching::All);
+        assert_eq!(config.selection.least, Priority::Notice);
+        assert_eq!(config.selection.switches.len(), 2);
         assert_eq!(config.format, Format::Json);
         assert_eq!(config.hostname.as_deref(), Some("node-1"));
         assert_eq!(config.rules_files, ["/a", "/b"].map(PathBuf::from));

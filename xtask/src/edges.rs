@@ -13,7 +13,7 @@ const MODULES: [(&str, &[&str]); 11] = [
     ("enrich", &["event"]),
     ("rules", &["alert", "event", "host"]),
     ("sink", &["alert"]),
-    ("config", &["sink"]),
+    ("config", &["alert", "rules", "sink"]),
     (
         "pipeline",
         &[

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod rules;
+mod switches;
 
 use std::{
     fs::File,
@@ -15,6 +16,8 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
+
+use switches::Switches;
 
 use crate::{
     config::Config,
@@ -103,6 +106,8 @@ struct Common {
     /// A setting, for example json_output=true; repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
+    #[command(flatten)]
+    switches: Switches,
 }
 
 impl Common {
@@ -118,6 +123,7 @@ impl Common {
         if let Some(format) = self.format {
             config.format = format;
         }
+        config.selection.switches.extend(self.switches.0.clone());
         Ok(config)
     }
 }
@@ -198,8 +204,8 @@ fn run(command: Command) -> Result<()> {
         Command::Run(live) => watch(&live, None),
         Command::Record { output, live } => watch(&live, Some(&output)),
         Command::Replay { files, common } => judge(&files, &common),
-        Command::Rules(RulesCommand::Check(common)) => rules::check(&common.config()?.rules_files),
-        Command::Rules(RulesCommand::List(common)) => rules::list(&common.config()?.rules_files),
+        Command::Rules(RulesCommand::Check(common)) => rules::check(&common.config()?),
+        Command::Rules(RulesCommand::List(common)) => rules::list(&common.config()?),
         Command::Rules(RulesCommand::Fields) => rules::fields(),
         Command::Doctor { attach } => doctor::run(attach),
     }
@@ -236,7 +242,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 
 fn watch(live: &Live, record: Option<&Path>) -> Result<()> {
     let config = live.common.config()?;
-    let ruleset = rules::load(&config.rules_files)?;
+    let ruleset = rules::load(&config)?;
     runtime()?.block_on(watch_with(live, &config, ruleset, record))
 }
 
@@ -309,7 +315,7 @@ fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
                 None => Box::new(file),
             }
         })?;
-        let ruleset = rules::load(&config.rules_files)?;
+        let ruleset = rules::load(&config)?;
         let out = BufWriter::new(std::io::stdout());
         let pipeline = Pipeline::new(ruleset, reader.host.clone(), config.format, out);
         let outcome = replay::replay(&mut reader, pipeline);

@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::{Invalid, print};
-use crate::rules::{self, Ruleset, SourceFile, diagnostic::Severity, fields};
+use crate::{
+    config::Config,
+    rules::{self, Ruleset, SourceFile, diagnostic::Severity, fields},
+};
 
 const SHIPPED: &str = include_str!("../../../rules/kubelet_rules.yaml");
 
 /// The shipped rules when no path is named; warnings go to the log.
-pub(super) fn load(paths: &[PathBuf]) -> Result<Ruleset> {
+pub(super) fn load(config: &Config) -> Result<Ruleset> {
+    let paths = &config.rules_files;
     let mut files = Vec::new();
     for path in paths {
         collect(path, &mut files)?;
@@ -31,9 +35,14 @@ pub(super) fn load(paths: &[PathBuf]) -> Result<Ruleset> {
             Severity::Error => report = format!("{report}{full}\n"),
         }
     }
-    loaded
+    let ruleset = loaded
         .ruleset
-        .ok_or_else(|| Invalid(format!("the rules are invalid\n{report}")).into())
+        .ok_or_else(|| Invalid(format!("the rules are invalid\n{report}")))?;
+    let (ruleset, idle) = ruleset.select(&config.selection);
+    for which in idle {
+        tracing::warn!("no rule has the {which}: nothing is switched by it");
+    }
+    Ok(ruleset)
 }
 
 /// A folder gives its .yaml and .yml files, by name.
@@ -77,8 +86,8 @@ fn read(path: &Path) -> std::io::Result<SourceFile> {
     })
 }
 
-pub(super) fn check(paths: &[PathBuf]) -> Result<()> {
-    let ruleset = load(paths)?;
+pub(super) fn check(config: &Config) -> Result<()> {
+    let ruleset = load(config)?;
     let rules = ruleset.rules();
     let inactive = rules
         .iter()
@@ -90,9 +99,16 @@ pub(super) fn check(paths: &[PathBuf]) -> Result<()> {
     ))
 }
 
-pub(super) fn list(paths: &[PathBuf]) -> Result<()> {
-    let ruleset = load(paths)?;
-    let row = |rule: &rules::Rule| format!("{:<13} {}\n", rule.priority, rule.name);
+pub(super) fn list(config: &Config) -> Result<()> {
+    let ruleset = load(config)?;
+    let row = |rule: &rules::Rule| {
+        let state = match (rule.enabled, rule.inactive()) {
+            (false, _) => "disabled",
+            (true, Some(_)) => "inactive",
+            (true, None) => "active",
+        };
+        format!("{state:<8} {:<13} {}\n", rule.priority, rule.name)
+    };
     print(&ruleset.rules().iter().map(row).collect::<String>())
 }
 

@@ -22,6 +22,7 @@ pub mod parser;
 mod pattern;
 pub mod ports;
 pub mod predicate;
+pub mod select;
 pub mod text;
 pub mod yaml;
 
@@ -57,6 +58,7 @@ pub struct Ruleset {
     index: index::Index,
     ports: ports::WatchedPorts,
     host: Host,
+    matching: select::Matching,
 }
 
 impl Ruleset {
@@ -72,7 +74,23 @@ impl Ruleset {
             rules,
             ports,
             host: Host::default(),
+            matching: select::Matching::All,
         }
+    }
+
+    /// The rules that are to be in force, and what of the selection names none of them. Without a
+    /// selection each file decides, and every rule that matches counts.
+    pub fn select(self, selection: &select::Selection) -> (Self, Vec<&select::Which>) {
+        let Self {
+            mut rules, host, ..
+        } = self;
+        let idle = selection.apply(&mut rules);
+        let selected = Self {
+            host,
+            matching: selection.matching,
+            ..Self::new(rules)
+        };
+        (selected, idle)
     }
 
     /// The host that conditions on `evt.hostname`, local times and ages are judged with.
@@ -91,17 +109,22 @@ impl Ruleset {
         &self.ports
     }
 
-    /// Every enabled rule that the event matches, in the order of definition. A connect is judged
-    /// once: by its attempt, or by its outcome where the rule asks for the result.
+    /// The enabled rules that the event matches, in the order of definition; of `Matching::First`
+    /// one. A connect is judged once: by its attempt, or by its outcome where the rule asks for the result.
     pub fn evaluate<'r>(&'r self, event: &'r Event) -> impl Iterator<Item = &'r Rule> {
         let context = fields::Context {
             event,
             host: &self.host,
         };
+        let limit = match self.matching {
+            select::Matching::First => 1,
+            select::Matching::All => usize::MAX,
+        };
         let candidates = self.index.candidates(context);
         candidates
             .filter_map(|index| self.rules.get(index))
             .filter(move |rule| rule.kinds.of(event.kind).matches(context))
+            .take(limit)
     }
 }
 
