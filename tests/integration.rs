@@ -333,7 +333,7 @@ fn bad_input_has_one_error_and_the_documented_exit_code() {
         (vec!["replay", &newer], 1, "trace version 99 is not known"),
         (vec!["replay", &alien], 1, "no kubelet-detector trace"),
         (vec!["replay", "/no/such/trace"], 1, "cannot open the trace"),
-        (vec!["rules", "check", "-r", &syntax], 3, "ends too early"),
+        (vec!["rules", "list", "-r", &syntax], 3, "ends too early"),
         (
             vec!["rules", "check", "-r", "/no/such/folder"],
             3,

@@ -232,3 +232,19 @@ fn limits_are_errors() {
     let long = format!("proc.name = {}", "a".repeat(256));
     assert!(only(&[&rule("r", &long)]).message.contains("at most 255"));
 }
+
+#[test]
+fn a_rule_that_lacks_keys_has_its_condition_looked_at() {
+    let loaded = load(&["- rule: r\n  condition: fd.sprt = 1\n  priority: INFO\n"]);
+    let messages: Vec<&str> = loaded
+        .diagnostics
+        .iter()
+        .map(|one| one.message.as_str())
+        .collect();
+    let expected = [
+        "the key `output` is missing or empty",
+        "the key `desc` is missing or empty",
+        "nonexistent field `fd.sprt`",
+    ];
+    assert_eq!(messages, expected);
+}

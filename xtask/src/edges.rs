@@ -23,7 +23,7 @@ const MODULES: [(&str, &[&str]); 11] = [
     (
         "cli",
         &[
-            "config", "enrich", "host", "pipeline", "rules", "sink", "source", "trace",
+            "config", "enrich", "event", "host", "pipeline", "rules", "sink", "source", "trace",
         ],
     ),
 ];

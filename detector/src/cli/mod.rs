@@ -1,7 +1,9 @@
 //! The command line: what was typed, and what each command does with it.
 
 mod doctor;
+mod explain;
 mod rules;
+mod suite;
 mod switches;
 
 use std::{
@@ -88,7 +90,31 @@ enum Command {
 #[derive(Subcommand)]
 enum RulesCommand {
     /// Report every mistake.
-    Check(Common),
+    Check {
+        #[command(flatten)]
+        common: Common,
+        /// How mistakes are written.
+        #[arg(long = "as", value_enum, default_value = "full")]
+        style: rules::Style,
+    },
+    /// Show why rules match an event of a trace, or do not.
+    Explain {
+        trace: PathBuf,
+        /// The event's number in the trace, from 1.
+        #[arg(long, default_value = "1")]
+        event: u64,
+        /// Only rules whose name this is; * stands for any text.
+        #[arg(long, default_value = "*")]
+        rule: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Run a test file: events or traces, and the rules that are to fire on them.
+    Test {
+        file: PathBuf,
+        #[command(flatten)]
+        common: Common,
+    },
     /// One line a rule.
     List(Common),
     /// The fields of conditions and outputs.
@@ -204,7 +230,16 @@ fn run(command: Command) -> Result<()> {
         Command::Run(live) => watch(&live, None),
         Command::Record { output, live } => watch(&live, Some(&output)),
         Command::Replay { files, common } => judge(&files, &common),
-        Command::Rules(RulesCommand::Check(common)) => rules::check(&common.config()?),
+        Command::Rules(RulesCommand::Check { common, style }) => {
+            rules::check(&common.config()?, style)
+        }
+        Command::Rules(RulesCommand::Explain {
+            trace,
+            event,
+            rule,
+            common,
+        }) => explain::run(&trace, event, &rule, &common.config()?),
+        Command::Rules(RulesCommand::Test { file, common }) => suite::run(&file, &common.config()?),
         Command::Rules(RulesCommand::List(common)) => rules::list(&common.config()?),
         Command::Rules(RulesCommand::Fields) => rules::fields(),
         Command::Doctor { attach } => doctor::run(attach),

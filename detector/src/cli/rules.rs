@@ -7,14 +7,26 @@ use anyhow::{Result, bail};
 use super::{Invalid, print};
 use crate::{
     config::Config,
-    rules::{self, Ruleset, SourceFile, diagnostic::Severity, fields},
+    rules::{self, Diagnostic, Ruleset, SourceFile, diagnostic::Severity, fields, load_result},
 };
 
 const SHIPPED: &str = include_str!("../../../rules/kubelet_rules.yaml");
 
-/// The shipped rules when no path is named; warnings go to the log.
-pub(super) fn load(config: &Config) -> Result<Ruleset> {
-    let paths = &config.rules_files;
+/// How `rules check` writes what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Style {
+    /// With the excerpt, underlined.
+    Full,
+    /// One line each.
+    Line,
+    /// One object each.
+    Json,
+    /// The object that `falco -V` writes.
+    FalcoJson,
+}
+
+/// The shipped rules when no path is named.
+fn sources(paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     for path in paths {
         collect(path, &mut files)?;
@@ -25,24 +37,37 @@ pub(super) fn load(config: &Config) -> Result<Ruleset> {
             text: SHIPPED.to_owned(),
         });
     }
+    Ok(files)
+}
+
+fn full(one: &Diagnostic, files: &[SourceFile]) -> String {
+    let text = files.iter().find(|file| file.name == one.file);
+    one.full(text.map_or("", |file| &file.text))
+}
+
+/// Warnings go to the log.
+pub(super) fn load(config: &Config) -> Result<Ruleset> {
+    let files = sources(&config.rules_files)?;
     let loaded = rules::load(&files);
     let mut report = String::new();
     for one in &loaded.diagnostics {
-        let text = files.iter().find(|file| file.name == one.file);
-        let full = one.full(text.map_or("", |file| &file.text));
         match one.severity {
             Severity::Warning => tracing::warn!("{one}"),
-            Severity::Error => report = format!("{report}{full}\n"),
+            Severity::Error => report = format!("{report}{}\n", full(one, &files)),
         }
     }
     let ruleset = loaded
         .ruleset
         .ok_or_else(|| Invalid(format!("the rules are invalid\n{report}")))?;
+    Ok(selected(ruleset, config))
+}
+
+fn selected(ruleset: Ruleset, config: &Config) -> Ruleset {
     let (ruleset, idle) = ruleset.select(&config.selection);
     for which in idle {
         tracing::warn!("no rule has the {which}: nothing is switched by it");
     }
-    Ok(ruleset)
+    ruleset
 }
 
 /// A folder gives its .yaml and .yml files, by name.
@@ -86,17 +111,42 @@ fn read(path: &Path) -> std::io::Result<SourceFile> {
     })
 }
 
-pub(super) fn check(config: &Config) -> Result<()> {
-    let ruleset = load(config)?;
+pub(super) fn check(config: &Config, style: Style) -> Result<()> {
+    let files = sources(&config.rules_files)?;
+    let loaded = rules::load(&files);
+    let mut report = String::new();
+    for one in &loaded.diagnostics {
+        match style {
+            Style::Full => report = format!("{report}{}\n", full(one, &files)),
+            Style::Line => report = format!("{report}{one}\n"),
+            Style::Json => report = format!("{report}{}\n", one.json()),
+            Style::FalcoJson => {}
+        }
+    }
+    if style == Style::FalcoJson {
+        report = format!("{}\n", load_result::falco(&files, &loaded.diagnostics));
+    }
+    let errors = loaded
+        .diagnostics
+        .iter()
+        .filter(|one| one.severity == Severity::Error)
+        .count();
+    let machine = matches!(style, Style::Json | Style::FalcoJson);
+    let Some(ruleset) = loaded.ruleset else {
+        print(&report)?;
+        bail!(Invalid(format!("the rules have {errors} errors")));
+    };
+    let ruleset = selected(ruleset, config);
     let rules = ruleset.rules();
     let inactive = rules
         .iter()
         .filter(|rule| rule.inactive().is_some())
         .count();
-    print(&format!(
-        "{} rules, {inactive} of them inactive, no error\n",
-        rules.len()
-    ))
+    if !machine {
+        let active = rules.len() - inactive;
+        report = format!("{report}{active} rules active, {inactive} inactive, no error\n");
+    }
+    print(&report)
 }
 
 pub(super) fn list(config: &Config) -> Result<()> {

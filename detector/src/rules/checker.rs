@@ -199,7 +199,11 @@ impl<'a> Checker<'a> {
                 self.constants(&left, operator, check.modifier, constants, text)?
             }
         };
-        Ok(Condition::Test(Arc::new(Test { left, predicate })))
+        Ok(Condition::Test(Arc::new(Test {
+            left,
+            predicate,
+            written: check.to_string(),
+        })))
     }
 
     fn constants(

@@ -25,6 +25,8 @@ pub enum Condition {
 pub struct Test {
     pub left: Operand,
     pub predicate: Predicate,
+    /// The check as it can be written.
+    pub written: String,
 }
 
 impl Test {

@@ -45,6 +45,25 @@ impl fmt::Display for Diagnostic {
 }
 
 impl Diagnostic {
+    /// One object: what a program that reads the mistakes needs.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "severity": match self.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            "code": self.code,
+            "message": self.message,
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "start": self.span.start,
+            "end": self.span.end,
+            "help": self.help,
+            "notes": self.notes,
+        })
+    }
+
     /// With the excerpt, underlined.
     pub fn full(&self, text: &str) -> String {
         let level = match self.severity {

@@ -2,7 +2,8 @@
 //!
 //! `loader` reads the files (`yaml`, `text`), puts lists in place and calls `parser` (`lexer`,
 //! `ast`); `checker` makes `compiler` conditions of the trees, with `fields`, `operand` and
-//! `predicate`; `kinds` and `ports` derive what can match; `output` renders the alert's message.
+//! `predicate`; `kinds` and `ports` derive what can match; `output` renders the alert's message; `explain` shows a
+//! verdict's reasons.
 
 pub mod ast;
 mod checker;
@@ -10,10 +11,12 @@ pub mod compiler;
 mod constants;
 pub mod diagnostic;
 mod event_types;
+pub mod explain;
 pub mod fields;
 mod index;
 mod kinds;
 pub mod lexer;
+pub mod load_result;
 pub mod loader;
 mod net;
 pub mod operand;
@@ -48,6 +51,8 @@ pub struct Rule {
     pub enabled: bool,
     /// Evaluated on the outcome of a connect instead of the attempt.
     pub asks_result: bool,
+    /// As written, for every kind of event.
+    whole: compiler::Condition,
     kinds: kinds::Kinds,
     template: output::Template,
 }

@@ -58,6 +58,10 @@ impl Which {
         }
     }
 
+    pub fn is_of(&self, rule: &Rule) -> bool {
+        self.names()(rule)
+    }
+
     fn names(&self) -> impl Fn(&Rule) -> bool {
         let (pattern, tag) = match self {
             Self::Rule(pattern) => (Some(wildcard(pattern)), None),

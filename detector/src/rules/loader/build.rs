@@ -126,6 +126,7 @@ impl Builder<'_, '_> {
             tags: item.tags.into_iter().collect(),
             enabled: item.enabled,
             asks_result: kinds.connect.asks_result(),
+            whole: condition,
             kinds,
             template,
         })

@@ -148,23 +148,22 @@ fn definition(
     let enabled = item.flag("enabled", true, report);
     let warn_evttypes = item.flag("warn_evttypes", true, report);
     let skip = item.flag("skip-if-unknown-filter", false, report);
-    let capture = item.flag("capture", false, report);
-    let duration = capture_duration(item, report);
+    let _checked = item.flag("capture", false, report);
+    let _checked_too = capture_duration(item, report);
     let tags = tags(item, report);
     let exceptions = match item.node.get("exceptions") {
         None => Some(Vec::new()),
         Some(node) => exceptions::read(item.file, node, Mode::Define, &[], report),
     };
-    capture?;
-    duration?;
+    // What was reported does not keep the condition from being looked at: the load fails anyway.
     Some(RuleItem {
         name: name.as_str().to_owned(),
         place: place.clone(),
         file: item.file,
         condition: condition?,
-        output: output?.trimmed(),
-        desc: desc?,
-        priority: priority?,
+        output: output.unwrap_or_default().trimmed(),
+        desc: desc.unwrap_or_default(),
+        priority: priority.flatten(),
         source: item
             .node
             .get("source")
@@ -172,11 +171,11 @@ fn definition(
             .filter(|source| !source.is_empty())
             .unwrap_or("syscall")
             .to_owned(),
-        enabled: enabled?,
-        warn_evttypes: warn_evttypes?,
-        skip_if_unknown_filter: skip?,
-        tags: tags?.into_iter().collect(),
-        exceptions: exceptions?,
+        enabled: enabled.unwrap_or(true),
+        warn_evttypes: warn_evttypes.unwrap_or(true),
+        skip_if_unknown_filter: skip.unwrap_or(false),
+        tags: tags.unwrap_or_default().into_iter().collect(),
+        exceptions: exceptions.unwrap_or_default(),
     })
 }
 
