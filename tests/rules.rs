@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "rules/analysis.rs"]
+mod analysis;
 #[path = "rules/conditions.rs"]
 mod conditions;
 #[path = "rules/corpus.rs"]

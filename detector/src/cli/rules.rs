@@ -53,6 +53,7 @@ pub(super) fn load(config: &Config) -> Result<Ruleset> {
     for one in &loaded.diagnostics {
         match one.severity {
             Severity::Warning => tracing::warn!("{one}"),
+            Severity::Advice => {}
             Severity::Error => report = format!("{report}{}\n", full(one, &files)),
         }
     }

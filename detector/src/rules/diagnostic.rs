@@ -8,6 +8,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 pub enum Severity {
     Error,
     Warning,
+    /// Not a mistake: told when rules are looked into, not when they are put in force.
+    Advice,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,7 @@ impl Diagnostic {
             "severity": match self.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
+                Severity::Advice => "advice",
             },
             "code": self.code,
             "message": self.message,
@@ -69,6 +72,7 @@ impl Diagnostic {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Advice => Level::INFO,
         };
         let snippet = Snippet::source(text)
             .path(&self.file)

@@ -100,6 +100,8 @@ fn label(code: &str) -> &'static str {
         "LOAD_INVALID_LIST_NAME" => "The list's name cannot be referred to",
         "LOAD_COMPILE_CONDITION" => "The condition is probably not what was meant",
         "RULE_INACTIVE" => "Nothing that is observed can match the rule",
+        "RULE_NEVER_MATCHES" => "The condition is never true",
+        "RULE_SHADOWED" => "An earlier rule matches whatever this one matches",
         "RULE_NAME_TOO_LONG" => "The name is longer than the kernel keeps",
         _ => "",
     }

@@ -3,8 +3,9 @@
 //! `loader` reads the files (`yaml`, `text`), puts lists in place and calls `parser` (`lexer`,
 //! `ast`); `checker` makes `compiler` conditions of the trees, with `fields`, `operand` and
 //! `predicate`; `kinds` and `ports` derive what can match; `output` renders the alert's message; `explain` shows a
-//! verdict's reasons.
+//! verdict's reasons; `analysis` tells what a valid rule is probably not meant to be.
 
+mod analysis;
 pub mod ast;
 mod checker;
 pub mod compiler;

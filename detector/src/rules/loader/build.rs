@@ -3,12 +3,13 @@
 use super::{
     super::{
         Rule,
+        analysis::{self, Earlier},
         checker::{Checker, Macros, Mistake},
         compiler::Condition,
         diagnostic::Severity,
         kinds::{self, Kinds},
         output::Template,
-        text::Text,
+        text::{Place, Text},
     },
     CONDITION, INACTIVE, OUTPUT, exceptions,
     items::{Collection, RuleItem},
@@ -37,6 +38,7 @@ pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<
     }
     let mut used_macros = Vec::new();
     let mut rules = Vec::new();
+    let mut earlier = Earlier::default();
     for item in std::mem::take(&mut collection.rules) {
         let mut builder = Builder {
             macros: &collection.macros,
@@ -45,7 +47,14 @@ pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<
             used_macros: &mut used_macros,
             report,
         };
-        rules.extend(builder.rule(item));
+        let place = item.place.clone();
+        let Some(rule) = builder.rule(item) else {
+            continue;
+        };
+        if rule.enabled {
+            analyse(&rule, &mut earlier, &place, report);
+        }
+        rules.push(rule);
     }
     for (name, body) in &collection.macros {
         // What an unused macro refers to is used, as Falco judges.
@@ -64,6 +73,27 @@ pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<
         }
     }
     rules
+}
+
+fn analyse(rule: &Rule, earlier: &mut Earlier, place: &Place, report: &mut Report<'_>) {
+    let name = &rule.name;
+    if let Some(reason) = analysis::contradiction(&rule.whole) {
+        let message = format!("the rule `{name}` never matches: {reason}");
+        let help = "look at macros, lists and exceptions that it brings together".to_owned();
+        return report.warning(place, analysis::NEVER, message, help);
+    }
+    if let Some(other) = earlier.shadows(rule) {
+        let message = format!("whatever the rule `{name}` matches, `{other}` matches first");
+        let help = "put the narrower rule first, or set `rule_matching` to all".to_owned();
+        return report.warning(place, analysis::SHADOWED, message, help);
+    }
+    if rule.inactive().is_none()
+        && let Some(check) = analysis::trusts_name(&rule.whole)
+    {
+        let message = format!("the rule `{name}` trusts a name that any process can take: {check}");
+        let help = "ask for `proc.exepath` or `proc.exe_ino` too".to_owned();
+        report.advice(place, analysis::TRUSTS_NAME, message, help);
+    }
 }
 
 fn is_referred_to(name: &str, macros: &Macros) -> bool {

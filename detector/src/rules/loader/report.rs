@@ -59,6 +59,16 @@ impl Report<'_> {
         );
     }
 
+    pub(super) fn advice(
+        &mut self,
+        place: &Place,
+        code: &'static str,
+        message: String,
+        help: String,
+    ) {
+        self.push(Severity::Advice, place, code, message, Some(help), &[]);
+    }
+
     pub(super) fn mistake(&mut self, severity: Severity, mistake: Mistake) {
         let Mistake {
             code,
