@@ -33,19 +33,19 @@ fn check_writes_every_style() {
     assert!(out.contains("^^^^^^^"), "{out}");
     assert!(error.contains("the rules have 1 errors"), "{error}");
 
-    let (_, out, _) = detector(&["rules", "check", "-r", file, "--as", "line"]);
+    let (_, out, _) = detector(&["rules", "check", "-r", file, "--format", "line"]);
     assert!(
         out.starts_with(&format!("{file}:3:14: LOAD_ERR_COMPILE_CONDITION: ")),
         "{out}"
     );
     assert_eq!(out.lines().count(), 2, "{out}");
 
-    let (_, out, _) = detector(&["rules", "check", "-r", file, "--as", "json"]);
+    let (_, out, _) = detector(&["rules", "check", "-r", file, "--format", "json"]);
     let first: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
     assert_eq!(first["help"], "did you mean `fd.sport`?");
     assert_eq!((&first["line"], &first["column"]), (&3.into(), &14.into()));
 
-    let (_, out, _) = detector(&["rules", "check", "-r", file, "--as", "falco-json"]);
+    let (_, out, _) = detector(&["rules", "check", "-r", file, "--format", "falco-json"]);
     let result: Value = serde_json::from_str(&out).unwrap();
     let result = &result["falco_load_results"][0];
     assert_eq!(result["name"], file);
@@ -128,6 +128,14 @@ fn the_users_tests_pass_or_name_the_difference() {
         (
             "- test: t\n  event: {fd.sport: x}\n  fires: []\n",
             ":2:21: `x` is no value of `fd.sport`",
+        ),
+        (
+            "- test: t\n  event: {evt.rawres: 7}\n  fires: []\n",
+            "`evt.rawres` is 0 or a negative errno",
+        ),
+        (
+            "- test: t\n  event: {proc.name: kube-controller-manager}\n  fires: []\n",
+            "the kernel keeps 15 bytes of `proc.name`",
         ),
         (
             "- test: t\n  event: {}\n  fires: [nosuch]\n",

@@ -75,6 +75,15 @@ fn a_rule_in_the_shadow_of_an_earlier_one_is_told() {
         let found = told(&[&text], "RULE_SHADOWED");
         assert_eq!(found.is_some(), shadowed, "{first} / {second}: {found:?}");
     }
+    // The earlier rule is judged for no event: its field is not known here.
+    let text = [
+        rule("one", "evt.type = connect and not k8s.ns.name = a"),
+        rule(
+            "two",
+            "evt.type = connect and not k8s.ns.name = a and fd.sport = 1",
+        ),
+    ];
+    assert_eq!(told(&[&text.concat()], "RULE_SHADOWED"), None);
     let disabled = format!("{}  enabled: false\n", rule("one", "fd.sport = 1"));
     let text = [disabled, rule("two", "fd.sport = 1")].concat();
     assert_eq!(told(&[&text], "RULE_SHADOWED"), None);
@@ -86,6 +95,7 @@ fn trust_in_a_name_alone_is_advice() {
         ("evt.type = connect and not proc.name in (kubelet)", true),
         ("evt.type = connect and proc.name != kubelet", true),
         ("evt.type = connect and not proc.name = kubelet", true),
+        ("user.uid = 0 and not proc.name = kubelet", true),
         (
             "evt.type = connect and not (proc.name = kubelet and proc.exepath = /k)",
             false,

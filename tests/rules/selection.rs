@@ -26,6 +26,12 @@ fn rule_named(name: &str) -> Which {
     Which::Rule(name.to_owned())
 }
 
+fn fired(selection: &Selection) -> Vec<String> {
+    let (rules, _idle) = ruleset(&[&three()]).select(selection);
+    let event = event(Kind::ConnectAttempt);
+    rules.evaluate(&event).map(|one| one.name.clone()).collect()
+}
+
 #[test]
 fn switches_go_in_order_and_stand_above_the_file() {
     let tag = || Which::Tag("net".to_owned());
@@ -51,13 +57,7 @@ fn switches_go_in_order_and_stand_above_the_file() {
             matching: Matching::All,
             ..Selection::default()
         };
-        let (rules, _idle) = ruleset(&[&three()]).select(&selection);
-        let event = event(Kind::ConnectAttempt);
-        let found: Vec<&str> = rules
-            .evaluate(&event)
-            .map(|one| one.name.as_str())
-            .collect();
-        assert_eq!(found, expected, "{selection:?}");
+        assert_eq!(fired(&selection), expected, "{selection:?}");
     }
 }
 
@@ -69,13 +69,7 @@ fn the_first_match_ends_the_search_and_priority_leaves_rules_out() {
         ..Selection::default()
     };
     for (selection, expected) in [(first, "a one"), (urgent, "a three")] {
-        let (rules, _idle) = ruleset(&[&three()]).select(&selection);
-        let event = event(Kind::ConnectAttempt);
-        let found: Vec<&str> = rules
-            .evaluate(&event)
-            .map(|one| one.name.as_str())
-            .collect();
-        assert_eq!(found, [expected], "{selection:?}");
+        assert_eq!(fired(&selection), [expected], "{selection:?}");
     }
 }
 

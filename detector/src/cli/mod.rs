@@ -92,9 +92,9 @@ enum RulesCommand {
     /// Report every mistake.
     Check {
         #[command(flatten)]
-        common: Common,
+        settings: Settings,
         /// How mistakes are written.
-        #[arg(long = "as", value_enum, default_value = "full")]
+        #[arg(long = "format", value_enum, default_value = "full")]
         style: rules::Style,
     },
     /// Show why rules match an event of a trace, or do not.
@@ -107,28 +107,26 @@ enum RulesCommand {
         #[arg(long, default_value = "*")]
         rule: String,
         #[command(flatten)]
-        common: Common,
+        settings: Settings,
     },
     /// Run a test file: events or traces, and the rules that are to fire on them.
     Test {
         file: PathBuf,
         #[command(flatten)]
-        common: Common,
+        settings: Settings,
     },
     /// One line a rule.
-    List(Common),
+    List(Settings),
     /// The fields of conditions and outputs.
     Fields,
 }
 
+/// Which rules, and how they are set.
 #[derive(Args)]
-struct Common {
+struct Settings {
     /// Rules file or folder; repeatable. Default: the shipped rules.
     #[arg(short, long = "rules", value_name = "FILE|DIR")]
     rules: Vec<PathBuf>,
-    /// How alerts are written; default: text.
-    #[arg(long, value_enum)]
-    format: Option<Format>,
     /// A setting, for example json_output=true; repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
@@ -136,8 +134,8 @@ struct Common {
     switches: Switches,
 }
 
-impl Common {
-    /// Settings first, then the options of their own.
+impl Settings {
+    /// `--set` first, then the options of their own.
     fn config(&self) -> Result<Config> {
         let mut config = Config::default();
         for setting in &self.settings {
@@ -146,10 +144,26 @@ impl Common {
                 .map_err(|error| Invalid(error.to_string()))?;
         }
         config.rules_files.extend(self.rules.iter().cloned());
+        config.selection.switches.extend(self.switches.0.clone());
+        Ok(config)
+    }
+}
+
+#[derive(Args)]
+struct Common {
+    #[command(flatten)]
+    settings: Settings,
+    /// How alerts are written; default: text.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+}
+
+impl Common {
+    fn config(&self) -> Result<Config> {
+        let mut config = self.settings.config()?;
         if let Some(format) = self.format {
             config.format = format;
         }
-        config.selection.switches.extend(self.switches.0.clone());
         Ok(config)
     }
 }
@@ -230,17 +244,19 @@ fn run(command: Command) -> Result<()> {
         Command::Run(live) => watch(&live, None),
         Command::Record { output, live } => watch(&live, Some(&output)),
         Command::Replay { files, common } => judge(&files, &common),
-        Command::Rules(RulesCommand::Check { common, style }) => {
-            rules::check(&common.config()?, style)
+        Command::Rules(RulesCommand::Check { settings, style }) => {
+            rules::check(&settings.config()?, style)
         }
         Command::Rules(RulesCommand::Explain {
             trace,
             event,
             rule,
-            common,
-        }) => explain::run(&trace, event, &rule, &common.config()?),
-        Command::Rules(RulesCommand::Test { file, common }) => suite::run(&file, &common.config()?),
-        Command::Rules(RulesCommand::List(common)) => rules::list(&common.config()?),
+            settings,
+        }) => explain::run(&trace, event, &rule, &settings.config()?),
+        Command::Rules(RulesCommand::Test { file, settings }) => {
+            suite::run(&file, &settings.config()?)
+        }
+        Command::Rules(RulesCommand::List(settings)) => rules::list(&settings.config()?),
         Command::Rules(RulesCommand::Fields) => rules::fields(),
         Command::Doctor { attach } => doctor::run(attach),
     }

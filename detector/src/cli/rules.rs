@@ -115,26 +115,21 @@ fn read(path: &Path) -> std::io::Result<SourceFile> {
 pub(super) fn check(config: &Config, style: Style) -> Result<()> {
     let files = sources(&config.rules_files)?;
     let loaded = rules::load(&files);
-    let mut report = String::new();
-    for one in &loaded.diagnostics {
-        match style {
-            Style::Full => report = format!("{report}{}\n", full(one, &files)),
-            Style::Line => report = format!("{report}{one}\n"),
-            Style::Json => report = format!("{report}{}\n", one.json()),
-            Style::FalcoJson => {}
-        }
-    }
-    if style == Style::FalcoJson {
-        report = format!("{}\n", load_result::falco(&files, &loaded.diagnostics));
-    }
-    let errors = loaded
-        .diagnostics
-        .iter()
-        .filter(|one| one.severity == Severity::Error)
-        .count();
+    let each = |line: &dyn Fn(&Diagnostic) -> String| -> String {
+        let lines = loaded.diagnostics.iter().map(|one| line(one) + "\n");
+        lines.collect()
+    };
+    let mut report = match style {
+        Style::Full => each(&|one| full(one, &files)),
+        Style::Line => each(&Diagnostic::to_string),
+        Style::Json => each(&|one| one.json().to_string()),
+        Style::FalcoJson => format!("{}\n", load_result::falco(&files, &loaded.diagnostics)),
+    };
     let machine = matches!(style, Style::Json | Style::FalcoJson);
     let Some(ruleset) = loaded.ruleset else {
         print(&report)?;
+        let error = |one: &&Diagnostic| one.severity == Severity::Error;
+        let errors = loaded.diagnostics.iter().filter(error).count();
         bail!(Invalid(format!("the rules have {errors} errors")));
     };
     let ruleset = selected(ruleset, config);

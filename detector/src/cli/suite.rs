@@ -1,6 +1,6 @@
 //! `rules test`: a users' file of events, or traces, and the rules that are to fire on them.
 
-use std::{collections::BTreeSet, fmt::Write as _, ops::Range, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, net::IpAddr, ops::Range, path::Path, sync::Arc};
 
 use anyhow::{Result, bail};
 
@@ -11,11 +11,13 @@ use crate::{
         Ancestor, Attribution, Endpoint, Event, Executable, Family, Item, Kind, Process, Socket,
         Thread,
     },
+    host::Host,
     rules::{
         Ruleset,
+        text::line_and_column,
         yaml::{self, Node, Value},
     },
-    trace::Reader,
+    trace::{Reader, TraceError},
 };
 
 const KEYS: [&str; 5] = ["test", "trace", "event", "fires", "silent"];
@@ -37,19 +39,24 @@ const FIELDS: [&str; 15] = [
     "container.id",
 ];
 
+/// TASK_COMM_LEN without its terminator (include/linux/sched.h).
+const MAX_COMM: usize = 15;
+
 /// A mistake of the test file, and its place.
 type Mistake = (String, Range<usize>);
 
 struct Case {
     name: String,
     events: Vec<Event>,
+    /// Of the trace.
+    host: Host,
     /// All that fire, no more.
     fires: Option<BTreeSet<String>>,
     silent: BTreeSet<String>,
 }
 
 pub(super) fn run(path: &Path, config: &Config) -> Result<()> {
-    let ruleset = load(config)?;
+    let mut ruleset = load(config)?;
     let text = std::fs::read_to_string(path).map_err(|error| {
         let file = path.display();
         Invalid(format!(
@@ -70,6 +77,7 @@ pub(super) fn run(path: &Path, config: &Config) -> Result<()> {
     let mut report = String::new();
     let mut failed = 0;
     for case in &cases {
+        ruleset = ruleset.on_host(case.host.clone());
         let differences = case.differences(&ruleset);
         failed += usize::from(!differences.is_empty());
         let verdict = if differences.is_empty() {
@@ -91,9 +99,7 @@ pub(super) fn run(path: &Path, config: &Config) -> Result<()> {
 }
 
 fn place(path: &Path, text: &str, at: usize) -> String {
-    let before = text.get(..at).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|one| *one != '\n').count() + 1;
+    let (line, column) = line_and_column(text, at);
     format!("{}:{line}:{column}", path.display())
 }
 
@@ -174,9 +180,9 @@ fn case(item: &Node, path: &Path, ruleset: &Ruleset) -> Result<Case, Mistake> {
     let lacks = |what: &str| (format!("this test lacks {what}"), item.span.clone());
     let name = item.get("test").and_then(Node::text);
     let name = name.ok_or_else(|| lacks("its name: add `test: name`"))?;
-    let events = match (item.get("trace"), item.get("event")) {
+    let (events, host) = match (item.get("trace"), item.get("event")) {
         (Some(trace), None) => recorded(trace, path)?,
-        (None, Some(event)) => inline(event)?,
+        (None, Some(event)) => (inline(event)?, Host::default()),
         _ => return Err(lacks("`trace: FILE` or `event: {...}`, one of them")),
     };
     let fires = item
@@ -195,6 +201,7 @@ fn case(item: &Node, path: &Path, ruleset: &Ruleset) -> Result<Case, Mistake> {
     Ok(Case {
         name: name.to_owned(),
         events,
+        host,
         fires,
         silent: silent.unwrap_or_default(),
     })
@@ -222,26 +229,23 @@ fn rules(node: &Node, ruleset: &Ruleset) -> Result<BTreeSet<String>, Mistake> {
 }
 
 /// The path is relative to the test file.
-fn recorded(node: &Node, tests: &Path) -> Result<Vec<Event>, Mistake> {
+fn recorded(node: &Node, tests: &Path) -> Result<(Vec<Event>, Host), Mistake> {
     let trace = tests.with_file_name(node.text().unwrap_or_default());
+    events(&trace).map_err(|error| {
+        let message = format!("{:#}", anyhow::Error::from(error));
+        (message, node.span.clone())
+    })
+}
+
+fn events(trace: &Path) -> Result<(Vec<Event>, Host), TraceError> {
+    let mut reader = Reader::open(trace, |file| -> Box<dyn std::io::Read> { Box::new(file) })?;
     let mut events = Vec::new();
-    let mut read = || {
-        let mut reader = Reader::open(&trace, |file| -> Box<dyn std::io::Read> { Box::new(file) })?;
-        while let Some(item) = reader.next_item()? {
-            if let Item::Event(event) = item {
-                events.push(event);
-            }
+    while let Some(item) = reader.next_item()? {
+        if let Item::Event(event) = item {
+            events.push(event);
         }
-        Ok(())
-    };
-    let outcome: Result<(), crate::trace::TraceError> = read();
-    outcome.map_err(|error| {
-        (
-            format!("{:#}", anyhow::Error::from(error)),
-            node.span.clone(),
-        )
-    })?;
-    Ok(events)
+    }
+    Ok((events, reader.host))
 }
 
 /// What is not given is as of a root process of the host that connects to 10.0.0.5:10250. A connect
@@ -258,15 +262,25 @@ fn inline(node: &Node) -> Result<Vec<Event>, Mistake> {
             return Err((message, place.span.clone()));
         }
     };
-    let client = Endpoint {
-        ip: parsed(node, "fd.cip", [10, 0, 0, 9].into())?,
-        port: parsed(node, "fd.cport", 40000)?,
-    };
     let server = Endpoint {
         ip: parsed(node, "fd.sip", [10, 0, 0, 5].into())?,
         port: parsed(node, "fd.sport", 10250)?,
     };
+    let near = if server.ip.is_ipv4() {
+        IpAddr::from([10, 0, 0, 9])
+    } else {
+        IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 9])
+    };
+    let client = Endpoint {
+        ip: parsed(node, "fd.cip", near)?,
+        port: parsed(node, "fd.cport", 40000)?,
+    };
     let result: i32 = parsed(node, "evt.rawres", 0)?;
+    if result > 0 {
+        let place = node.get("evt.rawres").unwrap_or(node);
+        let message = "`evt.rawres` is 0 or a negative errno, such as -111".to_owned();
+        return Err((message, place.span.clone()));
+    }
     let process = process(node)?;
     let attempt = Event {
         number: 1,
@@ -306,6 +320,11 @@ fn inline(node: &Node) -> Result<Vec<Event>, Mistake> {
 
 fn process(node: &Node) -> Result<Process, Mistake> {
     let comm = parsed(node, "proc.name", "curl".to_owned())?;
+    if comm.len() > MAX_COMM {
+        let place = node.get("proc.name").unwrap_or(node);
+        let message = format!("the kernel keeps {MAX_COMM} bytes of `proc.name`: shorten it");
+        return Err((message, place.span.clone()));
+    }
     let path = parsed(node, "proc.exepath", format!("/usr/bin/{comm}"))?;
     let mut args = vec![comm.clone()];
     if let Some(more) = node.get("proc.args") {

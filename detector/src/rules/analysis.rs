@@ -10,7 +10,7 @@ use super::{
     Rule,
     ast::Operator,
     compiler::{Condition, Test},
-    fields::{Argument, Get, Value},
+    fields::{Argument, Get, Type, Value},
     operand::Operand,
     predicate::{Constant, Predicate, Set},
 };
@@ -124,6 +124,8 @@ fn single(test: &Test) -> Option<(&'static str, &Argument)> {
     match &test.left {
         Operand::Field { field, argument } => match (field.get, argument) {
             (Get::Ends(_), _) | (Get::Ancestors(_), Argument::None) => None,
+            // An empty list is in every set.
+            _ if field.kind == Type::List => None,
             _ => Some((field.name, argument)),
         },
         _ => None,
@@ -158,7 +160,7 @@ fn value(constant: &Constant) -> Option<Value<'_>> {
     })
 }
 
-/// The enabled rules so far, each by its terms.
+/// The rules so far that are in force, each by its terms.
 #[derive(Default)]
 pub(super) struct Earlier(Vec<Shadow>);
 
@@ -188,6 +190,10 @@ impl Earlier {
                 && other.terms.iter().all(|term| rest.any(|own| own == term))
         });
         let name = found.map(|other| other.name.clone());
+        // A rule that is judged for no event, or not for each kind, leaves some to the next.
+        if rule.kinds.inactive.is_some() || !rule.kinds.partly.is_empty() {
+            return name;
+        }
         self.0.push(Shadow {
             name: rule.name.clone(),
             asks_result: rule.asks_result,
@@ -201,10 +207,7 @@ impl Earlier {
 pub(super) fn trusts_name(condition: &Condition) -> Option<String> {
     let mut identity = false;
     condition.fields(&mut |field, _| {
-        identity |= matches!(
-            field.name,
-            "proc.exepath" | "proc.exe_ino" | "proc.aexepath" | "container.id" | "user.uid"
-        );
+        identity |= matches!(field.name, "proc.exepath" | "proc.exe_ino");
     });
     if identity {
         return None;

@@ -28,7 +28,7 @@ impl Rule {
 
 fn node(condition: &Condition, context: Context<'_>) -> Node {
     let (text, value, children) = match condition {
-        Condition::Constant(value) => (value.to_string(), None, Vec::new()),
+        Condition::Constant(value) => (value.to_string(), Some(value.to_string()), Vec::new()),
         Condition::And(terms) => ("and".to_owned(), None, all(terms, context)),
         Condition::Or(terms) => ("or".to_owned(), None, all(terms, context)),
         Condition::Not(inner) => ("not".to_owned(), None, vec![node(inner, context)]),
@@ -74,8 +74,7 @@ impl Node {
     fn indented(&self, f: &mut std::fmt::Formatter<'_>, depth: usize) -> std::fmt::Result {
         let mark = if self.verdict { "true " } else { "false" };
         write!(f, "{mark} {:indent$}{}", "", self.text, indent = depth * 2)?;
-        let leaf = !matches!(self.text.as_str(), "and" | "or" | "not" | "true" | "false");
-        if leaf {
+        if self.children.is_empty() {
             match &self.value {
                 Some(value) => write!(f, "    # {value:?}")?,
                 None => f.write_str("    # no value")?,

@@ -59,18 +59,9 @@ impl Which {
     }
 
     pub fn is_of(&self, rule: &Rule) -> bool {
-        self.names()(rule)
-    }
-
-    fn names(&self) -> impl Fn(&Rule) -> bool {
-        let (pattern, tag) = match self {
-            Self::Rule(pattern) => (Some(wildcard(pattern)), None),
-            Self::Tag(tag) => (None, Some(tag)),
-        };
-        move |rule| match (&pattern, tag) {
-            (Some(pattern), _) => pattern.matches(&rule.name),
-            (_, Some(tag)) => rule.tags.contains(tag),
-            _ => false,
+        match self {
+            Self::Rule(pattern) => wildcard(pattern).matches(&rule.name),
+            Self::Tag(tag) => rule.tags.contains(tag),
         }
     }
 }
@@ -105,9 +96,8 @@ impl Selection {
                 Switch::Enable(which) => (which, true),
                 Switch::Disable(which) => (which, false),
             };
-            let names = which.names();
             let mut found = false;
-            for rule in rules.iter_mut().filter(|rule| names(rule)) {
+            for rule in rules.iter_mut().filter(|rule| which.is_of(rule)) {
                 rule.enabled = enabled;
                 found = true;
             }

@@ -10,6 +10,13 @@ pub struct Place {
     pub span: Range<usize>,
 }
 
+/// Of a byte of a file, both from 1; the column counts characters.
+pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or_default();
+    let last = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, last.chars().count() + 1)
+}
+
 /// Where one byte of the text comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Origin {

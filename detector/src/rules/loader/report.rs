@@ -6,7 +6,7 @@ use super::{
     super::{
         checker::Mistake,
         diagnostic::{Diagnostic, Severity},
-        text::{Place, Text},
+        text::{Place, Text, line_and_column},
         yaml::Node,
     },
     SourceFile,
@@ -82,14 +82,8 @@ impl Report<'_> {
 
     fn position(&self, place: &Place) -> Option<(String, Range<usize>, usize, usize)> {
         let file = self.files.get(place.file)?;
-        let before = file.text.get(..place.span.start).unwrap_or_default();
-        let last = before.rsplit('\n').next().unwrap_or_default();
-        Some((
-            file.name.clone(),
-            place.span.clone(),
-            before.matches('\n').count() + 1,
-            last.chars().count() + 1,
-        ))
+        let (line, column) = line_and_column(&file.text, place.span.start);
+        Some((file.name.clone(), place.span.clone(), line, column))
     }
 
     fn push(

@@ -148,8 +148,8 @@ fn definition(
     let enabled = item.flag("enabled", true, report);
     let warn_evttypes = item.flag("warn_evttypes", true, report);
     let skip = item.flag("skip-if-unknown-filter", false, report);
-    let _checked = item.flag("capture", false, report);
-    let _checked_too = capture_duration(item, report);
+    item.flag("capture", false, report);
+    capture_duration(item, report);
     let tags = tags(item, report);
     let exceptions = match item.node.get("exceptions") {
         None => Some(Vec::new()),
