@@ -14,7 +14,7 @@ use crate::{
     host::Host,
     rules::{
         Ruleset,
-        text::line_and_column,
+        text::Lines,
         yaml::{self, Node, Value},
     },
     trace::{Reader, TraceError},
@@ -99,7 +99,7 @@ pub(super) fn run(path: &Path, config: &Config) -> Result<()> {
 }
 
 fn place(path: &Path, text: &str, at: usize) -> String {
-    let (line, column) = line_and_column(text, at);
+    let (line, column) = Lines::new(text).line_and_column(at);
     format!("{}:{line}:{column}", path.display())
 }
 

@@ -1,6 +1,6 @@
 //! What is wrong in a rule file, and where.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
@@ -20,7 +20,7 @@ pub struct Diagnostic {
     pub message: String,
     pub file: String,
     /// Bytes of the file.
-    pub span: std::ops::Range<usize>,
+    pub span: Range<usize>,
     /// From 1.
     pub line: usize,
     pub column: usize,
@@ -74,9 +74,11 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
             Severity::Advice => Level::INFO,
         };
-        let snippet = Snippet::source(text)
+        let (excerpt, span) = lines_of(text, &self.span);
+        let snippet = Snippet::source(excerpt)
+            .line_start(self.line)
             .path(&self.file)
-            .annotation(AnnotationKind::Primary.span(self.span.clone()));
+            .annotation(AnnotationKind::Primary.span(span));
         let group: Group<'_> = level
             .primary_title(&self.message)
             .id(self.code)
@@ -90,4 +92,19 @@ impl Diagnostic {
         }
         Renderer::plain().render(&report)
     }
+}
+
+/// The whole lines of a span, and the span in them: the renderer reads all that it is given.
+fn lines_of<'a>(text: &'a str, span: &Range<usize>) -> (&'a str, Range<usize>) {
+    let start = (text.get(..span.start))
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |at| at + 1);
+    let end = (text.get(span.end..))
+        .and_then(|after| after.find('\n'))
+        .map_or(text.len(), |at| span.end + at);
+    let lines = text.get(start..end).unwrap_or_default();
+    (
+        lines,
+        span.start.saturating_sub(start)..span.end.saturating_sub(start),
+    )
 }

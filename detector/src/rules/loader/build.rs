@@ -1,5 +1,7 @@
 //! The collected items to rules: lists put in place, conditions parsed and checked, outputs parsed.
 
+use std::collections::HashSet;
+
 use super::{
     super::{
         Rule,
@@ -13,7 +15,8 @@ use super::{
     },
     CONDITION, INACTIVE, OUTPUT, exceptions,
     items::{Collection, RuleItem},
-    lists, read,
+    lists::Lists,
+    read,
     report::Report,
 };
 
@@ -23,20 +26,18 @@ const UNUSED_MACRO: &str = "LOAD_UNUSED_MACRO";
 const UNUSED_LIST: &str = "LOAD_UNUSED_LIST";
 const NO_EVTTYPE: &str = "LOAD_NO_EVTTYPE";
 
-type Lists = Vec<(String, Vec<String>)>;
-
 pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<Rule> {
     let lists = collection.flattened_lists();
-    let mut used_lists = Vec::new();
+    let mut used_lists = HashSet::new();
     for body in collection.macros.values_mut() {
         let mut text = body.text.clone();
-        if let Err(message) = lists::expand(&mut text, &lists, &mut used_lists) {
+        if let Err(message) = lists.expand(&mut text, &mut used_lists) {
             report.error(&body.place, CONDITION, message, None);
         }
         body.expression = read::parse(&text, report);
         body.text = text;
     }
-    let mut used_macros = Vec::new();
+    let mut used_macros = HashSet::new();
     let mut rules = Vec::new();
     let mut earlier = Earlier::default();
     for item in std::mem::take(&mut collection.rules) {
@@ -56,12 +57,18 @@ pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<
         }
         rules.push(rule);
     }
+    // What an unused macro refers to is used, as Falco judges.
+    for expression in collection
+        .macros
+        .values()
+        .filter_map(|body| body.expression.as_ref())
+    {
+        expression.macros(&mut |inner| {
+            used_macros.insert(inner.to_owned());
+        });
+    }
     for (name, body) in &collection.macros {
-        // What an unused macro refers to is used, as Falco judges.
-        if let Some(expression) = &body.expression {
-            expression.macros(&mut |inner| used_macros.push(inner.to_owned()));
-        }
-        if !used_macros.contains(name) && !is_referred_to(name, &collection.macros) {
+        if !used_macros.contains(name) {
             let message = format!("the macro `{name}` is never used");
             report.warning(&body.place, UNUSED_MACRO, message, None);
         }
@@ -96,21 +103,11 @@ fn analyse(rule: &Rule, earlier: &mut Earlier, place: &Place, report: &mut Repor
     }
 }
 
-fn is_referred_to(name: &str, macros: &Macros) -> bool {
-    macros.values().any(|body| {
-        let mut found = false;
-        if let Some(expression) = &body.expression {
-            expression.macros(&mut |inner| found |= inner == name);
-        }
-        found
-    })
-}
-
 struct Builder<'b, 'a> {
     macros: &'b Macros,
     lists: &'b Lists,
-    used_lists: &'b mut Vec<usize>,
-    used_macros: &'b mut Vec<String>,
+    used_lists: &'b mut HashSet<usize>,
+    used_macros: &'b mut HashSet<String>,
     report: &'b mut Report<'a>,
 }
 
@@ -186,7 +183,7 @@ impl Builder<'_, '_> {
                 return None;
             }
         };
-        if let Err(message) = lists::expand(&mut text, self.lists, self.used_lists) {
+        if let Err(message) = self.lists.expand(&mut text, self.used_lists) {
             self.report.error(&item.place, CONDITION, message, None);
             return None;
         }

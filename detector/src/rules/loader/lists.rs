@@ -2,10 +2,9 @@
 //! (`rule_loader_compiler.cpp`): in list position or not, within quotes too if blanks bound the
 //! name. What this means for lists within lists is in docs/falco-compat.md.
 
-use super::{
-    super::text::Text,
-    items::{Collection, List},
-};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::{super::text::Text, items::Collection};
 
 /// Bytes of a condition after expansion.
 const MAX_EXPANDED: usize = 1 << 20;
@@ -22,87 +21,117 @@ pub(super) fn quoted(item: &str) -> String {
     item.to_owned()
 }
 
+/// The lists in the order of definition, with their items flattened.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    lists: Vec<(String, Vec<String>)>,
+    by_name: HashMap<String, usize>,
+    /// Those whose name is no word, so that only a search finds it.
+    by_search: Vec<usize>,
+}
+
+impl Lists {
+    fn new(lists: Vec<(String, Vec<String>)>) -> Self {
+        let mut by_name = HashMap::new();
+        let mut by_search = Vec::new();
+        for (index, (name, _)) in lists.iter().enumerate() {
+            if name.contains(|one| bounds(Some(one))) {
+                by_search.push(index);
+            } else if !name.is_empty() {
+                by_name.insert(name.clone(), index);
+            }
+        }
+        Self {
+            lists,
+            by_name,
+            by_search,
+        }
+    }
+
+    fn named_in<'a>(&'a self, text: &'a str) -> impl Iterator<Item = usize> + 'a {
+        text.split(|one| bounds(Some(one)))
+            .filter_map(|word| self.by_name.get(word).copied())
+    }
+
+    /// Every list is put in place in the order of definition: what a list brings in is looked
+    /// through for later lists only. Those that occur are noted as used.
+    pub(super) fn expand(&self, text: &mut Text, used: &mut HashSet<usize>) -> Result<(), String> {
+        let mut waiting: BTreeSet<usize> = self.named_in(text.as_str()).collect();
+        waiting.extend(&self.by_search);
+        while let Some(index) = waiting.pop_first() {
+            let Some((name, items)) = self.lists.get(index) else {
+                break;
+            };
+            let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
+            let with = items.join(", ");
+            if put(text, name, &with)? {
+                used.insert(index);
+                waiting.extend(self.named_in(&with).filter(|later| *later > index));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Collection {
     /// An item that names a list defined before is replaced by that list's own items, once.
-    pub(super) fn flattened_lists(&mut self) -> Vec<(String, Vec<String>)> {
+    pub(super) fn flattened_lists(&mut self) -> Lists {
+        let by_name: HashMap<&str, usize> = (self.lists.iter().enumerate())
+            .map(|(index, list)| (list.name.as_str(), index))
+            .collect();
         let mut used = Vec::new();
-        let flatten = |list: &List| {
+        let mut flattened = Vec::with_capacity(self.lists.len());
+        for list in &self.lists {
             let mut items = Vec::new();
             for item in &list.items {
-                let other = self
-                    .lists
-                    .iter()
-                    .position(|other| other.name == *item && other.position < list.visibility);
-                match other.and_then(|index| Some((index, self.lists.get(index)?))) {
-                    Some((index, other)) => {
+                let other = by_name.get(item.as_str());
+                match other.and_then(|index| Some((*index, self.lists.get(*index)?))) {
+                    Some((index, other)) if other.position < list.visibility => {
                         used.push(index);
                         items.extend(other.items.iter().cloned());
                     }
-                    None => items.push(item.clone()),
+                    _ => items.push(item.clone()),
                 }
             }
-            (list.name.clone(), items)
-        };
-        let flattened = self.lists.iter().map(flatten).collect();
+            flattened.push((list.name.clone(), items));
+        }
         for index in used {
             if let Some(list) = self.lists.get_mut(index) {
                 list.used = true;
             }
         }
-        flattened
+        Lists::new(flattened)
     }
 }
 
-/// Every list is tried in the order of definition. The names of those that occur are noted.
-pub(super) fn expand(
-    text: &mut Text,
-    lists: &[(String, Vec<String>)],
-    used: &mut Vec<usize>,
-) -> Result<(), String> {
-    for (index, (name, items)) in lists.iter().enumerate() {
-        let mut from = 0;
-        let mut with = None;
-        while let Some(at) = text
-            .as_str()
-            .get(from..)
-            .and_then(|rest| rest.find(name.as_str()))
-        {
-            let (start, end) = (from + at, from + at + name.len());
-            let before = text.as_str().get(..start).unwrap_or_default();
-            let after = text.as_str().get(end..).unwrap_or_default();
-            if name.is_empty()
-                || !bounds(before.chars().next_back())
-                || !bounds(after.chars().next())
-            {
-                from = start + name.len().max(1);
-                if !text.as_str().is_char_boundary(from) {
-                    break;
-                }
-                continue;
-            }
-            if used.last() != Some(&index) {
-                used.push(index);
-            }
-            if items.is_empty() {
-                let (start, end) = with_comma(text.as_str(), start, end);
-                text.replace(start..end, "");
-                from = start;
-                continue;
-            }
-            let with = with.get_or_insert_with(|| {
-                let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
-                items.join(", ")
-            });
-            if text.as_str().len() + with.len() > MAX_EXPANDED {
-                return Err(format!(
-                    "with the list `{name}` the condition is longer than {MAX_EXPANDED} bytes"
-                ));
-            }
-            text.replace(start..end, with);
-            from = start + with.len();
+/// Whether the name occurs, bounded; `with` takes its place.
+fn put(text: &mut Text, name: &str, with: &str) -> Result<bool, String> {
+    let mut from = 0;
+    let mut occurs = false;
+    while let Some(at) = text.as_str().get(from..).and_then(|rest| rest.find(name)) {
+        let (start, end) = (from + at, from + at + name.len());
+        let before = text.as_str().get(..start).unwrap_or_default();
+        let after = text.as_str().get(end..).unwrap_or_default();
+        if !bounds(before.chars().next_back()) || !bounds(after.chars().next()) {
+            from = end;
+            continue;
         }
+        occurs = true;
+        if with.is_empty() {
+            let (start, end) = with_comma(text.as_str(), start, end);
+            text.replace(start..end, "");
+            from = start;
+            continue;
+        }
+        if text.as_str().len() + with.len() > MAX_EXPANDED {
+            return Err(format!(
+                "with the list `{name}` the condition is longer than {MAX_EXPANDED} bytes"
+            ));
+        }
+        text.replace(start..end, with);
+        from = start + with.len();
     }
-    Ok(())
+    Ok(occurs)
 }
 
 /// An empty list takes one comma with it: the one after it, else the one before.
@@ -137,13 +166,21 @@ mod tests {
                 ((*name).to_owned(), items)
             })
             .collect();
-        expand(&mut text, &lists, &mut Vec::new()).unwrap();
+        let lists = Lists::new(lists);
+        lists.expand(&mut text, &mut HashSet::new()).unwrap();
         text.as_str().to_owned()
     }
 
     #[test]
     fn names_are_replaced_as_text() {
-        let lists: &[(&str, &[&str])] = &[("c", &["b"]), ("b", &["x y", "z"]), ("e", &[])];
+        let lists: &[(&str, &[&str])] = &[
+            ("c", &["b"]),
+            ("b", &["x y", "z"]),
+            ("e", &[]),
+            ("first", &["last"]),
+            ("two words", &["b"]),
+            ("last", &["k"]),
+        ];
         for (condition, expected) in [
             ("proc.name in (c)", "proc.name in (\"x y\", z)"),
             (
@@ -158,6 +195,8 @@ mod tests {
             ("in (e, k)", "in (k)"),
             ("in (k, e)", "in (k)"),
             ("in (k, e, l)", "in (k, l)"),
+            ("in (two words)", "in (b)"),
+            ("in (first)", "in (k)"),
         ] {
             assert_eq!(expanded(condition, lists), expected, "{condition}");
         }
@@ -170,7 +209,7 @@ mod tests {
             span: 0..9,
         };
         let mut text = Text::at(&"a ".repeat(1000), &place);
-        let lists = [("a".to_owned(), vec!["b".repeat(2000)])];
-        assert!(expand(&mut text, &lists, &mut Vec::new()).is_err());
+        let lists = Lists::new(vec![("a".to_owned(), vec!["b".repeat(2000)])]);
+        assert!(lists.expand(&mut text, &mut HashSet::new()).is_err());
     }
 }

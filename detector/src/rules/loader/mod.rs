@@ -42,22 +42,16 @@ pub struct Loaded {
 }
 
 pub fn load(files: &[SourceFile]) -> Loaded {
-    let mut report = Report {
-        files,
-        diagnostics: Vec::new(),
-    };
+    let mut report = Report::new(files);
     let mut collection = Collection::default();
     for (file, source) in files.iter().enumerate() {
         read_file(file, source, &mut collection, &mut report);
     }
     let rules = build::rules(collection, &mut report);
-    let failed = report
-        .diagnostics
+    let diagnostics = report.finish();
+    let failed = diagnostics
         .iter()
         .any(|one| one.severity == Severity::Error);
-    let mut diagnostics = report.diagnostics;
-    let file = |name: &str| files.iter().position(|file| file.name == name);
-    diagnostics.sort_by_key(|one| (file(&one.file), one.span.start));
     Loaded {
         ruleset: (!failed).then(|| Ruleset::new(rules)),
         diagnostics,

@@ -1,23 +1,53 @@
 //! The diagnostics of one load, and the text of its files.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use super::{
     super::{
         checker::Mistake,
         diagnostic::{Diagnostic, Severity},
-        text::{Place, Text, line_and_column},
+        text::{Lines, Place, Text},
         yaml::Node,
     },
     SourceFile,
 };
 
+/// What is wrong beyond this is counted, not told.
+const MAX_DIAGNOSTICS: usize = 10_000;
+
 pub(super) struct Report<'a> {
-    pub(super) files: &'a [SourceFile],
-    pub(super) diagnostics: Vec<Diagnostic>,
+    files: &'a [SourceFile],
+    lines: Vec<Lines<'a>>,
+    diagnostics: Vec<Diagnostic>,
+    seen: HashSet<(&'static str, usize, Range<usize>, String)>,
+    untold: usize,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    pub(super) fn new(files: &'a [SourceFile]) -> Self {
+        Self {
+            files,
+            lines: files.iter().map(|file| Lines::new(&file.text)).collect(),
+            diagnostics: Vec::new(),
+            seen: HashSet::new(),
+            untold: 0,
+        }
+    }
+
+    /// In the order of the files and of the places in them.
+    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        let files = self.files;
+        let file = |name: &str| files.iter().position(|file| file.name == name);
+        (self.diagnostics).sort_by_key(|one| (file(&one.file), one.span.start));
+        if let Some(last) = self.diagnostics.last_mut()
+            && self.untold > 0
+        {
+            let untold = self.untold;
+            last.notes.push(format!("{untold} more are not shown"));
+        }
+        self.diagnostics
+    }
+
     /// The scalar's text, each byte with its place in the file.
     pub(super) fn text(&self, file: usize, node: &Node) -> Option<Text> {
         let source = self.files.get(file).map_or("", |file| file.text.as_str());
@@ -82,7 +112,7 @@ impl Report<'_> {
 
     fn position(&self, place: &Place) -> Option<(String, Range<usize>, usize, usize)> {
         let file = self.files.get(place.file)?;
-        let (line, column) = line_and_column(&file.text, place.span.start);
+        let (line, column) = (self.lines.get(place.file)?).line_and_column(place.span.start);
         Some((file.name.clone(), place.span.clone(), line, column))
     }
 
@@ -98,6 +128,19 @@ impl Report<'_> {
         let Some((file, span, line, column)) = self.position(place) else {
             return;
         };
+        // A macro's mistake shows in every rule that uses it: once is enough.
+        let key = (code, place.file, place.span.clone(), message.clone());
+        if !self.seen.insert(key) {
+            return;
+        }
+        // An error is never left out: what has none is put in force.
+        if self.diagnostics.len() >= MAX_DIAGNOSTICS {
+            self.untold += 1;
+            if severity != Severity::Error {
+                return;
+            }
+            self.diagnostics.pop();
+        }
         let notes = via
             .iter()
             .filter_map(|(name, place)| {
@@ -107,7 +150,7 @@ impl Report<'_> {
                 ))
             })
             .collect();
-        let one = Diagnostic {
+        self.diagnostics.push(Diagnostic {
             severity,
             code,
             message,
@@ -117,16 +160,6 @@ impl Report<'_> {
             column,
             help,
             notes,
-        };
-        // A macro's mistake shows in every rule that uses it: once is enough.
-        let same = |other: &Diagnostic| {
-            other.code == one.code
-                && other.span == one.span
-                && other.file == one.file
-                && other.message == one.message
-        };
-        if !self.diagnostics.iter().any(same) {
-            self.diagnostics.push(one);
-        }
+        });
     }
 }
