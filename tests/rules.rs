@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "rules/agreement.rs"]
+mod agreement;
 #[path = "rules/analysis.rs"]
 mod analysis;
 #[path = "rules/conditions.rs"]
@@ -26,6 +28,8 @@ mod mistakes;
 mod outputs;
 #[path = "rules/properties.rs"]
 mod properties;
+#[path = "rules/reference.rs"]
+mod reference;
 #[path = "rules/selection.rs"]
 mod selection;
 

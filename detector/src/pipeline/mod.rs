@@ -12,7 +12,7 @@ use crate::{
     alert::{Alert, Priority},
     event::{Event, Item, Loss, RECURSION},
     host::Host,
-    rules::{Rule, Ruleset, output},
+    rules::{Memory, Rule, Ruleset, output},
     sink::{self, Format},
     source::ebpf::EbpfError,
     trace::{TraceError, Writer},
@@ -32,6 +32,7 @@ pub enum PipelineError {
 
 pub struct Pipeline<W: Write> {
     ruleset: Ruleset,
+    memory: Memory,
     recorder: Option<Writer>,
     events: u64,
     alerts: Alerts<W>,
@@ -49,6 +50,7 @@ impl<W: Write> Pipeline<W> {
     pub fn new(ruleset: Ruleset, host: Host, format: Format, out: W) -> Self {
         Self {
             ruleset: ruleset.on_host(host.clone()),
+            memory: Memory::default(),
             recorder: None,
             events: 0,
             alerts: Alerts {
@@ -79,7 +81,7 @@ impl<W: Write> Pipeline<W> {
         match &item {
             Item::Event(event) => {
                 let alerts = &mut self.alerts;
-                let mut matched = self.ruleset.evaluate(event);
+                let mut matched = self.ruleset.evaluate_with(&mut self.memory, event);
                 matched.try_for_each(|rule| alerts.matched(rule, event))
             }
             Item::Drop(loss) => self.alerts.lost(loss),

@@ -31,7 +31,7 @@ pub struct Test {
 
 impl Test {
     /// A comparison with a missing value is false, `!=` too; only `not` turns that round.
-    fn matches(&self, context: Context<'_>) -> bool {
+    pub fn matches(&self, context: Context<'_>) -> bool {
         if let Operand::Field { field, argument } = &self.left {
             match (field.get, argument) {
                 (Get::Ends(get), _) => {

@@ -2,8 +2,9 @@
 //!
 //! `loader` reads the files (`yaml`, `text`), puts lists in place and calls `parser` (`lexer`,
 //! `ast`); `checker` makes `compiler` conditions of the trees, with `fields`, `operand` and
-//! `predicate`; `kinds` and `ports` derive what can match; `output` renders the alert's message; `explain` shows a
-//! verdict's reasons; `analysis` tells what a valid rule is probably not meant to be.
+//! `predicate`; `kinds` and `ports` derive what can match; `program` judges events, with `index`;
+//! `output` renders the alert's message; `explain` shows a verdict's reasons; `analysis` tells what a
+//! valid rule is probably not meant to be.
 
 mod analysis;
 pub mod ast;
@@ -26,12 +27,14 @@ pub mod parser;
 mod pattern;
 pub mod ports;
 pub mod predicate;
+mod program;
 pub mod select;
 pub mod text;
 pub mod yaml;
 
 pub use diagnostic::Diagnostic;
 pub use loader::{Loaded, SourceFile, load};
+pub use program::Memory;
 
 use crate::{
     alert::Priority,
@@ -61,7 +64,7 @@ pub struct Rule {
 #[derive(Debug)]
 pub struct Ruleset {
     rules: Vec<Rule>,
-    index: index::Index,
+    program: program::Program,
     ports: ports::WatchedPorts,
     host: Host,
     matching: select::Matching,
@@ -76,7 +79,7 @@ impl Ruleset {
             }
         }
         Self {
-            index: index::Index::new(&rules),
+            program: program::Program::new(&rules),
             rules,
             ports,
             host: Host::default(),
@@ -115,10 +118,22 @@ impl Ruleset {
         &self.ports
     }
 
-    /// The enabled rules that the event matches, in the order of definition; of `Matching::First`
-    /// one. A connect is judged once: by its attempt, or by its outcome where the rule asks for the result.
+    /// As `evaluate_with`, for one event alone.
     pub fn evaluate<'r>(&'r self, event: &'r Event) -> impl Iterator<Item = &'r Rule> {
-        let context = fields::Context {
+        let mut memory = Memory::default();
+        let matching: Vec<&Rule> = self.evaluate_with(&mut memory, event).collect();
+        matching.into_iter()
+    }
+
+    /// The enabled rules that the event matches, in the order of definition; of `Matching::First`
+    /// one. A connect is judged once: by its attempt, or by its outcome where the rule asks for the
+    /// result. Allocates nothing once the memory has seen an event.
+    pub fn evaluate_with<'r: 'm, 'm>(
+        &'r self,
+        memory: &'m mut Memory,
+        event: &'m Event,
+    ) -> impl Iterator<Item = &'r Rule> {
+        let context: fields::Context<'m> = fields::Context {
             event,
             host: &self.host,
         };
@@ -126,10 +141,9 @@ impl Ruleset {
             select::Matching::First => 1,
             select::Matching::All => usize::MAX,
         };
-        let candidates = self.index.candidates(context);
-        candidates
-            .filter_map(|index| self.rules.get(index))
-            .filter(move |rule| rule.kinds.of(event.kind).matches(context))
+        self.program
+            .matching(context, memory)
+            .filter_map(|number| self.rules.get(number))
             .take(limit)
     }
 }

@@ -75,6 +75,13 @@ impl Nets {
         }
     }
 
+    /// Merged: fewer than were given where they overlap.
+    pub fn all(&self) -> impl Iterator<Item = Net> {
+        let v4 = self.v4.iter().map(|(first, last)| Net::V4(*first, *last));
+        let v6 = self.v6.iter().map(|(first, last)| Net::V6(*first, *last));
+        v4.chain(v6)
+    }
+
     pub fn contains(&self, ip: IpAddr) -> bool {
         match ip {
             IpAddr::V4(ip) => covers(&self.v4, ip.into()),

@@ -193,6 +193,13 @@ impl Prefixes {
         prefixes
     }
 
+    /// The paths, without slashes at their ends; nothing if a pattern is among them.
+    pub fn plain(&self) -> Option<impl Iterator<Item = &str>> {
+        self.globs
+            .is_empty()
+            .then(|| self.plain.iter().map(String::as_str))
+    }
+
     pub fn matches(&self, path: &str) -> bool {
         self.plain_matches(path)
             || self.globs.iter().any(|globs| {

@@ -1,5 +1,4 @@
-//! The serving ports that an event must have for a condition to be true: what the probes watch,
-//! and how rules are found for an event.
+//! The serving ports that an event must have for a condition to be true: what the probes watch.
 
 use super::{
     ast::Operator,
@@ -74,62 +73,53 @@ impl PortSet {
     }
 }
 
-/// Which ports are asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pin {
-    /// What is watched: `fd.port` counts as the serving port, although a client's port matches too.
-    Watch,
-    /// What can match at all.
-    Exact,
-}
-
-/// The serving ports with which the condition can be true; `None` for any.
-pub fn pinned(condition: &Condition, kind: Kind, pin: Pin) -> Option<PortSet> {
-    ports(condition, kind, pin, false)
+/// The serving ports with which the condition can be true; `None` for any. `fd.port` counts as the
+/// serving port, although a client's port matches it too.
+fn pinned(condition: &Condition, kind: Kind) -> Option<PortSet> {
+    ports(condition, kind, false)
 }
 
 /// Of the condition, or of its negation.
-fn ports(condition: &Condition, kind: Kind, pin: Pin, negated: bool) -> Option<PortSet> {
+fn ports(condition: &Condition, kind: Kind, negated: bool) -> Option<PortSet> {
     let all = |terms: &[Condition]| {
         terms
             .iter()
-            .filter_map(|term| ports(term, kind, pin, negated))
+            .filter_map(|term| ports(term, kind, negated))
             .reduce(|one, other| one.combine(&other, |a, b| a & b))
     };
     let any = |terms: &[Condition]| {
         terms.iter().try_fold(PortSet::default(), |one, term| {
-            Some(one.combine(&ports(term, kind, pin, negated)?, |a, b| a | b))
+            Some(one.combine(&ports(term, kind, negated)?, |a, b| a | b))
         })
     };
     match (condition, negated) {
         (Condition::Constant(value), _) => (*value == negated).then(PortSet::default),
         (Condition::And(terms), false) | (Condition::Or(terms), true) => all(terms),
         (Condition::Or(terms), false) | (Condition::And(terms), true) => any(terms),
-        (Condition::Not(inner), _) => ports(inner, kind, pin, !negated),
+        (Condition::Not(inner), _) => ports(inner, kind, !negated),
         (Condition::Test(test), _) => {
-            let exact = of_test(test, kind, pin)?;
+            let exact = of_test(test, kind)?;
             Some(if negated { exact.complement() } else { exact })
         }
     }
 }
 
-fn is_serving(name: &str, kind: Kind, pin: Pin) -> bool {
+fn is_serving(name: &str, kind: Kind) -> bool {
     let connects = matches!(kind, Kind::ConnectAttempt | Kind::ConnectOutcome);
     match name {
-        "fd.sport" => true,
+        "fd.sport" | "fd.port" => true,
         "fd.rport" => connects,
         "fd.lport" => !connects,
-        "fd.port" => pin == Pin::Watch,
         _ => false,
     }
 }
 
 /// Exactly the ports for which a test of the serving port is true.
-fn of_test(test: &Test, kind: Kind, pin: Pin) -> Option<PortSet> {
+fn of_test(test: &Test, kind: Kind) -> Option<PortSet> {
     let Operand::Field { field, .. } = &test.left else {
         return None;
     };
-    if !is_serving(field.name, kind, pin) {
+    if !is_serving(field.name, kind) {
         return None;
     }
     let mut ports = PortSet::default();
@@ -174,7 +164,7 @@ pub struct WatchedPorts {
 
 impl WatchedPorts {
     pub fn add(&mut self, condition: &Condition, kind: Kind) {
-        let ports = pinned(condition, kind, Pin::Watch).unwrap_or_else(PortSet::all);
+        let ports = pinned(condition, kind).unwrap_or_else(PortSet::all);
         let watched = match kind {
             Kind::ConnectAttempt | Kind::ConnectOutcome => &mut self.connect,
             Kind::Accept => &mut self.accept,
