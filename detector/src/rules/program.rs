@@ -91,12 +91,12 @@ impl Program {
     ) -> impl Iterator<Item = usize> {
         let kind = number_of(context.event.kind);
         let Memory { found, verdicts } = memory;
-        if !self.index.find(kind, context, found) {
-            found.rules.clear();
-        }
+        self.index.find(kind, context, found);
+        let found = &*found;
         verdicts.next_event(self.tests.len());
         let conditions = self.conditions.get(kind).map_or(&[][..], Vec::as_slice);
         numbers(&found.rules).filter(move |number| match conditions.get(*number) {
+            _ if found.matches(*number) => true,
             Some(Some(node)) => self.holds(node, context, verdicts),
             _ => false,
         })

@@ -4,7 +4,7 @@
 mod load;
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, Stdio},
@@ -35,6 +35,8 @@ pub(crate) enum Bench {
     Start,
     /// Events a second of a replay.
     Replay,
+    /// Events a second of the rules alone, and loading; of the files in `FALCO_RULES` too.
+    Rules,
 }
 
 pub(crate) fn run(chosen: &[Bench], object: &Path) -> Result<()> {
@@ -49,6 +51,7 @@ pub(crate) fn run(chosen: &[Bench], object: &Path) -> Result<()> {
             Bench::Memory => memory()?,
             Bench::Start => start()?,
             Bench::Replay => replay()?,
+            Bench::Rules => rules()?,
         }
     }
     Ok(())
@@ -208,4 +211,16 @@ fn replay() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// One core and no kernel: the example measures itself.
+fn rules() -> Result<()> {
+    let mut command = Command::new("target/release/examples/rules");
+    if let Some(folder) = env::var_os("FALCO_RULES") {
+        let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+        let mut paths = paths.collect::<Result<Vec<_>>>()?;
+        paths.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
+        command.args(paths);
+    }
+    crate::run(&mut command)
 }

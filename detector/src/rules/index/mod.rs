@@ -1,6 +1,6 @@
 //! Which rules an event can match, for each kind of event. A column is a field that rules ask for:
 //! the event's value leads to the set of rules that accept it, and the sets of all columns are
-//! intersected. What is left is judged by its whole condition.
+//! intersected. What is left is judged by its whole condition, unless the columns say all of it.
 
 mod needs;
 mod sets;
@@ -14,7 +14,7 @@ use super::{
     fields::{Argument, Context, Field, Get, Value},
 };
 use needs::{Accepts, Key, Need};
-use sets::{Interner, SetId, Sets, insert, intersect, toggle, unite};
+use sets::{Interner, SetId, Sets, insert, intersect, remove, toggle, unite};
 use spans::Spans;
 use texts::TextColumn;
 
@@ -31,6 +31,8 @@ pub(super) struct Index {
 struct OfKind {
     /// Every rule that is judged for this kind.
     all: SetId,
+    /// Of them those that match whatever all columns accept.
+    enough: SetId,
     /// Those that tell more rules apart come first.
     columns: Vec<Column>,
 }
@@ -62,10 +64,19 @@ struct PointColumn {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) rules: Vec<u64>,
+    /// Those of the rules that match, without a look at their conditions.
+    matching: Vec<u64>,
     /// Of one value.
     one: Vec<u64>,
     /// Of several values.
     any: Vec<u64>,
+}
+
+impl Found {
+    /// Whether the columns alone show that the rule matches.
+    pub(super) fn matches(&self, rule: usize) -> bool {
+        sets::contains(&self.matching, rule)
+    }
 }
 
 impl Index {
@@ -82,27 +93,30 @@ impl Index {
         }
     }
 
-    /// Leaves the rules in `found.rules`, and returns whether there are any.
-    pub(super) fn find(&self, kind: usize, context: Context<'_>, found: &mut Found) -> bool {
+    /// Leaves the rules in `found`.
+    pub(super) fn find(&self, kind: usize, context: Context<'_>, found: &mut Found) {
+        found.rules.clear();
+        found.matching.clear();
         let Some(of_kind) = self.kinds.get(kind) else {
-            return false;
+            return;
         };
         let all = self.sets.get(of_kind.all);
-        found.rules.clear();
         found.rules.extend_from_slice(all);
         for spare in [&mut found.one, &mut found.any] {
             spare.resize(all.len(), 0);
         }
+        let mut told = true;
         for column in &of_kind.columns {
             let left: u32 = found.rules.iter().map(|word| word.count_ones()).sum();
             if left <= FEW {
-                return left > 0;
+                return;
             }
-            if !column.narrow(&self.sets, context, found) {
-                return false;
-            }
+            told &= column.narrow(&self.sets, context, found);
         }
-        found.rules.iter().any(|word| *word != 0)
+        if told {
+            found.matching.extend_from_slice(&found.rules);
+            intersect(&mut found.matching, self.sets.get(of_kind.enough));
+        }
     }
 }
 
@@ -110,8 +124,13 @@ impl OfKind {
     fn new(rules: &[(usize, &Condition)], interner: &mut Interner) -> Self {
         let all: Vec<usize> = rules.iter().map(|(rule, _)| *rule).collect();
         let mut columns: Vec<(Key, Vec<(usize, Need)>)> = Vec::new();
+        let mut enough = interner.empty();
         for (rule, condition) in rules {
-            for need in needs::needs(condition) {
+            let needs = needs::needs(condition);
+            if needs.enough {
+                insert(&mut enough, *rule);
+            }
+            for need in needs.all {
                 match columns.iter_mut().find(|(key, _)| *key == need.key) {
                     Some((_, needs)) => needs.push((*rule, need)),
                     None => columns.push((need.key.clone(), vec![(*rule, need)])),
@@ -122,13 +141,18 @@ impl OfKind {
             let texts = needs.first().is_some_and(|(_, need)| need.is_text());
             (std::cmp::Reverse(needs.len()), texts)
         });
-        let columns = columns
-            .into_iter()
-            .filter_map(|(_, needs)| Column::new(&all, needs, interner))
-            .collect();
+        let mut kept = Vec::with_capacity(columns.len());
+        for (_, needs) in columns {
+            let asking: Vec<usize> = needs.iter().map(|(rule, _)| *rule).collect();
+            match Column::new(&all, needs, interner) {
+                Some(column) => kept.push(column),
+                None => asking.iter().for_each(|rule| remove(&mut enough, *rule)),
+            }
+        }
         Self {
             all: interner.of(all),
-            columns,
+            enough: interner.intern(&enough),
+            columns: kept,
         }
     }
 }
@@ -175,9 +199,11 @@ impl Column {
         (!interner.is_full()).then_some(column)
     }
 
-    /// Returns whether any rule is left.
+    /// Returns whether it took out all that the event excludes.
     fn narrow(&self, sets: &Sets, context: Context<'_>, found: &mut Found) -> bool {
-        let Found { rules, one, any } = found;
+        let Found {
+            rules, one, any, ..
+        } = found;
         let value = match (self.field.get, &self.argument) {
             (Get::One(get), _) => get(context),
             (Get::Ancestors(get), Argument::Index(index)) => get(context, *index),
@@ -189,18 +215,21 @@ impl Column {
                 let ends = get(context).into_iter().flatten();
                 return self.narrow_by_any(ends, sets, rules, (one, any));
             }
-            _ => return true,
+            _ => return false,
         };
-        match (&self.lookup, value) {
-            (_, None) => intersect(rules, sets.get(self.missing)),
-            (Lookup::Points(points), Some(value)) => points
-                .accepting(&value)
-                .is_none_or(|accepting| intersect(rules, sets.get(accepting))),
-            (Lookup::Texts(texts), Some(Value::Text(text))) => {
-                !texts.accept(&text, sets, one) || intersect(rules, one)
+        let accepting = match (&self.lookup, value) {
+            (_, None) => sets.get(self.missing),
+            (Lookup::Points(points), Some(value)) => match points.accepting(&value) {
+                Some(accepting) => sets.get(accepting),
+                None => return false,
+            },
+            (Lookup::Texts(texts), Some(Value::Text(text))) if texts.accept(&text, sets, one) => {
+                one.as_slice()
             }
-            (Lookup::Texts(_), Some(_)) => true,
-        }
+            (Lookup::Texts(_), Some(_)) => return false,
+        };
+        intersect(rules, accepting);
+        true
     }
 
     fn narrow_by_any<'v>(
@@ -215,15 +244,16 @@ impl Column {
             match (&self.lookup, &value) {
                 (Lookup::Points(points), _) => match points.accepting(&value) {
                     Some(accepting) => unite(any, sets.get(accepting)),
-                    None => return true,
+                    None => return false,
                 },
                 (Lookup::Texts(texts), Value::Text(text)) if texts.accept(text, sets, one) => {
                     unite(any, one);
                 }
-                (Lookup::Texts(_), _) => return true,
+                (Lookup::Texts(_), _) => return false,
             }
         }
-        intersect(rules, any)
+        intersect(rules, any);
+        true
     }
 }
 

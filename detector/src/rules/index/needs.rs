@@ -74,53 +74,90 @@ pub(super) struct Need {
     pub(super) missing: bool,
 }
 
-/// Of each field at most one.
-pub(super) fn needs(condition: &Condition) -> Vec<Need> {
+/// Of each field at most one need.
+#[derive(Debug)]
+pub(super) struct Needs {
+    pub(super) all: Vec<Need>,
+    /// An event with all of them makes the condition true.
+    pub(super) enough: bool,
+}
+
+pub(super) fn needs(condition: &Condition) -> Needs {
     let mut needs = of(condition, false);
-    needs.retain(|need| need.accepts.len() <= MAX_VALUES);
+    let count = needs.all.len();
+    needs.all.retain(|need| need.accepts.len() <= MAX_VALUES);
+    needs.enough &= needs.all.len() == count;
     needs
 }
 
 /// Of the condition, or of its negation.
-fn of(condition: &Condition, negated: bool) -> Vec<Need> {
+fn of(condition: &Condition, negated: bool) -> Needs {
+    let term = |term| of(term, negated);
     match (condition, negated) {
-        (Condition::Constant(_), _) => Vec::new(),
+        (Condition::Constant(value), _) => Needs {
+            all: Vec::new(),
+            enough: *value != negated,
+        },
         (Condition::Not(inner), _) => of(inner, !negated),
-        (Condition::Test(test), _) => of_test(test, negated).into_iter().collect(),
-        (Condition::And(terms), false) | (Condition::Or(terms), true) => terms
-            .iter()
-            .flat_map(|term| of(term, negated))
-            .fold(Vec::new(), both),
-        (Condition::Or(terms), false) | (Condition::And(terms), true) => terms
-            .iter()
-            .map(|term| of(term, negated))
-            .reduce(either)
-            .unwrap_or_default(),
-    }
-}
-
-fn both(mut needs: Vec<Need>, need: Need) -> Vec<Need> {
-    match needs.iter_mut().find(|one| one.key == need.key) {
-        Some(one) => {
-            one.missing &= need.missing;
-            one.accepts = one.accepts.both(&need.accepts, need.is_many());
+        (Condition::Test(test), _) => {
+            let need = of_test(test, negated);
+            Needs {
+                enough: need.is_some(),
+                all: need.into_iter().collect(),
+            }
         }
-        None => needs.push(need),
+        (Condition::And(terms), false) | (Condition::Or(terms), true) => {
+            let none = Needs {
+                all: Vec::new(),
+                enough: true,
+            };
+            terms.iter().map(term).fold(none, Needs::and)
+        }
+        (Condition::Or(terms), false) | (Condition::And(terms), true) => {
+            let any = terms.iter().map(term).reduce(Needs::or);
+            any.unwrap_or(Needs {
+                all: Vec::new(),
+                enough: false,
+            })
+        }
     }
-    needs
 }
 
-/// Only what both ask can be asked.
-fn either(needs: Vec<Need>, others: Vec<Need>) -> Vec<Need> {
-    let joined = |need: Need| {
-        let other = others.iter().find(|other| other.key == need.key)?;
-        Some(Need {
-            accepts: need.accepts.either(&other.accepts)?,
-            missing: need.missing || other.missing,
-            ..need
-        })
-    };
-    needs.into_iter().filter_map(joined).collect()
+impl Needs {
+    fn and(mut self, other: Self) -> Self {
+        self.enough &= other.enough;
+        for need in other.all {
+            match self.all.iter_mut().find(|one| one.key == need.key) {
+                Some(one) => {
+                    let (accepts, exact) = one.accepts.both(&need.accepts, need.is_many());
+                    one.missing &= need.missing;
+                    one.accepts = accepts;
+                    self.enough &= exact;
+                }
+                None => self.all.push(need),
+            }
+        }
+        self
+    }
+
+    /// Only what both ask can be asked.
+    fn or(self, other: Self) -> Self {
+        let alike = |need: &Need| other.all.iter().find(|other| other.key == need.key);
+        let alone = self.all.len() == 1 && other.all.len() == 1;
+        let joined = |need: Need| {
+            let other = alike(&need)?;
+            Some(Need {
+                accepts: need.accepts.either(&other.accepts)?,
+                missing: need.missing || other.missing,
+                ..need
+            })
+        };
+        let all: Vec<Need> = self.all.into_iter().filter_map(joined).collect();
+        Self {
+            enough: self.enough && other.enough && alone && all.len() == 1,
+            all,
+        }
+    }
 }
 
 impl Need {
@@ -146,21 +183,23 @@ impl Accepts {
         }
     }
 
-    /// Of several values one may be accepted by this and another by the other.
-    fn both(&self, other: &Self, many: bool) -> Self {
+    /// What both accept, or more than that: whether it is just that is told too. Of several values
+    /// one may be accepted by this and another by the other.
+    fn both(&self, other: &Self, many: bool) -> (Self, bool) {
         match (self, other) {
-            (Self::Spans(one), Self::Spans(other)) if !many => Self::Spans(one.intersection(other)),
+            (Self::Spans(one), Self::Spans(other)) if !many => {
+                (Self::Spans(one.intersection(other)), true)
+            }
             (Self::Texts(one), Self::Texts(other)) if !many && one.refused && other.refused => {
-                Self::Texts(Texts {
-                    refused: true,
-                    patterns: one.patterns.union(&other.patterns).cloned().collect(),
-                })
+                let patterns = one.patterns.union(&other.patterns).cloned().collect();
+                let refused = true;
+                (Self::Texts(Texts { refused, patterns }), true)
             }
             // Either is enough: that which tells more apart.
-            (Self::Texts(one), _) if one.refused => other.clone(),
-            (_, Self::Texts(other)) if other.refused => self.clone(),
-            _ if other.len() < self.len() => other.clone(),
-            _ => self.clone(),
+            (Self::Texts(one), _) if one.refused => (other.clone(), false),
+            (_, Self::Texts(other)) if other.refused => (self.clone(), false),
+            _ if other.len() < self.len() => (other.clone(), false),
+            _ => (self.clone(), false),
         }
     }
 

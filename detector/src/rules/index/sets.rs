@@ -72,9 +72,20 @@ impl Sets {
     }
 }
 
+pub(super) fn contains(bits: &[u64], rule: usize) -> bool {
+    bits.get(rule / 64)
+        .is_some_and(|word| word >> (rule % 64) & 1 == 1)
+}
+
 pub(super) fn insert(bits: &mut [u64], rule: usize) {
     if let Some(word) = bits.get_mut(rule / 64) {
         *word |= 1 << (rule % 64);
+    }
+}
+
+pub(super) fn remove(bits: &mut [u64], rule: usize) {
+    if let Some(word) = bits.get_mut(rule / 64) {
+        *word &= !(1 << (rule % 64));
     }
 }
 
@@ -90,12 +101,8 @@ pub(super) fn unite(bits: &mut [u64], other: &[u64]) {
     }
 }
 
-/// Returns whether anything is left.
-pub(super) fn intersect(bits: &mut [u64], other: &[u64]) -> bool {
-    let mut left = 0;
+pub(super) fn intersect(bits: &mut [u64], other: &[u64]) {
     for (word, other) in bits.iter_mut().zip(other) {
         *word &= other;
-        left |= *word;
     }
-    left != 0
 }

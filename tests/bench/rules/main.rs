@@ -1,0 +1,150 @@
+//! What evaluating and loading rules costs, on one core and in memory, printed with the limits:
+//! `cargo xtask bench rules`. Arguments are rule files whose loading is timed too.
+#![expect(clippy::print_stdout, reason = "it prints what it measured")]
+
+mod generated;
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use detector::{
+    event::Event,
+    rules::{Memory, Ruleset, SourceFile, load},
+};
+use generated::{Differ, events, rules, whole_file};
+
+const SHIPPED: &str = include_str!("../../../rules/kubelet_rules.yaml");
+const EVENTS: usize = 4096;
+const RUNS: usize = 9;
+const RUN: Duration = Duration::from_millis(150);
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let events = events(EVENTS);
+    evaluated("the shipped rules", SHIPPED, &events, Some(3_000_000))?;
+    for (what, differ, limit, most) in [
+        ("differ in ports", Differ::Ports, Some(1_000_000), Some(4.0)),
+        (
+            "differ in names, networks and paths",
+            Differ::Values,
+            Some(300_000),
+            Some(12.0),
+        ),
+        (
+            "differ in what they let off",
+            Differ::Exceptions,
+            300_000,
+            12.0,
+        ),
+    ] {
+        let mut costs = Vec::new();
+        for count in [10, 1000] {
+            let limit = limit.filter(|_| count == 1000);
+            let text = rules(count, differ);
+            costs.push(evaluated(
+                &format!("{count} rules that {what}"),
+                &text,
+                &events,
+                limit,
+            )?);
+        }
+        if let [few, many] = costs.as_slice() {
+            let limit = most.map_or_else(String::new, |most: f64| format!(" (limit {most})"));
+            println!(
+                "rules: from 10 to 1000 that {what}: {:.1} times the cost{limit}",
+                many / few
+            );
+        }
+    }
+    loaded(
+        "1000 generated rules",
+        &[source("generated", whole_file(1000))],
+        100,
+    )?;
+    let mut paths: Vec<String> = std::env::args().skip(1).collect();
+    paths.sort();
+    let files = paths
+        .iter()
+        .map(|path| Ok(source(path, std::fs::read_to_string(path)?)))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    if !files.is_empty() {
+        loaded("the files named", &files, 50)?;
+    }
+    Ok(())
+}
+
+fn source(name: &str, text: String) -> SourceFile {
+    SourceFile {
+        name: name.to_owned(),
+        text,
+    }
+}
+
+fn ruleset(files: &[SourceFile]) -> Result<Ruleset, Failure> {
+    let loaded = load(files);
+    let first = loaded.diagnostics.first().map(ToString::to_string);
+    Ok(loaded.ruleset.ok_or_else(|| first.unwrap_or_default())?)
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
+}
+
+/// Prints events a second; returns nanoseconds an event.
+fn evaluated(what: &str, text: &str, events: &[Event], limit: Option<u32>) -> Result<f64, Failure> {
+    let rules = ruleset(&[source("bench", text.to_owned())])?;
+    let mut memory = Memory::default();
+    let mut all = |events: &[Event]| -> usize {
+        let matched = events
+            .iter()
+            .map(|event| rules.evaluate_with(&mut memory, event).count());
+        matched.sum()
+    };
+    let matched = all(events);
+    let mut silent = events.to_vec();
+    silent.retain(|event| rules.evaluate(event).next().is_none());
+    let allocated = allocation_counter::measure(|| {
+        black_box(all(&silent));
+    });
+    let runs = (0..RUNS).map(|_| {
+        let start = Instant::now();
+        let mut rounds = 0;
+        while start.elapsed() < RUN {
+            black_box(all(black_box(events)));
+            rounds += events.len();
+        }
+        start.elapsed().as_secs_f64() * 1e9 / rounds as f64
+    });
+    let cost = median(runs.collect());
+    let limit = limit.map_or_else(String::new, |limit| format!(" (limit {limit})"));
+    println!(
+        "rules: {what}: {:.0} events a second{limit}, {cost:.0} ns each; {matched} alerts of {} events; \
+         {} allocations for {} events without an alert",
+        1e9 / cost,
+        events.len(),
+        allocated.count_total,
+        silent.len(),
+    );
+    Ok(cost)
+}
+
+/// From text to rules in force.
+fn loaded(what: &str, files: &[SourceFile], limit_ms: u32) -> Result<(), Failure> {
+    let mut count = 0;
+    let mut took = Vec::new();
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        count = ruleset(black_box(files))?.rules().len();
+        took.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    let bytes: usize = files.iter().map(|file| file.text.len()).sum();
+    println!(
+        "rules: loading {what}: {:.1} ms (limit {limit_ms}); {count} rules of {bytes} bytes",
+        median(took)
+    );
+    Ok(())
+}
