@@ -29,6 +29,7 @@ pub mod ports;
 pub mod predicate;
 mod program;
 pub mod select;
+mod spans;
 pub mod text;
 pub mod yaml;
 

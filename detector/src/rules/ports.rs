@@ -3,9 +3,9 @@
 use super::{
     ast::Operator,
     compiler::{Condition, Test},
-    fields::Value,
     operand::Operand,
-    predicate::{self, Constant, Predicate, Set},
+    predicate::Predicate,
+    spans::Spans,
 };
 use crate::event::Kind;
 
@@ -20,19 +20,21 @@ impl Default for PortSet {
 }
 
 impl PortSet {
-    fn all() -> Self {
-        Self(Box::new([u64::MAX; 1024]))
-    }
-
     pub fn contains(&self, port: u16) -> bool {
         self.0
             .get(usize::from(port >> 6))
             .is_some_and(|word| (word >> (port & 63)) & 1 == 1)
     }
 
-    fn insert(&mut self, port: u16) {
-        if let Some(word) = self.0.get_mut(usize::from(port >> 6)) {
-            *word |= 1 << (port & 63);
+    fn insert(&mut self, (first, last): (u128, u128)) {
+        let port = |number| u16::try_from(number).unwrap_or(u16::MAX);
+        if first > u128::from(u16::MAX) {
+            return;
+        }
+        for port in port(first)..=port(last) {
+            if let Some(word) = self.0.get_mut(usize::from(port >> 6)) {
+                *word |= 1 << (port & 63);
+            }
         }
     }
 
@@ -59,47 +61,29 @@ impl PortSet {
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
-
-    fn combine(mut self, other: &Self, join: fn(u64, u64) -> u64) -> Self {
-        for (word, other) in self.0.iter_mut().zip(other.0.iter()) {
-            *word = join(*word, *other);
-        }
-        self
-    }
-
-    fn complement(mut self) -> Self {
-        self.0.iter_mut().for_each(|word| *word = !*word);
-        self
-    }
 }
 
-/// The serving ports with which the condition can be true; `None` for any. `fd.port` counts as the
-/// serving port, although a client's port matches it too.
-fn pinned(condition: &Condition, kind: Kind) -> Option<PortSet> {
-    ports(condition, kind, false)
-}
-
-/// Of the condition, or of its negation.
-fn ports(condition: &Condition, kind: Kind, negated: bool) -> Option<PortSet> {
-    let all = |terms: &[Condition]| {
-        terms
-            .iter()
-            .filter_map(|term| ports(term, kind, negated))
-            .reduce(|one, other| one.combine(&other, |a, b| a & b))
-    };
-    let any = |terms: &[Condition]| {
-        terms.iter().try_fold(PortSet::default(), |one, term| {
-            Some(one.combine(&ports(term, kind, negated)?, |a, b| a | b))
-        })
-    };
+/// The serving ports with which the condition, or its negation, can be true; `None` for any.
+/// `fd.port` counts as the serving port, although a client's port matches it too.
+fn ports(condition: &Condition, kind: Kind, negated: bool) -> Option<Spans> {
+    let of = |term| ports(term, kind, negated);
     match (condition, negated) {
-        (Condition::Constant(value), _) => (*value == negated).then(PortSet::default),
-        (Condition::And(terms), false) | (Condition::Or(terms), true) => all(terms),
-        (Condition::Or(terms), false) | (Condition::And(terms), true) => any(terms),
+        (Condition::Constant(value), _) => (*value == negated).then(Spans::none),
+        (Condition::And(terms), false) | (Condition::Or(terms), true) => terms
+            .iter()
+            .filter_map(of)
+            .reduce(|one, other| one.intersection(&other)),
+        (Condition::Or(terms), false) | (Condition::And(terms), true) => terms
+            .iter()
+            .try_fold(Spans::none(), |one, term| Some(one.union(&of(term)?))),
         (Condition::Not(inner), _) => ports(inner, kind, !negated),
         (Condition::Test(test), _) => {
-            let exact = of_test(test, kind)?;
-            Some(if negated { exact.complement() } else { exact })
+            let accepted = of_test(test, kind)?;
+            Some(if negated {
+                accepted.complement()
+            } else {
+                accepted
+            })
         }
     }
 }
@@ -114,44 +98,22 @@ fn is_serving(name: &str, kind: Kind) -> bool {
     }
 }
 
-/// Exactly the ports for which a test of the serving port is true.
-fn of_test(test: &Test, kind: Kind) -> Option<PortSet> {
+/// The ports for which a test of the serving port is true.
+fn of_test(test: &Test, kind: Kind) -> Option<Spans> {
     let Operand::Field { field, .. } = &test.left else {
         return None;
     };
     if !is_serving(field.name, kind) {
         return None;
     }
-    let mut ports = PortSet::default();
-    let mut add = |constant: &Constant| {
-        if let Constant::Unsigned(port) = constant
-            && let Ok(port) = u16::try_from(*port)
-        {
-            ports.insert(port);
-        }
-    };
-    match &test.predicate {
-        Predicate::Exists => return Some(PortSet::all()),
-        Predicate::Compare(Operator::Equal, constant) => add(constant),
-        Predicate::In(Set::Few(constants)) | Predicate::Intersects(Set::Few(constants)) => {
-            constants.iter().for_each(add);
-        }
-        Predicate::In(Set::Unsigned(numbers)) | Predicate::Intersects(Set::Unsigned(numbers)) => {
-            numbers
-                .iter()
-                .for_each(|port| add(&Constant::Unsigned(*port)));
-        }
-        Predicate::Compare(operator, constant) => {
-            let matches = |port: &u16| {
-                predicate::compare(&Value::Unsigned((*port).into()), *operator, constant)
-            };
-            (0..=u16::MAX)
-                .filter(matches)
-                .for_each(|port| ports.insert(port));
-        }
-        _ => return None,
-    }
-    Some(ports)
+    let spans = Spans::of_predicate(&test.predicate)?;
+    let differs = matches!(
+        test.predicate,
+        Predicate::Exists
+            | Predicate::Compare(Operator::NotEqual, _)
+            | Predicate::Many(_, Operator::NotEqual, _)
+    );
+    Some(if differs { spans.complement() } else { spans })
 }
 
 /// The serving ports that any enabled rule can match, for each kind of event.
@@ -164,12 +126,14 @@ pub struct WatchedPorts {
 
 impl WatchedPorts {
     pub fn add(&mut self, condition: &Condition, kind: Kind) {
-        let ports = pinned(condition, kind).unwrap_or_else(PortSet::all);
         let watched = match kind {
             Kind::ConnectAttempt | Kind::ConnectOutcome => &mut self.connect,
             Kind::Accept => &mut self.accept,
             Kind::Listen => &mut self.listen,
         };
-        *watched = std::mem::take(watched).combine(&ports, |a, b| a | b);
+        match ports(condition, kind, false) {
+            Some(ports) => ports.iter().for_each(|span| watched.insert(span)),
+            None => watched.insert((0, u128::MAX)),
+        }
     }
 }

@@ -26,38 +26,26 @@ fn main() -> Result<(), Failure> {
     let events = events(EVENTS);
     evaluated("the shipped rules", SHIPPED, &events, Some(3_000_000))?;
     for (what, differ, limit, most) in [
-        ("differ in ports", Differ::Ports, Some(1_000_000), Some(4.0)),
+        ("differ in ports", Differ::Ports, 1_000_000, 4),
         (
             "differ in names, networks and paths",
             Differ::Values,
-            Some(300_000),
-            Some(12.0),
+            300_000,
+            12,
         ),
         (
             "differ in what they let off",
             Differ::Exceptions,
             300_000,
-            12.0,
+            12,
         ),
     ] {
-        let mut costs = Vec::new();
-        for count in [10, 1000] {
-            let limit = limit.filter(|_| count == 1000);
-            let text = rules(count, differ);
-            costs.push(evaluated(
-                &format!("{count} rules that {what}"),
-                &text,
-                &events,
-                limit,
-            )?);
-        }
-        if let [few, many] = costs.as_slice() {
-            let limit = most.map_or_else(String::new, |most: f64| format!(" (limit {most})"));
-            println!(
-                "rules: from 10 to 1000 that {what}: {:.1} times the cost{limit}",
-                many / few
-            );
-        }
+        let cost = |count, limit| {
+            let what = format!("{count} rules that {what}");
+            evaluated(&what, &rules(count, differ), &events, limit)
+        };
+        let times = 1.0 / cost(10, None)? * cost(1000, Some(limit))?;
+        println!("rules: from 10 to 1000 that {what}: {times:.1} times the cost (limit {most})");
     }
     loaded(
         "1000 generated rules",

@@ -4,7 +4,6 @@
 
 mod needs;
 mod sets;
-mod spans;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -12,10 +11,10 @@ use std::collections::BTreeMap;
 use super::{
     compiler::Condition,
     fields::{Argument, Context, Field, Get, Value},
+    spans::{self, Spans},
 };
 use needs::{Accepts, Key, Need};
 use sets::{Interner, SetId, Sets, insert, intersect, remove, toggle, unite};
-use spans::Spans;
 use texts::TextColumn;
 
 /// With no more rules left they are judged at once: a column costs more.

@@ -3,14 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    super::{
-        ast::{Modifier, Operator},
-        compiler::{Condition, Test},
-        fields::{Argument, Field, Get, Type},
-        operand::Operand,
-        predicate::{Constant, Predicate, Set},
-    },
+use super::super::{
+    ast::{Modifier, Operator},
+    compiler::{Condition, Test},
+    fields::{Argument, Field, Get, Type},
+    operand::Operand,
+    predicate::{Constant, Predicate, Set},
     spans::Spans,
 };
 
@@ -263,7 +261,7 @@ fn of_test(test: &Test, negated: bool) -> Option<Need> {
         let refused = negated != differs;
         Accepts::Texts(Texts { refused, patterns })
     } else {
-        let spans = spans(&test.predicate)?;
+        let spans = Spans::of_predicate(&test.predicate)?;
         Accepts::Spans(if negated != differs {
             spans.complement()
         } else {
@@ -323,34 +321,6 @@ fn pattern(operator: Operator, constant: &Constant) -> Option<Pattern> {
         Operator::StartsWith => Pattern::StartsWith(text),
         Operator::EndsWith => Pattern::EndsWith(text),
         Operator::Contains => Pattern::Contains(text),
-        _ => return None,
-    })
-}
-
-/// What fits; of "differs" what does not.
-fn spans(predicate: &Predicate) -> Option<Spans> {
-    Some(match predicate {
-        Predicate::Exists => Spans::none(),
-        Predicate::Compare(operator, constant) => {
-            let point = Spans::of(constant)?;
-            match operator {
-                Operator::Equal | Operator::NotEqual => point,
-                Operator::Less => point.below(),
-                Operator::LessEqual => point.below().union(&point),
-                Operator::Greater => point.below().union(&point).complement(),
-                Operator::GreaterEqual => point.below().complement(),
-                _ => return None,
-            }
-        }
-        Predicate::In(set) | Predicate::Intersects(set) => Spans::of_set(set)?,
-        Predicate::Many(Modifier::AnyOf, Operator::Equal, constants) => {
-            Spans::of_all(constants.iter())?
-        }
-        Predicate::Many(Modifier::AllOf, Operator::NotEqual, constants)
-            if !constants.is_empty() =>
-        {
-            Spans::of_all(constants.iter())?
-        }
         _ => return None,
     })
 }

@@ -1,11 +1,12 @@
-//! Numbers and addresses as points of one line, and what a rule accepts of them as spans of it.
+//! Numbers and addresses as points of one line, and what a check accepts of them as spans of it.
 
 use std::net::IpAddr;
 
-use super::super::{
+use super::{
+    ast::{Modifier, Operator},
     fields::Value,
     net::Net,
-    predicate::{Constant, Set},
+    predicate::{Constant, Predicate, Set},
 };
 
 /// Sorted, without overlaps; both ends are included.
@@ -57,7 +58,7 @@ impl Spans {
     }
 
     /// Of texts and patterns there are none.
-    pub(super) fn of(constant: &Constant) -> Option<Self> {
+    fn of(constant: &Constant) -> Option<Self> {
         let only = |point: u128| Self(vec![(point, point)]);
         Some(match constant {
             Constant::Signed(number) => only(signed(*number)),
@@ -76,13 +77,13 @@ impl Spans {
         })
     }
 
-    pub(super) fn of_all<'c>(constants: impl Iterator<Item = &'c Constant>) -> Option<Self> {
+    fn of_all<'c>(constants: impl Iterator<Item = &'c Constant>) -> Option<Self> {
         let spans: Option<Vec<Self>> = constants.map(Self::of).collect();
         let all = spans?.into_iter().flat_map(|one| one.0);
         Some(Self::new(all.collect()))
     }
 
-    pub(super) fn of_set(set: &Set) -> Option<Self> {
+    fn of_set(set: &Set) -> Option<Self> {
         let points = |points: &mut dyn Iterator<Item = u128>| {
             Self::new(points.map(|point| (point, point)).collect())
         };
@@ -99,8 +100,36 @@ impl Spans {
         }
     }
 
+    /// What fits a check of one value, which is not missing; of `!=` and `exists` what does not.
+    pub(super) fn of_predicate(predicate: &Predicate) -> Option<Self> {
+        Some(match predicate {
+            Predicate::Exists => Self::none(),
+            Predicate::Compare(operator, constant) => {
+                let point = Self::of(constant)?;
+                match operator {
+                    Operator::Equal | Operator::NotEqual => point,
+                    Operator::Less => point.below(),
+                    Operator::LessEqual => point.below().union(&point),
+                    Operator::Greater => point.below().union(&point).complement(),
+                    Operator::GreaterEqual => point.below().complement(),
+                    _ => return None,
+                }
+            }
+            Predicate::In(set) | Predicate::Intersects(set) => Self::of_set(set)?,
+            Predicate::Many(Modifier::AnyOf, Operator::Equal, constants) => {
+                Self::of_all(constants.iter())?
+            }
+            Predicate::Many(Modifier::AllOf, Operator::NotEqual, constants)
+                if !constants.is_empty() =>
+            {
+                Self::of_all(constants.iter())?
+            }
+            _ => return None,
+        })
+    }
+
     /// What is less than the least point of these spans.
-    pub(super) fn below(&self) -> Self {
+    fn below(&self) -> Self {
         let below = |(first, _): &(u128, u128)| Some((0, first.checked_sub(1)?));
         Self(self.0.first().and_then(below).into_iter().collect())
     }
@@ -130,6 +159,10 @@ impl Spans {
 
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u128, u128)> {
+        self.0.iter().copied()
     }
 
     /// The points at which being within begins or ends.
