@@ -39,7 +39,7 @@ const NETS: &[&str] = &[
 ];
 
 fn set(values: &'static [&'static str]) -> impl Strategy<Value = String> {
-    prop::collection::vec(select(values), 0..4).prop_map(|all| format!("({})", all.join(", ")))
+    prop::collection::vec(select(values), 0..7).prop_map(|all| format!("({})", all.join(", ")))
 }
 
 /// A field, a word from a list of operators, and what that operator takes.

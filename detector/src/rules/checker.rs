@@ -10,7 +10,7 @@ use super::{
     fields::{self, Argument, Field, Get, Type},
     operand::Operand,
     pattern::Prefixes,
-    predicate::{Predicate, Set},
+    predicate::{Many, Predicate, Set},
     text::{Place, Text},
 };
 
@@ -239,7 +239,7 @@ impl<'a> Checker<'a> {
         Ok(match (operator, modifier) {
             (Operator::In, _) => Predicate::In(Set::new(converted)),
             (Operator::Intersects, _) => Predicate::Intersects(Set::new(converted)),
-            (_, Some(modifier)) => Predicate::Many(modifier, operator, converted),
+            (_, Some(modifier)) => Predicate::Many(Many::new(modifier, operator, converted)),
             (_, None) => match converted.pop() {
                 Some(one) => Predicate::Compare(operator, one),
                 None => Predicate::In(Set::new(Vec::new())),

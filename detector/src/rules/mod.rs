@@ -8,6 +8,7 @@
 
 mod analysis;
 pub mod ast;
+mod automaton;
 mod checker;
 pub mod compiler;
 mod constants;

@@ -1,5 +1,9 @@
 //! Globs as fnmatch(3) without flags, and Falco's path prefixes (`pmatch`).
 
+use std::sync::Arc;
+
+use super::automaton::Automaton;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
     /// `*`
@@ -30,6 +34,31 @@ impl Token {
                     || fold
                         && (inside(byte.to_ascii_lowercase()) || inside(byte.to_ascii_uppercase()));
                 found != *negated
+            }
+        }
+    }
+}
+
+impl Token {
+    fn regex(&self, component: bool) -> String {
+        let any = if component { "[^/]" } else { "." };
+        match self {
+            Self::Run => format!("{any}*"),
+            Self::One => any.to_owned(),
+            Self::Byte(byte) => format!("\\x{byte:02x}"),
+            Self::Set { negated, ranges } => {
+                let sign = if *negated { "^" } else { "" };
+                let ranges: String = ranges
+                    .iter()
+                    // A range the wrong way round holds nothing.
+                    .filter(|(low, high)| low <= high)
+                    .map(|(low, high)| format!("\\x{low:02x}-\\x{high:02x}"))
+                    .collect();
+                match (ranges.is_empty(), negated) {
+                    (true, true) => any.to_owned(),
+                    (true, false) => "[^\\x00-\\xff]".to_owned(),
+                    (false, _) => format!("[[{sign}{ranges}]&&{any}]").replace("&&.", ""),
+                }
             }
         }
     }
@@ -98,6 +127,19 @@ impl Glob {
             }
         }
         true
+    }
+
+    /// A regex of bytes, without the case.
+    pub(super) fn regex(&self) -> String {
+        self.tokens.iter().map(|token| token.regex(false)).collect()
+    }
+
+    /// The same for one component of a path: it is not empty, and none of it matches a slash.
+    pub(super) fn component_regex(&self) -> String {
+        if self.tokens == [Token::Run] {
+            return "[^/]+".to_owned();
+        }
+        self.tokens.iter().map(|token| token.regex(true)).collect()
     }
 
     fn literal(&self) -> Option<Vec<u8>> {
@@ -169,6 +211,8 @@ pub struct Prefixes {
     /// Without a pattern in any component, sorted: found by search.
     plain: std::collections::BTreeSet<String>,
     globs: Vec<Vec<Glob>>,
+    /// Of the globs, where they are many.
+    automaton: Option<Arc<Automaton>>,
 }
 
 fn components(path: &str) -> impl Iterator<Item = &str> {
@@ -190,6 +234,7 @@ impl Prefixes {
                 None => prefixes.globs.push(globs),
             }
         }
+        prefixes.automaton = Automaton::holding(&prefixes.globs).map(Arc::new);
         prefixes
     }
 
@@ -201,6 +246,9 @@ impl Prefixes {
     }
 
     pub fn matches(&self, path: &str) -> bool {
+        if let Some(automaton) = &self.automaton {
+            return self.plain_matches(path) || automaton.matches(path);
+        }
         self.plain_matches(path)
             || self.globs.iter().any(|globs| {
                 let mut parts = components(path);

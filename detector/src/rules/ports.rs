@@ -1,10 +1,8 @@
 //! The serving ports that an event must have for a condition to be true: what the probes watch.
 
 use super::{
-    ast::Operator,
     compiler::{Condition, Test},
     operand::Operand,
-    predicate::Predicate,
     spans::Spans,
 };
 use crate::event::Kind;
@@ -107,13 +105,11 @@ fn of_test(test: &Test, kind: Kind) -> Option<Spans> {
         return None;
     }
     let spans = Spans::of_predicate(&test.predicate)?;
-    let differs = matches!(
-        test.predicate,
-        Predicate::Exists
-            | Predicate::Compare(Operator::NotEqual, _)
-            | Predicate::Many(_, Operator::NotEqual, _)
-    );
-    Some(if differs { spans.complement() } else { spans })
+    Some(if test.predicate.differs() {
+        spans.complement()
+    } else {
+        spans
+    })
 }
 
 /// The serving ports that any enabled rule can match, for each kind of event.

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     ast::{Modifier, Operator},
+    automaton::Automaton,
     fields::{Context, Value},
     net::{Net, Nets},
     operand::Operand,
@@ -127,8 +128,49 @@ pub enum Predicate {
     In(Set),
     Intersects(Set),
     Paths(Prefixes),
-    Many(Modifier, Operator, Vec<Constant>),
+    Many(Many),
     Operand(Operator, Operand),
+}
+
+/// `op oneof|anyof|allof (...)`.
+#[derive(Debug)]
+pub struct Many {
+    pub modifier: Modifier,
+    pub operator: Operator,
+    pub constants: Vec<Constant>,
+    automaton: Option<Automaton>,
+}
+
+impl Many {
+    pub fn new(modifier: Modifier, operator: Operator, constants: Vec<Constant>) -> Self {
+        let automaton = match modifier {
+            Modifier::AnyOf => Automaton::any_of(operator, &constants),
+            Modifier::OneOf | Modifier::AllOf => None,
+        };
+        Self {
+            modifier,
+            operator,
+            constants,
+            automaton,
+        }
+    }
+
+    fn holds(&self, value: &Value<'_>) -> bool {
+        match (&self.automaton, value) {
+            (Some(automaton), Value::Text(text)) => automaton.matches(text),
+            _ => self.count(|one| compare(value, self.operator, one)),
+        }
+    }
+
+    /// Each listed constant counts, duplicates too; of none nothing holds.
+    fn count(&self, holds: impl Fn(&Constant) -> bool) -> bool {
+        let constants = &self.constants;
+        match self.modifier {
+            Modifier::OneOf => constants.iter().filter(|one| holds(one)).take(2).count() == 1,
+            Modifier::AnyOf => constants.iter().any(holds),
+            Modifier::AllOf => !constants.is_empty() && constants.iter().all(holds),
+        }
+    }
 }
 
 impl Predicate {
@@ -149,12 +191,19 @@ impl Predicate {
                 Value::Text(text) => prefixes.matches(text),
                 _ => false,
             },
-            Self::Many(modifier, operator, constants) => {
-                count(*modifier, constants, |one| compare(value, *operator, one))
-            }
+            Self::Many(many) => many.holds(value),
             Self::Operand(operator, operand) => operand
                 .value(context)
                 .is_some_and(|other| compare_values(value, *operator, &other)),
+        }
+    }
+
+    /// Whether all fits but what it names: `!=`, and `exists`, which names nothing.
+    pub(super) fn differs(&self) -> bool {
+        match self {
+            Self::Exists | Self::Compare(Operator::NotEqual, _) => true,
+            Self::Many(many) => many.operator == Operator::NotEqual,
+            _ => false,
         }
     }
 
@@ -164,9 +213,7 @@ impl Predicate {
             Self::Exists => true,
             Self::Compare(operator, constant) => compare(value, *operator, constant),
             Self::In(set) | Self::Intersects(set) => set.contains(value),
-            Self::Many(modifier, operator, constants) => {
-                count(*modifier, constants, |one| compare(value, *operator, one))
-            }
+            Self::Many(many) => many.holds(value),
             Self::Paths(_) | Self::Operand(..) => return None,
         })
     }
@@ -178,25 +225,14 @@ impl Predicate {
             Self::Compare(Operator::NotEqual, constant) => {
                 ends().all(|end| compare(end, Operator::NotEqual, constant))
             }
-            Self::Many(modifier, Operator::NotEqual, constants) => {
-                count(*modifier, constants, |one| {
-                    ends().all(|end| compare(end, Operator::NotEqual, one))
-                })
+            Self::Many(many) if many.operator == Operator::NotEqual => {
+                many.count(|one| ends().all(|end| compare(end, many.operator, one)))
             }
-            Self::Many(modifier, operator, constants) => count(*modifier, constants, |one| {
-                ends().any(|end| compare(end, *operator, one))
-            }),
+            Self::Many(many) => {
+                many.count(|one| ends().any(|end| compare(end, many.operator, one)))
+            }
             _ => ends().any(|end| self.holds(end, context)),
         }
-    }
-}
-
-/// Each listed constant counts, duplicates too; of none nothing holds.
-fn count(modifier: Modifier, constants: &[Constant], holds: impl Fn(&Constant) -> bool) -> bool {
-    match modifier {
-        Modifier::OneOf => constants.iter().filter(|one| holds(one)).take(2).count() == 1,
-        Modifier::AnyOf => constants.iter().any(holds),
-        Modifier::AllOf => !constants.is_empty() && constants.iter().all(holds),
     }
 }
 

@@ -100,7 +100,7 @@ impl Spans {
         }
     }
 
-    /// What fits a check of one value, which is not missing; of `!=` and `exists` what does not.
+    /// What fits a check of one value, which is not missing; of one that `differs` what does not.
     pub(super) fn of_predicate(predicate: &Predicate) -> Option<Self> {
         Some(match predicate {
             Predicate::Exists => Self::none(),
@@ -116,14 +116,13 @@ impl Spans {
                 }
             }
             Predicate::In(set) | Predicate::Intersects(set) => Self::of_set(set)?,
-            Predicate::Many(Modifier::AnyOf, Operator::Equal, constants) => {
-                Self::of_all(constants.iter())?
-            }
-            Predicate::Many(Modifier::AllOf, Operator::NotEqual, constants)
-                if !constants.is_empty() =>
-            {
-                Self::of_all(constants.iter())?
-            }
+            Predicate::Many(many) => match (many.modifier, many.operator) {
+                (Modifier::AnyOf, Operator::Equal) => Self::of_all(many.constants.iter())?,
+                (Modifier::AllOf, Operator::NotEqual) if !many.constants.is_empty() => {
+                    Self::of_all(many.constants.iter())?
+                }
+                _ => return None,
+            },
             _ => return None,
         })
     }

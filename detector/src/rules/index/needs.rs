@@ -246,12 +246,7 @@ fn of_test(test: &Test, negated: bool) -> Option<Need> {
     if !readable || matches!(field.kind, Type::List | Type::Bytes) {
         return None;
     }
-    let differs = matches!(
-        test.predicate,
-        Predicate::Exists
-            | Predicate::Compare(Operator::NotEqual, _)
-            | Predicate::Many(Modifier::AllOf, Operator::NotEqual, _)
-    );
+    let differs = test.predicate.differs();
     // "Any of them" turned round is "none of them": nothing that one value could show.
     if is_many(field, argument) && (negated || differs) {
         return None;
@@ -279,7 +274,7 @@ fn of_test(test: &Test, negated: bool) -> Option<Need> {
     })
 }
 
-/// What fits; of "differs" what does not.
+/// What fits; of a check that `differs` what does not.
 fn patterns(predicate: &Predicate) -> Option<BTreeSet<Pattern>> {
     let is = |texts: &mut dyn Iterator<Item = &String>| texts.cloned().map(Pattern::Is).collect();
     Some(match predicate {
@@ -295,16 +290,18 @@ fn patterns(predicate: &Predicate) -> Option<BTreeSet<Pattern>> {
             .plain()?
             .map(|path| Pattern::Within(path.to_owned()))
             .collect(),
-        Predicate::Many(Modifier::AnyOf, operator, constants)
-            if *operator != Operator::NotEqual =>
-        {
-            let each = constants.iter().map(|one| pattern(*operator, one));
-            each.collect::<Option<_>>()?
-        }
-        Predicate::Many(Modifier::AllOf, Operator::NotEqual, constants)
-            if !constants.is_empty() =>
-        {
-            let each = constants.iter().map(|one| pattern(Operator::Equal, one));
+        Predicate::Many(many) => {
+            let told = match (many.modifier, many.operator) {
+                (Modifier::AllOf, Operator::NotEqual) => !many.constants.is_empty(),
+                (modifier, operator) => {
+                    modifier == Modifier::AnyOf && operator != Operator::NotEqual
+                }
+            };
+            if !told {
+                return None;
+            }
+            let each = many.constants.iter();
+            let each = each.map(|one| pattern(many.operator, one));
             each.collect::<Option<_>>()?
         }
         _ => return None,
