@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     alert::{Alert, Priority},
-    event::{Event, Item, Loss, RECURSION},
+    event::{Counter, Event, Item, Loss, RECURSION},
     host::Host,
     rules::{Rule, Ruleset, output},
     sink::{self, Format},
@@ -33,7 +33,7 @@ pub enum PipelineError {
 pub struct Pipeline<W: Write> {
     ruleset: Ruleset,
     recorder: Option<Writer>,
-    events: u64,
+    counter: Counter,
     alerts: Alerts<W>,
 }
 
@@ -50,7 +50,7 @@ impl<W: Write> Pipeline<W> {
         Self {
             ruleset: ruleset.on_host(host.clone()),
             recorder: None,
-            events: 0,
+            counter: Counter::default(),
             alerts: Alerts {
                 host,
                 format,
@@ -70,8 +70,7 @@ impl<W: Write> Pipeline<W> {
 
     pub fn process(&mut self, mut item: Item) -> Result<(), PipelineError> {
         if let Item::Event(event) = &mut item {
-            self.events += 1;
-            event.number = self.events;
+            self.counter.number(event);
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.write(&item)?;
@@ -99,7 +98,7 @@ impl<W: Write> Pipeline<W> {
         if let Some(recorder) = self.recorder {
             recorder.finish()?;
         }
-        Ok((self.events, self.alerts.count))
+        Ok((self.counter.count(), self.alerts.count))
     }
 }
 
