@@ -37,12 +37,18 @@ fn table(
     }
 }
 
+fn is_of_runtime(field: &Field) -> bool {
+    field
+        .told_by
+        .is_some_and(|by| by.name == "container.metadata")
+}
+
 fn description(field: &Field) -> String {
     let mut what = field.description.to_owned();
     for (is, mark) in [
         (field.of_result, "; outcome"),
         (field.part.is_some(), "; /proc"),
-        (field.told_by.is_some(), "; host"),
+        (is_of_runtime(field), "; host"),
         (field.deprecated, "; deprecated"),
     ] {
         what.push_str(if is { mark } else { "" });

@@ -47,7 +47,6 @@ fn files(context: Context<'_>) -> Option<&Files> {
 }
 
 /// Per cent of the limit.
-#[expect(clippy::cast_precision_loss, reason = "a share is what is asked for")]
 fn usage(context: Context<'_>) -> Extracted<'_> {
     let files = files(context)?;
     Some(Value::Double(match files.limit {
