@@ -14,7 +14,10 @@ use std::{
 };
 
 use detector::{
-    event::{Attribution, Endpoint, Event, Family, Item, Kind, Loss, Process, Socket, Thread},
+    event::{
+        Asked, Attribution, Elapsed, Endpoint, Event, Family, Item, Kind, Loss, Process, Socket,
+        Thread,
+    },
     host::Host,
     rules::{self, Ruleset, SourceFile},
     trace,
@@ -46,6 +49,8 @@ fn event(kind: Kind, name: &str, port: u16) -> Event {
             tid: 42,
             comm: name.to_owned(),
         },
+        elapsed: Elapsed::default(),
+        names: None,
         process: Arc::new(Process {
             pid: 42,
             ..Process::default()
@@ -227,7 +232,7 @@ fn host() -> Host {
 }
 
 fn record(path: &Path) {
-    let mut writer = trace::Writer::create(path, &host()).unwrap();
+    let mut writer = trace::Writer::create(path, &host(), &Asked::default()).unwrap();
     for kind in [
         Kind::Listen,
         Kind::ConnectAttempt,
@@ -320,7 +325,7 @@ fn bad_input_has_one_error_and_the_documented_exit_code() {
     let cut = write("cut.jsonl", &whole[..whole.len() - 30]);
     let newer = write(
         "newer.jsonl",
-        &whole.replacen("\"version\":2", "\"version\":99", 1),
+        &whole.replacen("\"version\":3", "\"version\":99", 1),
     );
     let alien = write("alien.jsonl", "{}\n");
     let syntax = write("syntax.yaml", &one_rule("evt.type = connect and"));

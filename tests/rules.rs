@@ -14,12 +14,16 @@ mod analysis;
 mod conditions;
 #[path = "rules/corpus.rs"]
 mod corpus;
+#[path = "rules/details.rs"]
+mod details;
 #[path = "rules/documents.rs"]
 mod documents;
 #[path = "rules/events.rs"]
 mod events;
 #[path = "rules/exceptions.rs"]
 mod exceptions;
+#[path = "rules/fields.rs"]
+mod fields;
 #[path = "rules/files.rs"]
 mod files;
 #[path = "rules/mistakes.rs"]

@@ -18,6 +18,8 @@ pub struct Config {
     pub hostname: Option<String>,
     /// Where the host's root is mounted, for its users and groups.
     pub host_root: PathBuf,
+    /// `fd.sip.name` and the like are given, from the host's own file of names.
+    pub resolve_names: bool,
     /// Which of the rules are in force.
     pub selection: Selection,
 }
@@ -29,6 +31,7 @@ impl Default for Config {
             format: Format::Text,
             hostname: None,
             host_root: PathBuf::from("/"),
+            resolve_names: false,
             selection: Selection::default(),
         }
     }
@@ -62,7 +65,13 @@ fn refused(key: &'static str, value: &str, expected: &'static str) -> ConfigErro
     }
 }
 
-const KEYS: [&str; 7] = [
+fn boolean(key: &'static str, value: &str) -> Result<bool, ConfigError> {
+    value
+        .parse()
+        .map_err(|_error| refused(key, value, "true or false"))
+}
+
+const KEYS: [&str; 8] = [
     "rules_files",
     "rules",
     "rule_matching",
@@ -70,6 +79,7 @@ const KEYS: [&str; 7] = [
     "json_output",
     "hostname",
     "host_root",
+    "resolve_names",
 ];
 
 impl Config {
@@ -102,13 +112,14 @@ impl Config {
                     Priority::parse(value).ok_or_else(|| refused("priority", value, expected))?;
             }
             "json_output" => {
-                self.format = match value {
-                    "true" => Format::Json,
-                    "false" => Format::Text,
-                    _ => return Err(refused("json_output", value, "true or false")),
+                self.format = if boolean("json_output", value)? {
+                    Format::Json
+                } else {
+                    Format::Text
                 }
             }
             "hostname" => self.hostname = Some(value.to_owned()),
+            "resolve_names" => self.resolve_names = boolean("resolve_names", value)?,
             "host_root" => self.host_root = PathBuf::from(value),
             _ => {
                 return Err(ConfigError::UnknownKey {
@@ -134,6 +145,8 @@ mod tests {
             ("rules_files=/a", true),
             ("rules_files=/b", true),
             ("host_root=/host", true),
+            ("resolve_names=true", true),
+            ("resolve_names=1", false),
             ("rule_matching=ALL", true),
             ("rule_matching=some", false),
             ("priority=notice", true),
@@ -151,6 +164,7 @@ mod tests {
         assert_eq!(config.selection.matching, Matching::All);
         assert_eq!(config.selection.least, Priority::Notice);
         assert_eq!(config.selection.switches.len(), 2);
+        assert!(config.resolve_names);
         assert_eq!(config.format, Format::Json);
         assert_eq!(config.hostname.as_deref(), Some("node-1"));
         assert_eq!(config.rules_files, ["/a", "/b"].map(PathBuf::from));

@@ -45,11 +45,15 @@ fn rules_that_cannot_match_say_why() {
         ),
         (
             "evt.type = connect and fd.sip.name = x",
-            "`fd.sip.name` is not known: names are not resolved: a detector must not cause traffic",
+            "`fd.sip.name` is not known: names are not resolved: set `resolve_names` to true",
         ),
         (
-            "evt.type = connect and proc.env[HOME] = x",
-            "`proc.env` is not known: the environment is not recorded",
+            "evt.type = connect and fd.num = 3",
+            "`fd.num` is not known: the file descriptor is not recorded",
+        ),
+        (
+            "container.id != host and k8s.ns.name = x",
+            "`k8s.ns.name` of a container is not known: the container runtime is not asked",
         ),
     ] {
         let rules = ruleset(&[&crate::rule("r", condition)]);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use detector::event::{
-    Ancestor, Attribution, Endpoint, Event, Executable, Family, Kind, Process, Socket, Thread,
+    Ancestor, Attribution, Elapsed, Endpoint, Event, Executable, Family, Kind, Process, Socket,
+    Thread,
 };
 
 fn ancestor(pid: u32, comm: &str) -> Ancestor {
@@ -79,6 +80,8 @@ pub(crate) fn event(kind: Kind) -> Event {
             tid: 43,
             comm: "curl".to_owned(),
         },
+        elapsed: Elapsed::default(),
+        names: None,
         process: Arc::new(process()),
     }
 }

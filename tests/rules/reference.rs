@@ -254,6 +254,6 @@ fn shown(value: &Value<'_>) -> String {
         Value::Unsigned(number) => number.to_string(),
         Value::Bool(value) => value.to_string(),
         Value::Ip(ip) => ip.to_string(),
-        Value::List(_) => panic!("no list within a list"),
+        Value::Double(_) | Value::List(_) => panic!("not shown in a text"),
     }
 }

@@ -46,6 +46,7 @@ const CRATES: [(&str, &[&str]); 6] = [
     (
         "procfs",
         &[
+            "detector/src/enrich/",
             "detector/src/source/procfs.rs",
             "detector/src/source/privilege.rs",
         ],

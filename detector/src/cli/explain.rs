@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::{Invalid, print, rules::load};
 use crate::{
     config::Config,
-    event::{Event, Item, Kind},
+    event::{Counter, Event, Item, Kind},
     host::Host,
     rules::{Rule, select::Which},
     trace::Reader,
@@ -16,19 +16,20 @@ use crate::{
 pub(super) fn run(trace: &Path, number: u64, pattern: &str, config: &Config) -> Result<()> {
     let ruleset = load(config)?;
     let mut reader = Reader::open(trace, |file| -> Box<dyn std::io::Read> { Box::new(file) })?;
-    let mut count = 0;
+    let mut counter = Counter::default();
     let event = loop {
         match reader.next_item()? {
-            Some(Item::Event(event)) => {
-                count += 1;
-                if count == number {
+            Some(Item::Event(mut event)) => {
+                counter.number(&mut event);
+                if event.number == number {
                     break event;
                 }
             }
             Some(Item::Drop(_)) => {}
             None => bail!(Invalid(format!(
-                "`{}` has {count} events, none with the number {number}: name one with --event",
-                trace.display()
+                "`{}` has {} events, none with the number {number}: name one with --event",
+                trace.display(),
+                counter.count()
             ))),
         }
     };

@@ -24,6 +24,7 @@ use switches::Switches;
 use crate::{
     config::Config,
     enrich::Enrich,
+    event::Asked,
     host::Host,
     pipeline::{Pipeline, live::follow, replay},
     rules::Ruleset,
@@ -315,8 +316,9 @@ async fn watch_with(
         accept: watched.accept.words(),
         listen: watched.listen.words(),
     };
+    let asked = ruleset.asked();
     let recorder = record
-        .map(|path| trace::Writer::create(path, &host))
+        .map(|path| trace::Writer::create(path, &host, &asked))
         .transpose()?;
     let mut source = Source::start(&options, &ports, host.boot_time_ns)?;
     for (subject, mechanism) in source.attached() {
@@ -328,7 +330,7 @@ async fn watch_with(
         named(&watched.accept.ports()),
         named(&watched.listen.ports())
     );
-    let mut enrich = Enrich::new(&config.host_root);
+    let mut enrich = Enrich::new(&config.host_root, asked);
     let out = BufWriter::new(std::io::stdout());
     let mut pipeline = Pipeline::new(ruleset, host, config.format, out);
     if let Some(recorder) = recorder {
@@ -367,6 +369,7 @@ fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
             }
         })?;
         let ruleset = rules::load(&config)?;
+        warn_of_lacking(path, &ruleset.asked(), &reader.asked);
         let out = BufWriter::new(std::io::stdout());
         let pipeline = Pipeline::new(ruleset, reader.host.clone(), config.format, out);
         let outcome = replay::replay(&mut reader, pipeline);
@@ -377,6 +380,25 @@ fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
         tracing::info!(events, alerts, "replayed {}", path.display());
     }
     Ok(())
+}
+
+/// A trace has what the rules of the recording asked for, no more.
+fn warn_of_lacking(path: &Path, asked: &Asked, recorded: &Asked) {
+    let mut lacking = Vec::new();
+    lacking.extend(
+        asked
+            .parts
+            .difference(&recorded.parts)
+            .map(|part| format!("{part:?}")),
+    );
+    lacking.extend(asked.names.difference(&recorded.names).cloned());
+    if !lacking.is_empty() {
+        tracing::warn!(
+            "{} was recorded without what these rules ask for: it has no value in the replay: {}",
+            path.display(),
+            lacking.join(", ")
+        );
+    }
 }
 
 /// Of the file's bytes, on stderr; none where that is no terminal, or alerts go to it too.

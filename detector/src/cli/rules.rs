@@ -7,7 +7,9 @@ use anyhow::{Result, bail};
 use super::{Invalid, print};
 use crate::{
     config::Config,
-    rules::{self, Diagnostic, Ruleset, SourceFile, diagnostic::Severity, fields, load_result},
+    rules::{
+        self, Diagnostic, Options, Ruleset, SourceFile, diagnostic::Severity, fields, load_result,
+    },
 };
 
 const SHIPPED: &str = include_str!("../../../rules/kubelet_rules.yaml");
@@ -45,10 +47,16 @@ fn full(one: &Diagnostic, files: &[SourceFile]) -> String {
     one.full(text.map_or("", |file| &file.text))
 }
 
+fn options(config: &Config) -> Options {
+    Options {
+        resolve_names: config.resolve_names,
+    }
+}
+
 /// Warnings go to the log.
 pub(super) fn load(config: &Config) -> Result<Ruleset> {
     let files = sources(&config.rules_files)?;
-    let loaded = rules::load(&files);
+    let loaded = rules::load_with(&files, options(config));
     let mut report = String::new();
     for one in &loaded.diagnostics {
         match one.severity {
@@ -114,7 +122,7 @@ fn read(path: &Path) -> std::io::Result<SourceFile> {
 
 pub(super) fn check(config: &Config, style: Style) -> Result<()> {
     let files = sources(&config.rules_files)?;
-    let loaded = rules::load(&files);
+    let loaded = rules::load_with(&files, options(config));
     let each = |line: &dyn Fn(&Diagnostic) -> String| -> String {
         let lines = loaded.diagnostics.iter().map(|one| line(one) + "\n");
         lines.collect()

@@ -8,8 +8,8 @@ use super::{Invalid, print, rules::load};
 use crate::{
     config::Config,
     event::{
-        Ancestor, Attribution, Endpoint, Event, Executable, Family, Item, Kind, Process, Socket,
-        Thread,
+        Ancestor, Attribution, Counter, Elapsed, Endpoint, Event, Executable, Family, Item, Kind,
+        Process, Socket, Thread,
     },
     host::Host,
     rules::{
@@ -240,8 +240,10 @@ fn recorded(node: &Node, tests: &Path) -> Result<(Vec<Event>, Host), Mistake> {
 fn events(trace: &Path) -> Result<(Vec<Event>, Host), TraceError> {
     let mut reader = Reader::open(trace, |file| -> Box<dyn std::io::Read> { Box::new(file) })?;
     let mut events = Vec::new();
+    let mut counter = Counter::default();
     while let Some(item) = reader.next_item()? {
-        if let Item::Event(event) = item {
+        if let Item::Event(mut event) = item {
+            counter.number(&mut event);
             events.push(event);
         }
     }
@@ -305,6 +307,8 @@ fn inline(node: &Node) -> Result<Vec<Event>, Mistake> {
             tid: process.pid,
             comm: process.comm.clone(),
         },
+        elapsed: Elapsed::default(),
+        names: None,
         process: Arc::new(process),
     };
     if kind != Kind::ConnectAttempt {

@@ -26,18 +26,34 @@ impl Users {
     }
 
     pub(super) fn user(&self, uid: u32) -> Option<String> {
-        self.passwd.names.get(&uid).cloned()
+        Some(self.passwd.rows.get(&uid)?.name.clone())
+    }
+
+    pub(super) fn home(&self, uid: u32) -> Option<String> {
+        Some(self.passwd.rows.get(&uid)?.home.clone())
+    }
+
+    pub(super) fn shell(&self, uid: u32) -> Option<String> {
+        Some(self.passwd.rows.get(&uid)?.shell.clone())
     }
 
     pub(super) fn group(&self, gid: u32) -> Option<String> {
-        self.group.names.get(&gid).cloned()
+        Some(self.group.rows.get(&gid)?.name.clone())
     }
 }
 
 struct Table {
     path: PathBuf,
     read: Option<SystemTime>,
-    names: HashMap<u32, String>,
+    rows: HashMap<u32, Row>,
+}
+
+/// A user; a group has a name only.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Row {
+    name: String,
+    home: String,
+    shell: String,
 }
 
 impl Table {
@@ -45,7 +61,7 @@ impl Table {
         let mut table = Self {
             path,
             read: None,
-            names: HashMap::new(),
+            rows: HashMap::new(),
         };
         table.refresh();
         table
@@ -59,23 +75,29 @@ impl Table {
             return false;
         }
         self.read = modified;
-        self.names = std::fs::read(&self.path)
-            .map(|bytes| names(&String::from_utf8_lossy(&bytes)))
+        self.rows = std::fs::read(&self.path)
+            .map(|bytes| rows(&String::from_utf8_lossy(&bytes)))
             .unwrap_or_default();
         true
     }
 }
 
-/// Third column to first, as in passwd(5) and group(5); the first line of an id counts.
-fn names(text: &str) -> HashMap<u32, String> {
-    let mut names = HashMap::new();
+/// By the third column, as in passwd(5) and group(5); the first line of an id counts.
+fn rows(text: &str) -> HashMap<u32, Row> {
+    let mut rows = HashMap::new();
     for line in text.lines() {
         let mut columns = line.split(':');
         if let (Some(name), Some(Ok(id))) = (columns.next(), columns.nth(1).map(str::parse)) {
-            names.entry(id).or_insert_with(|| name.to_owned());
+            let mut text = |skipped| columns.nth(skipped).unwrap_or_default().to_owned();
+            let (home, shell) = (text(2), text(0));
+            rows.entry(id).or_insert_with(|| Row {
+                name: name.to_owned(),
+                home,
+                shell,
+            });
         }
     }
-    names
+    rows
 }
 
 #[cfg(test)]
@@ -84,9 +106,14 @@ mod tests {
 
     #[test]
     fn names_are_read_by_id() {
-        let table = names("root:x:0:0:root:/root:/bin/sh\nbroken\nops:x:1000:1000::/:\n");
-        assert_eq!(table.get(&0).map(String::as_str), Some("root"));
-        assert_eq!(table.get(&1000).map(String::as_str), Some("ops"));
+        let table = rows("root:x:0:0:root:/root:/bin/sh\nbroken\nops:x:1000:1000::/:\n");
+        let row = |name: &str, home: &str, shell: &str| Row {
+            name: name.to_owned(),
+            home: home.to_owned(),
+            shell: shell.to_owned(),
+        };
+        assert_eq!(table.get(&0), Some(&row("root", "/root", "/bin/sh")));
+        assert_eq!(table.get(&1000), Some(&row("ops", "/", "")));
         assert_eq!(table.len(), 2);
     }
 

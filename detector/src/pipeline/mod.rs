@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     alert::{Alert, Priority},
-    event::{Event, Item, Loss, RECURSION},
+    event::{Counter, Event, Item, Loss, RECURSION},
     host::Host,
     rules::{Memory, Rule, Ruleset, output},
     sink::{self, Format},
@@ -34,7 +34,7 @@ pub struct Pipeline<W: Write> {
     ruleset: Ruleset,
     memory: Memory,
     recorder: Option<Writer>,
-    events: u64,
+    counter: Counter,
     alerts: Alerts<W>,
 }
 
@@ -52,7 +52,7 @@ impl<W: Write> Pipeline<W> {
             ruleset: ruleset.on_host(host.clone()),
             memory: Memory::default(),
             recorder: None,
-            events: 0,
+            counter: Counter::default(),
             alerts: Alerts {
                 host,
                 format,
@@ -72,8 +72,7 @@ impl<W: Write> Pipeline<W> {
 
     pub fn process(&mut self, mut item: Item) -> Result<(), PipelineError> {
         if let Item::Event(event) = &mut item {
-            self.events += 1;
-            event.number = self.events;
+            self.counter.number(event);
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.write(&item)?;
@@ -101,7 +100,7 @@ impl<W: Write> Pipeline<W> {
         if let Some(recorder) = self.recorder {
             recorder.finish()?;
         }
-        Ok((self.events, self.alerts.count))
+        Ok((self.counter.count(), self.alerts.count))
     }
 }
 

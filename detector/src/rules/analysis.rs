@@ -123,7 +123,7 @@ fn tests<'c>(terms: &'c [&'c Condition]) -> impl Iterator<Item = &'c Test> {
 fn single(test: &Test) -> Option<(&'static str, &Argument)> {
     match &test.left {
         Operand::Field { field, argument } => match (field.get, argument) {
-            (Get::Ends(_), _) | (Get::Ancestors(_), Argument::None) => None,
+            (Get::Ends(_) | Get::Names(_), _) | (Get::Ancestors(_), Argument::None) => None,
             // An empty list is in every set.
             _ if field.kind == Type::List => None,
             _ => Some((field.name, argument)),
@@ -154,6 +154,7 @@ fn value(constant: &Constant) -> Option<Value<'_>> {
         Constant::Text(text) => Value::Text(text.into()),
         Constant::Signed(number) => Value::Signed(*number),
         Constant::Unsigned(number) => Value::Unsigned(*number),
+        Constant::Double(number) => Value::Double(*number),
         Constant::Bool(value) => Value::Bool(*value),
         Constant::Ip(ip) => Value::Ip(*ip),
         Constant::Net(_) | Constant::Glob(_) | Constant::Regex(_) => return None,

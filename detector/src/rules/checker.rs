@@ -167,7 +167,14 @@ impl<'a> Checker<'a> {
     }
 
     fn test(&mut self, check: &Check, text: &Text) -> Checked<Condition> {
-        let left = self.operand(&check.left, text)?;
+        let mut left = self.operand(&check.left, text)?;
+        // Falco compares with the environment of any ancestor here, whatever the number.
+        if let Operand::Field { field, argument } = &mut left
+            && field.name == "proc.aenv"
+            && matches!(argument, Argument::Index(_))
+        {
+            *argument = Argument::None;
+        }
         let operator = check.operator;
         let kind = left.kind();
         if !is_allowed(operator, kind) {
@@ -444,7 +451,9 @@ fn accepts(transformer: Transformer, arguments: &[Operand]) -> Result<(), String
 /// Falco, `filter_compare.cpp`.
 pub(super) fn is_allowed(operator: Operator, kind: Type) -> bool {
     match operator {
-        Operator::Exists | Operator::In | Operator::Intersects => true,
+        Operator::Exists => true,
+        _ if kind == Type::Socket => false,
+        Operator::In | Operator::Intersects => true,
         Operator::Equal | Operator::NotEqual => kind != Type::List,
         Operator::Less | Operator::LessEqual | Operator::Greater | Operator::GreaterEqual => {
             kind.is_number() || kind == Type::Text
@@ -476,5 +485,5 @@ pub(super) fn field_problem(written: &str) -> Option<String> {
 
 /// Of a rule's condition: whether `Get::Ends` or the like cannot be printed.
 pub(super) fn prints(field: &Field) -> bool {
-    !matches!(field.get, Get::Ends(_))
+    !matches!(field.get, Get::Ends(_)) && field.kind != Type::Socket
 }

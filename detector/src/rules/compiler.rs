@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use super::{
     ast::Operator,
-    fields::{Argument, Context, Field, Get, Type, Value},
+    fields::{Argument, Context, Field, Get, State, Type, Value},
+    loader::Options,
     operand::Operand,
     predicate::Predicate,
 };
 use crate::event::Kind;
+
+const NAMES_ARE_OFF: &str = "names are not resolved: set `resolve_names` to true";
 
 #[derive(Debug, Clone)]
 pub enum Condition {
@@ -38,9 +41,12 @@ impl Test {
                     return self.predicate.holds_at_ends(&get(context), context);
                 }
                 (Get::Ancestors(get), Argument::None) => {
-                    return (1..)
-                        .map_while(|index| get(context, index))
+                    return (1..=context.event.process.ancestors.len())
+                        .filter_map(|index| get(context, index))
                         .any(|value| self.predicate.holds(&value, context));
+                }
+                (Get::Names(get), _) => {
+                    return self.predicate.holds_of_names(get(context), context);
                 }
                 _ => {}
             }
@@ -50,14 +56,30 @@ impl Test {
             .is_some_and(|value| self.predicate.holds(&value, context))
     }
 
+    /// Every field that is read.
+    pub fn fields(&self, each: &mut impl FnMut(&'static Field, &Argument)) {
+        self.left.fields(each);
+        if let Predicate::Operand(_, right) = &self.predicate {
+            right.fields(each);
+        }
+    }
+
+    /// Names of hosts that addresses are compared with.
+    pub fn names(&self) -> Vec<String> {
+        match &self.left {
+            Operand::Field { field, .. } if matches!(field.get, Get::Names(_)) => {
+                self.predicate.texts()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// What the kind of the event alone decides.
     pub fn decided(&self, kind: Kind) -> Option<bool> {
         let mut absent = false;
-        self.left
-            .fields(&mut |field, _| absent |= matches!(field.get, Get::Absent));
-        if let Predicate::Operand(_, right) = &self.predicate {
-            right.fields(&mut |field, _| absent |= matches!(field.get, Get::Absent));
-        }
+        self.fields(&mut |field, argument| {
+            absent |= field.state(kind, argument) == State::Absent;
+        });
         if absent {
             return Some(false);
         }
@@ -119,21 +141,24 @@ impl Condition {
     }
 
     pub fn fields(&self, each: &mut impl FnMut(&'static Field, &Argument)) {
-        self.tests(&mut |test| {
-            test.left.fields(each);
-            if let Predicate::Operand(_, right) = &test.predicate {
-                right.fields(each);
-            }
-        });
+        self.tests(&mut |test| test.fields(each));
     }
 
-    /// Fields that Falco would have a value of, and what is missing here.
-    pub fn unavailable(&self) -> Option<(&'static str, &'static str)> {
+    /// A field that Falco would have a value of, and what is missing here, for a kind of event.
+    pub fn unavailable(
+        &self,
+        kind: Kind,
+        options: Options,
+    ) -> Option<(&'static str, &'static str)> {
         let mut found = None;
-        self.fields(&mut |field, _| {
-            if let Get::Unavailable(missing) = field.get {
+        self.fields(&mut |field, argument| match field.state(kind, argument) {
+            State::Unavailable(missing) => {
                 found.get_or_insert((field.name, missing));
             }
+            _ if matches!(field.get, Get::Names(_)) && !options.resolve_names => {
+                found.get_or_insert((field.name, NAMES_ARE_OFF));
+            }
+            _ => {}
         });
         found
     }

@@ -53,7 +53,7 @@ pub(super) fn convert(
         )
     };
     match kind {
-        Type::Text | Type::List => pattern(operator, text),
+        Type::Text | Type::List | Type::Socket => pattern(operator, text),
         Type::Bytes => {
             bytes(operator, text).ok_or_else(|| refused("write an even number of hex digits"))
         }
@@ -61,6 +61,9 @@ pub(super) fn convert(
             .parse()
             .map(Constant::Bool)
             .map_err(|_error| refused("write true or false")),
+        Type::Double => double(text)
+            .map(Constant::Double)
+            .ok_or_else(|| refused("write a number, such as 12.5")),
         Type::Int64 => integer(text)
             .and_then(|number| i64::try_from(number).ok())
             .map(Constant::Signed)
@@ -146,6 +149,11 @@ fn integer(text: &str) -> Option<i128> {
     } else {
         number
     })
+}
+
+fn double(text: &str) -> Option<f64> {
+    let number: f64 = text.trim_start_matches(' ').parse().ok()?;
+    number.is_finite().then_some(number)
 }
 
 /// A negative number given to an unsigned field wraps; too large a one is the largest.

@@ -6,6 +6,7 @@ use super::{
     compiler::{Condition, Test},
     fields::{Argument, Context, Get, Value},
     operand::{Operand, print},
+    told,
 };
 use crate::{event::Event, host::Host};
 
@@ -22,7 +23,7 @@ pub struct Node {
 impl Rule {
     /// Nothing is left out that a verdict does not need: the tree shows what else would differ.
     pub fn explain(&self, event: &Event, host: &Host) -> Node {
-        node(&self.whole, Context { event, host })
+        node(&told::guarded(&self.whole), Context { event, host })
     }
 }
 
@@ -56,8 +57,10 @@ fn value(test: &Test, context: Context<'_>) -> Option<String> {
         Operand::Field { field, argument } => match (field.get, argument) {
             (Get::Ends(get), _) => joined(get(context).into_iter().flatten().collect()),
             (Get::Ancestors(get), Argument::None) => {
-                joined((1..).map_while(|index| get(context, index)).collect())
+                let all = 1..=context.event.process.ancestors.len();
+                joined(all.filter_map(|index| get(context, index)).collect())
             }
+            (Get::Names(get), _) => get(context).map(|names| names.join(" | ")),
             _ => test.left.value(context).as_ref().map(print),
         },
         _ => test.left.value(context).as_ref().map(print),

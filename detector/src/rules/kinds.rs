@@ -5,8 +5,10 @@ use super::{
     ast::Operator,
     compiler::{Condition, Test},
     fields::{Get, event_type},
+    loader::Options,
     operand::Operand,
     predicate::{Constant, Predicate, Set},
+    told,
 };
 use crate::event::Kind;
 
@@ -19,17 +21,22 @@ pub(super) struct Kinds {
     pub listen: Condition,
     /// Why no event that is observed here can match.
     pub inactive: Option<String>,
-    /// Why events of one kind are not judged.
+    /// Why some events are not judged.
     pub partly: Vec<String>,
 }
 
 impl Kinds {
-    pub(super) fn new(condition: &Condition) -> Self {
+    pub(super) fn new(condition: &Condition, options: Options) -> Self {
         let mut missing = Vec::new();
+        let mut untold = Vec::new();
         let mut of = |kind: Kind| {
             let left = condition.for_kind(kind);
-            match left.unavailable() {
-                None => left,
+            match left.unavailable(kind, options) {
+                None => {
+                    let (left, in_containers) = told::judged(left);
+                    untold.extend(in_containers);
+                    left
+                }
                 Some((field, reason)) => {
                     missing.push((event_type(kind), field, reason));
                     Condition::Constant(false)
@@ -46,13 +53,18 @@ impl Kinds {
                 let reason = |(kind, field, reason): &(&str, &str, &str)| {
                     format!("`{field}` of {kind} is not known: {reason}")
                 };
-                (None, missing.iter().map(reason).collect())
+                let missing = missing.iter().map(reason);
+                untold.dedup();
+                (None, missing.chain(untold).collect())
             }
             (true, Some((_, field, reason))) => (
                 Some(format!("`{field}` is not known: {reason}")),
                 Vec::new(),
             ),
-            (true, None) => (Some(without_kind(condition)), Vec::new()),
+            (true, None) => {
+                let reason = untold.pop().unwrap_or_else(|| without_kind(condition));
+                (Some(reason), Vec::new())
+            }
         };
         Self {
             connect,

@@ -32,15 +32,16 @@ mod program;
 pub mod select;
 mod spans;
 pub mod text;
+mod told;
 pub mod yaml;
 
 pub use diagnostic::Diagnostic;
-pub use loader::{Loaded, SourceFile, load};
+pub use loader::{Loaded, Options, SourceFile, load, load_with};
 pub use program::Memory;
 
 use crate::{
     alert::Priority,
-    event::{Event, Kind},
+    event::{Asked, Event, Kind},
     host::Host,
 };
 
@@ -114,6 +115,20 @@ impl Ruleset {
     /// In the order of definition.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// What `enrich` is to read for the rules in force: for their conditions and their outputs.
+    pub fn asked(&self) -> Asked {
+        let mut asked = Asked::default();
+        let active = |rule: &&Rule| rule.enabled && rule.inactive().is_none();
+        for rule in self.rules.iter().filter(active) {
+            let mut fields = |field: &fields::Field| asked.parts.extend(field.part);
+            rule.whole.fields(&mut |field, _| fields(field));
+            rule.template.fields(&mut |field, _| fields(field));
+            rule.whole
+                .tests(&mut |test| asked.names.extend(test.names()));
+        }
+        asked
     }
 
     pub fn watched_ports(&self) -> &ports::WatchedPorts {

@@ -64,6 +64,12 @@ impl Operand {
                 (Get::Indexed(get), Argument::Index(index)) => get(context, Some(*index)),
                 (Get::Indexed(get), _) => get(context, None),
                 (Get::Ancestors(get), Argument::Index(index)) => get(context, *index),
+                (Get::Keyed(get), Argument::Key(key)) => get(context, Some(key)),
+                (Get::Keyed(get), _) => get(context, None),
+                (Get::Names(get), _) => {
+                    let name = get(context)?.first()?;
+                    Some(Value::Text(Cow::Borrowed(name)))
+                }
                 _ => None,
             },
             Self::Constant(text) => Some(Value::Text(Cow::Borrowed(text))),
@@ -90,6 +96,7 @@ pub fn print(value: &Value<'_>) -> String {
         Value::Text(text) => text.to_string(),
         Value::Signed(number) => number.to_string(),
         Value::Unsigned(number) => number.to_string(),
+        Value::Double(number) => format!("{number:.1}"),
         Value::Bool(value) => value.to_string(),
         Value::Ip(ip) => ip.to_string(),
         Value::List(items) => {

@@ -77,6 +77,15 @@ impl Template {
         Ok((Self(parts), warnings))
     }
 
+    /// Every field that is printed.
+    pub(super) fn fields(&self, each: &mut impl FnMut(&'static Field, &Argument)) {
+        for part in &self.0 {
+            if let Part::Value { operand, .. } = part {
+                operand.fields(each);
+            }
+        }
+    }
+
     pub fn render(&self, event: &Event, host: &Host) -> Rendered {
         let context = Context { event, host };
         let mut message = String::new();
@@ -211,9 +220,12 @@ fn keys(written: &ast::Operand, operand: &Operand) -> Vec<(String, Operand)> {
 fn extract<'a>(operand: &'a Operand, context: Context<'a>) -> Option<Value<'a>> {
     if let Operand::Field { field, argument } = operand {
         match (field.get, argument) {
+            (Get::Ancestors(get), Argument::None) if field.name == "proc.aenv" => {
+                return get(context, 0);
+            }
             (Get::Ancestors(get), Argument::None) if field.kind == Type::Text => {
-                let names: Vec<String> = (1..)
-                    .map_while(|index| get(context, index))
+                let names: Vec<String> = (1..=context.event.process.ancestors.len())
+                    .filter_map(|index| get(context, index))
                     .map(|value| print(&value))
                     .collect();
                 return (!names.is_empty()).then(|| Value::Text(names.join(" ").into()));
@@ -224,7 +236,13 @@ fn extract<'a>(operand: &'a Operand, context: Context<'a>) -> Option<Value<'a>> 
             _ => {}
         }
     }
-    operand.value(context)
+    let value = operand.value(context);
+    match (operand, value) {
+        (Operand::Field { field, .. }, Some(Value::Unsigned(number))) if field.padded => {
+            Some(Value::Text(format!("{number:09}").into()))
+        }
+        (_, value) => value,
+    }
 }
 
 fn is_network(field: &Field) -> bool {
@@ -268,6 +286,7 @@ fn to_json(value: &Value<'_>) -> Json {
         Value::Text(text) => text.as_ref().into(),
         Value::Signed(number) => (*number).into(),
         Value::Unsigned(number) => (*number).into(),
+        Value::Double(number) => (*number).into(),
         Value::Bool(value) => (*value).into(),
         Value::Ip(ip) => ip.to_string().into(),
         Value::List(items) => items.iter().map(to_json).collect(),

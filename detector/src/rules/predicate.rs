@@ -1,6 +1,7 @@
 //! What a value is held against: constants, sets, patterns, or another value.
 
 use std::{
+    borrow::Cow,
     collections::{HashSet, hash_map::DefaultHasher},
     hash::BuildHasherDefault,
     net::IpAddr,
@@ -20,6 +21,7 @@ pub enum Constant {
     Text(String),
     Signed(i64),
     Unsigned(u64),
+    Double(f64),
     Bool(bool),
     Ip(IpAddr),
     Net(Net),
@@ -207,6 +209,28 @@ impl Predicate {
         }
     }
 
+    /// The texts that values are compared with.
+    pub fn texts(&self) -> Vec<String> {
+        let of = |constants: &[Constant]| {
+            let text = |constant: &Constant| match constant {
+                Constant::Text(text) => Some(text.clone()),
+                _ => None,
+            };
+            constants.iter().filter_map(text).collect()
+        };
+        match self {
+            Self::Compare(_, constant) => of(std::slice::from_ref(constant)),
+            Self::Many(many) => of(&many.constants),
+            Self::In(set) | Self::Intersects(set) => match set {
+                Set::Few(constants) => of(constants),
+                Set::FewTexts { texts, .. } => texts.clone(),
+                Set::Texts { texts, .. } => texts.iter().cloned().collect(),
+                _ => Vec::new(),
+            },
+            Self::Exists | Self::Paths(_) | Self::Operand(..) => Vec::new(),
+        }
+    }
+
     /// The verdict on a value that is known before any event; none if another field is asked.
     pub fn decided(&self, value: &Value<'_>) -> Option<bool> {
         Some(match self {
@@ -216,6 +240,20 @@ impl Predicate {
             Self::Many(many) => many.holds(value),
             Self::Paths(_) | Self::Operand(..) => return None,
         })
+    }
+
+    /// Of an address's names one must satisfy it; for `!=` all. Without the end nothing holds but
+    /// `exists`, as in Falco.
+    pub fn holds_of_names(&self, names: Option<&[String]>, context: Context<'_>) -> bool {
+        match (self, names) {
+            (Self::Exists, _) => true,
+            (_, None) => false,
+            (_, Some(names)) => {
+                let name = |name| Some(Value::Text(Cow::Borrowed(name)));
+                let names: Vec<_> = names.iter().map(String::as_str).map(name).collect();
+                self.holds_at_ends(&names, context)
+            }
+        }
     }
 
     /// Of a connection's two ends one must satisfy it; for `!=` both.
@@ -279,6 +317,9 @@ pub fn compare(value: &Value<'_>, operator: Operator, constant: &Constant) -> bo
         (Value::Unsigned(number), Constant::Unsigned(other)) => {
             ordered(number.cmp(other), operator)
         }
+        (Value::Double(number), Constant::Double(other)) => number
+            .partial_cmp(other)
+            .is_some_and(|order| ordered(order, operator)),
         (Value::Bool(value), Constant::Bool(other)) => ordered(value.cmp(other), operator),
         // Addresses of two families are never equal.
         (Value::Ip(ip), Constant::Ip(other)) => ordered(ip.cmp(other), operator),
@@ -295,6 +336,9 @@ fn compare_values(value: &Value<'_>, operator: Operator, other: &Value<'_>) -> b
         (Value::Text(text), Value::Text(other)) => compare_texts(text, operator, other),
         (Value::Signed(number), Value::Signed(other)) => ordered(number.cmp(other), operator),
         (Value::Unsigned(number), Value::Unsigned(other)) => ordered(number.cmp(other), operator),
+        (Value::Double(number), Value::Double(other)) => number
+            .partial_cmp(other)
+            .is_some_and(|order| ordered(order, operator)),
         (Value::Bool(value), Value::Bool(other)) => ordered(value.cmp(other), operator),
         (Value::Ip(ip), Value::Ip(other)) => ordered(ip.cmp(other), operator),
         (Value::List(items), Value::List(others)) => match operator {

@@ -34,7 +34,7 @@ pub(super) fn point(value: &Value<'_>) -> Option<u128> {
         Value::Unsigned(number) => u128::from(*number),
         Value::Bool(value) => u128::from(*value),
         Value::Ip(ip) => address(*ip),
-        Value::Text(_) | Value::List(_) => return None,
+        Value::Double(_) | Value::Text(_) | Value::List(_) => return None,
     })
 }
 
@@ -73,7 +73,9 @@ impl Spans {
                 let mapped = Self(vec![(MAPPED, MAPPED | u128::from(u32::MAX))]);
                 Self(vec![(*first, *last)]).intersection(&mapped.complement())
             }
-            Constant::Text(_) | Constant::Glob(_) | Constant::Regex(_) => return None,
+            Constant::Double(_) | Constant::Text(_) | Constant::Glob(_) | Constant::Regex(_) => {
+                return None;
+            }
         })
     }
 

@@ -9,8 +9,8 @@ use detector_ebpf as wire;
 
 use super::process::Processes;
 use crate::event::{
-    Ancestor, Attribution, Endpoint, Event, Executable, Family, Kind, Namespaces, Process, Socket,
-    Thread, Truncated,
+    Ancestor, Attribution, Elapsed, Endpoint, Event, Executable, Family, Kind, Namespaces, Process,
+    Socket, Texts, Thread, Truncated,
 };
 
 const AF_INET: u16 = 2;
@@ -135,6 +135,8 @@ pub fn decode(
         errno,
         attribution,
         thread,
+        elapsed: Elapsed::default(),
+        names: None,
         process,
     };
     Ok(Decoded { event, sock })
@@ -295,6 +297,8 @@ fn process(reader: &mut Reader<'_>) -> Result<Process, DecodeError> {
             cgroup: flags & wire::TRUNCATED_CGROUP != 0,
             ancestors: flags & wire::TRUNCATED_ANCESTORS != 0,
         },
+        details: None,
+        texts: Texts::default(),
     })
 }
 

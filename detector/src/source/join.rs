@@ -111,7 +111,7 @@ impl Join {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Attribution, Endpoint, Family, Socket, Thread};
+    use crate::event::{Attribution, Elapsed, Endpoint, Family, Socket, Thread};
 
     fn event(kind: Kind, cookie: u64, time_ns: u64, port: u16) -> Event {
         let end = |port| Endpoint {
@@ -142,6 +142,8 @@ mod tests {
                 tid: 1,
                 comm: comm.to_owned(),
             },
+            elapsed: Elapsed::default(),
+            names: None,
             process: std::sync::Arc::default(),
         }
     }

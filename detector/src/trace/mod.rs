@@ -2,15 +2,18 @@
 //! record the end marker, so that a truncated file is noticed:
 //!
 //! ```text
-//! {"format":"kubelet-detector-trace","version":2,"tool":"...","host":{...}}
+//! {"format":"kubelet-detector-trace","version":3,"tool":"...","host":{...},"asked":{...}}
 //! {"process":[0,{...}]}      defines process 0
+//! {"details":[0,{...}]}      what rules asked for beyond the kernel's record of it
 //! {"event":[0,{...}]}        an event of process 0
+//! {"named":[0,{...},{...}]}  the same, and the names of its ends
 //! {"drop":{...}}
 //! {"end":{"items":2}}
 //! ```
 //!
 //! A `.kdt` file has the same header line, then each record in postcard's encoding behind its
-//! length (four bytes, little endian): several times as fast to read.
+//! length (four bytes, little endian): several times as fast to read. Version 2 lacks `asked`,
+//! `details` and `named`, and is read too.
 
 mod encoding;
 mod reader;
@@ -24,12 +27,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{Event, Loss, Process},
+    event::{Asked, Details, Event, Loss, Names, Process},
     host::Host,
 };
 
 const FORMAT: &str = "kubelet-detector-trace";
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
+/// The oldest version that is read.
+const OLDEST: u32 = 2;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
@@ -61,7 +66,7 @@ pub enum TraceError {
     )]
     Format { path: String },
     #[error(
-        "{path}:1: trace version {found} is not known, this program reads {VERSION}: record the \
+        "{path}:1: trace version {found} is not known, this program reads {OLDEST} to {VERSION}: record the \
          trace again, or use the program that wrote it"
     )]
     Version { path: String, found: u64 },
@@ -73,6 +78,9 @@ struct Header {
     version: u32,
     tool: String,
     host: Host,
+    /// What the rules of the recording asked for.
+    #[serde(default, skip_serializing_if = "Asked::is_empty")]
+    asked: Asked,
 }
 
 /// What is looked at before the rest of a header: other versions may have other headers.
@@ -82,6 +90,7 @@ struct Kind {
     version: u64,
 }
 
+/// New kinds are added at the end: postcard writes a kind as its place here.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum RecordOut<'a> {
@@ -89,6 +98,8 @@ enum RecordOut<'a> {
     Event(u32, &'a Event),
     Drop(&'a Loss),
     End { items: u64 },
+    Details(u32, &'a Details),
+    Named(u32, &'a Event, &'a Names),
 }
 
 #[derive(Deserialize)]
@@ -98,6 +109,8 @@ enum RecordIn {
     Event(u32, Event),
     Drop(Loss),
     End { items: u64 },
+    Details(u32, Box<Details>),
+    Named(u32, Event, Box<Names>),
 }
 
 fn is_compressed(path: &Path) -> bool {

@@ -8,12 +8,12 @@ use std::{
 };
 
 use super::{
-    FORMAT, Header, Kind, RecordIn, TraceError, VERSION,
+    FORMAT, Header, Kind, OLDEST, RecordIn, TraceError, VERSION,
     encoding::{BoxError, Encoding},
     is_compressed,
 };
 use crate::{
-    event::{Item, Process},
+    event::{Asked, Details, Event, Item, Process},
     host::Host,
 };
 
@@ -32,6 +32,8 @@ pub struct Reader {
     items: u64,
     ended: bool,
     pub host: Host,
+    /// What the rules of the recording asked for: a replay knows no more.
+    pub asked: Asked,
 }
 
 impl Reader {
@@ -64,6 +66,7 @@ impl Reader {
             items: 0,
             ended: false,
             host: Host::default(),
+            asked: Asked::default(),
         };
         let format = || TraceError::Format { path: name.clone() };
         // A file of another kind may have no line at all.
@@ -74,7 +77,7 @@ impl Reader {
         if kind.format != FORMAT {
             return Err(format());
         }
-        if kind.version != u64::from(VERSION) {
+        if !(u64::from(OLDEST)..=u64::from(VERSION)).contains(&kind.version) {
             return Err(TraceError::Version {
                 path: name,
                 found: kind.version,
@@ -83,6 +86,7 @@ impl Reader {
         let header: Header =
             serde_json::from_slice(&reader.buffer).map_err(|error| reader.damaged(error))?;
         reader.host = header.host;
+        reader.asked = header.asked;
         reader.encoding = Encoding::of(path);
         Ok(reader)
     }
@@ -99,14 +103,11 @@ impl Reader {
                 .map_err(|error| self.damaged(error))?;
             match record {
                 RecordIn::Process(id, process) => self.define(id, *process)?,
-                RecordIn::Event(id, mut event) => {
-                    self.items += 1;
-                    event.process = usize::try_from(id)
-                        .ok()
-                        .and_then(|id| self.processes.get(id))
-                        .map(Arc::clone)
-                        .ok_or_else(|| self.damaged(format!("process {id} is not defined")))?;
-                    return Ok(Some(Item::Event(event)));
+                RecordIn::Details(id, details) => self.detail(id, details)?,
+                RecordIn::Event(id, event) => return self.event(id, event).map(Some),
+                RecordIn::Named(id, mut event, names) => {
+                    event.names = Some(names);
+                    return self.event(id, event).map(Some);
                 }
                 RecordIn::Drop(loss) => {
                     self.items += 1;
@@ -135,6 +136,32 @@ impl Reader {
         }
         self.processes.push(Arc::new(process));
         Ok(())
+    }
+
+    /// They follow the process, before any event of it.
+    fn detail(&mut self, id: u32, details: Box<Details>) -> Result<(), TraceError> {
+        let process = usize::try_from(id)
+            .ok()
+            .and_then(|id| self.processes.get_mut(id))
+            .and_then(Arc::get_mut)
+            .filter(|process| process.details.is_none());
+        match process {
+            Some(process) => {
+                process.details = Some(details);
+                Ok(())
+            }
+            None => Err(self.damaged(format!("details of process {id} are out of order"))),
+        }
+    }
+
+    fn event(&mut self, id: u32, mut event: Event) -> Result<Item, TraceError> {
+        self.items += 1;
+        event.process = usize::try_from(id)
+            .ok()
+            .and_then(|id| self.processes.get(id))
+            .map(Arc::clone)
+            .ok_or_else(|| self.damaged(format!("process {id} is not defined")))?;
+        Ok(Item::Event(event))
     }
 
     fn damaged(&self, source: impl Into<BoxError>) -> TraceError {

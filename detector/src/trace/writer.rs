@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{FORMAT, Header, RecordOut, TraceError, VERSION, encoding::Encoding, is_compressed};
 use crate::{
-    event::{Item, Process},
+    event::{Asked, Item, Process},
     host::Host,
 };
 
@@ -44,7 +44,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn create(path: &Path, host: &Host) -> Result<Self, TraceError> {
+    /// `asked` is what the rules asked `enrich` for.
+    pub fn create(path: &Path, host: &Host, asked: &Asked) -> Result<Self, TraceError> {
         let open = |source| TraceError::Open {
             path: path.display().to_string(),
             source,
@@ -68,6 +69,7 @@ impl Writer {
             version: VERSION,
             tool: concat!("kubelet-detector ", env!("CARGO_PKG_VERSION")).to_owned(),
             host: host.clone(),
+            asked: asked.clone(),
         };
         Encoding::JsonLines
             .write(writer.out.get(), &mut writer.buffer, &header)
@@ -81,7 +83,10 @@ impl Writer {
         match item {
             Item::Event(event) => {
                 let id = self.define(&event.process)?;
-                self.record(&RecordOut::Event(id, event))
+                match &event.names {
+                    Some(names) => self.record(&RecordOut::Named(id, event, names)),
+                    None => self.record(&RecordOut::Event(id, event)),
+                }
             }
             Item::Drop(loss) => self.record(&RecordOut::Drop(loss)),
         }
@@ -95,6 +100,9 @@ impl Writer {
         }
         let id = self.next;
         self.record(&RecordOut::Process(id, process))?;
+        if let Some(details) = &process.details {
+            self.record(&RecordOut::Details(id, details))?;
+        }
         self.next += 1;
         if self.defined.len() >= MAX_REMEMBERED {
             self.defined.clear();

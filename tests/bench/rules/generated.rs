@@ -3,7 +3,8 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use detector::event::{
-    Ancestor, Attribution, Endpoint, Event, Executable, Family, Kind, Process, Socket, Thread,
+    Ancestor, Attribution, Elapsed, Endpoint, Event, Executable, Family, Kind, Process, Socket,
+    Thread,
 };
 
 /// In what the rules of a file differ.
@@ -132,6 +133,8 @@ fn event(n: usize) -> Event {
             tid: 7,
             comm: name.clone(),
         },
+        elapsed: Elapsed::default(),
+        names: None,
         process: Arc::new(Process {
             pid: 7,
             comm: name.clone(),

@@ -1,12 +1,10 @@
 //! `evt.*` and `syscall.type`.
 
 use super::{
-    Context, Extracted, Field,
-    Get::{Indexed, Kind as OfKind, One},
+    Extracted, Field,
+    Get::{Keyed, Kind as OfKind, One},
     Type::{Bool, Duration, Int64, Text, Time, Uint32, Uint64},
-    Value, flag, owned, signed,
-    socket::connection,
-    text, time, unsigned,
+    Value, flag, owned, signed, text, time, unsigned,
 };
 use crate::event::{Event, Kind};
 
@@ -46,7 +44,7 @@ fn errno_name(errno: i32) -> Option<&'static str> {
     })
 }
 
-fn errno_text<'a>(errno: i32) -> Extracted<'a> {
+pub(super) fn errno_text<'a>(errno: i32) -> Extracted<'a> {
     match errno_name(errno) {
         Some(name) => text(name),
         None => owned(errno.to_string()),
@@ -60,39 +58,11 @@ fn result<'a>(event: &'a Event) -> Extracted<'a> {
     }
 }
 
-/// `evt.arg.res`: 0, or the errno's name.
-fn argument_result(event: &Event) -> Extracted<'_> {
-    match event.errno? {
-        0 => text("0"),
-        errno => errno_text(errno),
-    }
-}
-
-/// A parameter by its place in Falco's event table. The descriptor is not known here.
-fn parameter<'a>(context: Context<'a>, index: Option<usize>) -> Extracted<'a> {
-    let event = context.event;
-    match (event.kind, index?) {
-        (Kind::ConnectAttempt | Kind::ConnectOutcome | Kind::Listen, 0) => argument_result(event),
-        (Kind::ConnectAttempt | Kind::ConnectOutcome | Kind::Accept, 1) => tuple(event),
-        (Kind::ConnectAttempt | Kind::ConnectOutcome, 3) => address(event),
-        _ => None,
-    }
-}
-
-fn tuple(event: &Event) -> Extracted<'_> {
-    event.socket.client?;
-    owned(connection(event))
-}
-
-fn address(event: &Event) -> Extracted<'_> {
-    let server = event.socket.server;
-    let connects = matches!(event.kind, Kind::ConnectAttempt | Kind::ConnectOutcome);
-    connects.then(|| Value::Text(format!("{}:{}", server.ip, server.port).into()))
-}
-
 fn failed(event: &Event) -> Option<bool> {
     event.errno.map(|errno| errno != 0)
 }
+
+const SECOND: u64 = 1_000_000_000;
 
 #[rustfmt::skip]
 pub(super) fn fields() -> Vec<Field> {
@@ -104,9 +74,18 @@ pub(super) fn fields() -> Vec<Field> {
         Field::new("evt.datetime", Text, "local date and time, with nanoseconds", One(|c| owned(time::local_datetime(c.event.time_ns, c.host)))),
         Field::new("evt.datetime.s", Text, "local date and time", One(|c| owned(time::local_datetime_seconds(c.event.time_ns, c.host)))),
         Field::new("evt.rawtime", Time, "Unix time, nanoseconds", One(|c| unsigned(c.event.time_ns))),
-        Field::new("evt.rawtime.s", Time, "Unix time, seconds", One(|c| unsigned(c.event.time_ns / 1_000_000_000))),
-        Field::new("evt.rawtime.ns", Time, "nanoseconds within the second", One(|c| unsigned(c.event.time_ns % 1_000_000_000))),
+        Field::new("evt.rawtime.s", Time, "Unix time, seconds", One(|c| unsigned(c.event.time_ns / SECOND))),
+        Field::new("evt.rawtime.ns", Time, "nanoseconds within the second", One(|c| unsigned(c.event.time_ns % SECOND))).padded(),
+        Field::new("evt.reltime", Duration, "nanoseconds since the first event", One(|c| unsigned(c.event.elapsed.since_first_ns))).padded(),
+        Field::new("evt.reltime.s", Duration, "seconds since the first event", One(|c| unsigned(c.event.elapsed.since_first_ns / SECOND))),
+        Field::new("evt.reltime.ns", Duration, "nanoseconds within the second of evt.reltime", One(|c| unsigned(c.event.elapsed.since_first_ns % SECOND))).padded(),
+        Field::new("evt.deltatime", Duration, "nanoseconds since the event before", One(|c| unsigned(c.event.elapsed.since_previous_ns))),
+        Field::new("evt.deltatime.s", Duration, "seconds since the event before", One(|c| unsigned(c.event.elapsed.since_previous_ns / SECOND))),
+        Field::new("evt.deltatime.ns", Duration, "nanoseconds within the second of evt.deltatime", One(|c| unsigned(c.event.elapsed.since_previous_ns % SECOND))).padded(),
         Field::new("evt.type", Text, "connect, accept or listen", OfKind(|kind| Some(event_type(kind)))),
+        Field::new("evt.type.is", Uint32, "1 if the event is of the type that follows: evt.type.is.connect", Keyed(|c, name| {
+            unsigned(u32::from(name == Some(event_type(c.event.kind))))
+        })).needs_argument(),
         Field::new("syscall.type", Text, "as evt.type", OfKind(|kind| Some(event_type(kind)))),
         Field::new("evt.dir", Text, "always <", OfKind(|_| Some("<"))).deprecated(),
         Field::new("evt.category", Text, "net", OfKind(|_| Some("net"))),
@@ -115,6 +94,8 @@ pub(super) fn fields() -> Vec<Field> {
         Field::new("evt.hostname", Text, "name of the host", One(|c| text(&c.host.hostname))),
         Field::new("evt.is_async", Bool, "false", One(|_| flag(false))),
         Field::new("evt.is_io", Bool, "false", One(|_| flag(false))),
+        Field::new("evt.is_io_read", Bool, "false", One(|_| flag(false))),
+        Field::new("evt.is_io_write", Bool, "false", One(|_| flag(false))),
         Field::new("evt.is_wait", Bool, "false", One(|_| flag(false))),
         Field::new("evt.is_syslog", Bool, "false", One(|_| flag(false))),
         Field::new("evt.is_open_read", Bool, "false", One(|_| flag(false))),
@@ -128,13 +109,9 @@ pub(super) fn fields() -> Vec<Field> {
         Field::new("evt.res", Text, "SUCCESS or the errno's name", One(|c| result(c.event))).of_result(),
         Field::new("evt.rawres", Int64, "0 or the negative errno", One(|c| signed(-c.event.errno?))).of_result(),
         Field::new("evt.failed", Bool, "ended with an errno", One(|c| flag(failed(c.event)?))).of_result(),
-        Field::new("evt.arg", Text, "a parameter by number: [0], [1], ...", Indexed(parameter)).of_result(),
-        Field::new("evt.arg.res", Text, "0 or the errno's name", One(|c| argument_result(c.event))).of_result(),
-        Field::new("evt.arg.tuple", Text, "client->server", One(|c| tuple(c.event))),
-        Field::new("evt.arg.addr", Text, "address that a connect names", One(|c| address(c.event))),
         Field::new("evt.latency", Duration, "0", One(|_| unsigned(0u32))).deprecated(),
         Field::new("evt.latency.s", Duration, "0", One(|_| unsigned(0u32))).deprecated(),
-        Field::new("evt.latency.ns", Duration, "0", One(|_| unsigned(0u32))).deprecated(),
+        Field::new("evt.latency.ns", Duration, "0", One(|_| unsigned(0u32))).padded().deprecated(),
         Field::new("evt.latency.human", Text, "0ns", One(|_| text("0ns"))).deprecated(),
         Field::new("evt.wait_latency", Duration, "0", One(|_| unsigned(0u32))).deprecated(),
     ]

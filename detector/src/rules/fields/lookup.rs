@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use super::{CATALOGUE, Field, Get, known};
+use super::{super::event_types, CATALOGUE, Field, Takes, ancestors, known, parameters};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Argument {
@@ -24,53 +24,61 @@ pub fn find(name: &str) -> Option<&'static Field> {
     INDEX.get(name).copied()
 }
 
+/// Fields whose argument may stand behind a dot.
+const DOTTED: [&str; 4] = ["evt.arg.", "evt.rawarg.", "evt.type.is.", "thread.cgroup."];
+
 /// What a name and an argument mean. The error is Falco's text, which `skip-if-unknown-filter`
 /// looks at, and a help.
 pub fn resolve(
     name: &str,
     argument: Option<&str>,
 ) -> Result<(&'static Field, Argument), (String, Option<String>)> {
-    if let Some(parameter) = name
-        .strip_prefix("evt.arg.")
-        .or_else(|| name.strip_prefix("evt.rawarg."))
-    {
-        if argument.is_none()
-            && let Some(field) = find(name)
-        {
-            return Ok((field, Argument::None));
-        }
-        if argument.is_none() && known::PARAMETERS.contains(&parameter) {
-            return Ok((&known::PARAMETER, Argument::Key(parameter.to_owned())));
-        }
-        return Err((format!("unknown event argument `{parameter}`"), None));
-    }
     let unknown = |help: Option<String>| {
         let shown =
             argument.map_or_else(|| name.to_owned(), |argument| format!("{name}[{argument}]"));
         Err((format!("nonexistent field `{shown}`"), help))
     };
+    if argument.is_none()
+        && let Some(dotted) = DOTTED.iter().find(|dotted| name.starts_with(**dotted))
+        && let Some(key) = name.strip_prefix(dotted)
+    {
+        let parameter = dotted.contains("arg.");
+        return match find(name) {
+            Some(field) => Ok((field, Argument::None)),
+            None if parameter && parameters::NAMES.contains(&key) => {
+                Ok((&parameters::OTHER, Argument::Key(key.to_owned())))
+            }
+            None if parameter => Err((format!("unknown event argument `{key}`"), None)),
+            None if *dotted == "evt.type.is." && !event_types::is_known(key) => {
+                Err((format!("unknown event type `{key}`"), None))
+            }
+            None => match find(dotted.trim_end_matches('.')) {
+                Some(field) => Ok((field, Argument::Key(key.to_owned()))),
+                None => unknown(None),
+            },
+        };
+    }
     let Some(field) = find(name) else {
         return unknown(suggestion(name).map(|near| format!("did you mean `{near}`?")));
     };
-    let index = argument.map(str::parse::<usize>);
-    match (field.get, argument, index) {
-        (Get::Indexed(_), None, _) if name == "evt.arg" => unknown(Some(
-            "name the parameter: `evt.arg.res`, `evt.arg[0]`".to_owned(),
-        )),
-        (Get::Unavailable(_) | Get::Absent, Some(key), _) => {
-            Ok((field, Argument::Key(key.to_owned())))
-        }
-        (_, None, _) => Ok((field, Argument::None)),
-        (Get::Indexed(_) | Get::Ancestors(_), _, Some(Ok(index))) => {
-            Ok((field, Argument::Index(index)))
-        }
-        (Get::Indexed(_) | Get::Ancestors(_), ..) => {
-            unknown(Some("the argument is a number: `[1]`".to_owned()))
-        }
-        _ => unknown(Some(format!("`{name}` takes no argument"))),
+    match (field.takes, argument) {
+        (_, None) if field.needs_argument => unknown(Some(if name == "evt.arg" {
+            "name the parameter: `evt.arg.res`, `evt.arg[0]`".to_owned()
+        } else {
+            format!("the argument is missing: `{name}[...]`")
+        })),
+        (_, None) => Ok((field, Argument::None)),
+        (Takes::Nothing, Some(_)) => unknown(Some(format!("`{name}` takes no argument"))),
+        (Takes::Text, Some(key)) => Ok((field, Argument::Key(key.to_owned()))),
+        (Takes::Number, Some(key)) => match key.parse() {
+            Ok(index) => Ok((field, Argument::Index(index))),
+            Err(_) if name == "proc.aenv" && !key.is_empty() => {
+                Ok((&ancestors::INHERITED, Argument::Key(key.to_owned())))
+            }
+            Err(_) => unknown(Some("the argument is a number: `[1]`".to_owned())),
+        },
     }
 }
-
 /// The field that was meant, if one is spelt alike.
 pub fn suggestion(name: &str) -> Option<&'static str> {
     let near = CATALOGUE
@@ -126,6 +134,35 @@ mod tests {
                 Some("HOME"),
                 Some(Argument::Key("HOME".to_owned())),
             ),
+            ("proc.env", None, Some(Argument::None)),
+            ("proc.aenv", Some("2"), Some(Argument::Index(2))),
+            (
+                "proc.aenv",
+                Some("HOME"),
+                Some(Argument::Key("HOME".to_owned())),
+            ),
+            ("evt.rawarg.res", None, Some(Argument::None)),
+            ("evt.rawarg", None, None),
+            (
+                "evt.type.is.connect",
+                None,
+                Some(Argument::Key("connect".to_owned())),
+            ),
+            ("evt.type.is.nosuch", None, None),
+            ("thread.cgroup", None, None),
+            (
+                "thread.cgroup.cpu",
+                None,
+                Some(Argument::Key("cpu".to_owned())),
+            ),
+            ("thread.cgroup.cpu", Some("x"), None),
+            ("container.label", None, None),
+            (
+                "container.label",
+                Some("app"),
+                Some(Argument::Key("app".to_owned())),
+            ),
+            ("fd.filename", Some("1"), None),
             ("fd.sprt", None, None),
             ("FD.sport", None, None),
         ] {

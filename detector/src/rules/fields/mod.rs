@@ -1,23 +1,28 @@
 //! The typed catalogue of fields, under Falco's names: what a connect, accept or listen shows.
 //! A new family is a file here and a row in `CATALOGUE`.
 
+mod ancestors;
+mod capabilities;
 mod container;
 mod event;
 mod flow;
 mod known;
 mod lookup;
+mod parameters;
 mod process;
+mod resources;
 mod socket;
 pub mod time;
 mod user;
 
 use std::{borrow::Cow, net::IpAddr, sync::LazyLock};
 
+pub(super) use container::METADATA;
 pub use event::event_type;
 pub use lookup::{Argument, find, resolve, suggestion};
 
 use crate::{
-    event::{Attribution, Event, Kind},
+    event::{Attribution, Event, Kind, Part, Process},
     host::Host,
 };
 
@@ -33,6 +38,7 @@ pub enum Type {
     Int64,
     Uint32,
     Uint64,
+    Double,
     /// Nanoseconds since the Unix epoch.
     Time,
     /// Nanoseconds.
@@ -43,6 +49,8 @@ pub enum Type {
     Net,
     /// Texts.
     List,
+    /// A socket's address or addresses, which nothing is compared with.
+    Socket,
 }
 
 impl Type {
@@ -54,18 +62,23 @@ impl Type {
             Self::Int64 => "int64",
             Self::Uint32 => "uint32",
             Self::Uint64 => "uint64",
+            Self::Double => "double",
             Self::Time => "time",
             Self::Duration => "duration",
             Self::Port => "port",
             Self::Ip => "ip",
             Self::Net => "net",
             Self::List => "list",
+            Self::Socket => "socket",
         }
     }
 
     pub fn is_number(self) -> bool {
-        use Type::{Duration, Int64, Port, Time, Uint32, Uint64};
-        matches!(self, Int64 | Uint32 | Uint64 | Time | Duration | Port)
+        use Type::{Double, Duration, Int64, Port, Time, Uint32, Uint64};
+        matches!(
+            self,
+            Int64 | Uint32 | Uint64 | Double | Time | Duration | Port
+        )
     }
 }
 
@@ -75,6 +88,7 @@ pub enum Value<'a> {
     Text(Cow<'a, str>),
     Signed(i64),
     Unsigned(u64),
+    Double(f64),
     Bool(bool),
     Ip(IpAddr),
     List(Vec<Value<'a>>),
@@ -96,13 +110,36 @@ pub enum Get {
     One(for<'a> fn(Context<'a>) -> Extracted<'a>),
     /// With `[n]`, or without where the field allows it.
     Indexed(for<'a> fn(Context<'a>, Option<usize>) -> Extracted<'a>),
+    /// With `[name]`, or without where the field allows it.
+    Keyed(for<'a> fn(Context<'a>, Option<&'a str>) -> Extracted<'a>),
     /// `[0]` is the process, `[1]` its parent; without an index any ancestor.
     Ancestors(for<'a> fn(Context<'a>, usize) -> Extracted<'a>),
     /// Client and server: a comparison looks at both.
     Ends(for<'a> fn(Context<'a>) -> [Extracted<'a>; 2]),
+    /// The names of an address, of those that conditions ask for: a comparison looks at all.
+    /// Nothing if there is no such end. Given only if names are resolved.
+    Names(for<'a> fn(Context<'a>) -> Option<&'a [String]>),
     /// Falco has no value either, for these kinds of events.
     Absent,
     /// Falco would have a value. The text says what is missing here.
+    Unavailable(&'static str),
+}
+
+/// What a field's brackets may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    Nothing,
+    Number,
+    Text,
+}
+
+/// Whether events of a kind have a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Given,
+    /// As `Get::Absent`.
+    Absent,
+    /// As `Get::Unavailable`.
     Unavailable(&'static str),
 }
 
@@ -111,9 +148,20 @@ pub struct Field {
     pub kind: Type,
     pub description: &'static str,
     pub get: Get,
+    pub takes: Takes,
+    /// The brackets cannot be left out.
+    pub needs_argument: bool,
     /// Only the outcome of a connect has it.
     pub of_result: bool,
     pub deprecated: bool,
+    /// An output fills it up to nine digits.
+    pub padded: bool,
+    /// What must be read from the host for it.
+    pub part: Option<Part>,
+    /// A bool that says whether an event tells the field at all; it always does without one.
+    pub told_by: Option<&'static Field>,
+    /// Where it differs by kind of event or argument.
+    states: Option<fn(Kind, &Argument) -> State>,
 }
 
 impl std::fmt::Debug for Field {
@@ -124,14 +172,35 @@ impl std::fmt::Debug for Field {
 
 impl Field {
     const fn new(name: &'static str, kind: Type, description: &'static str, get: Get) -> Self {
+        let takes = match get {
+            Get::Indexed(_) | Get::Ancestors(_) => Takes::Number,
+            Get::Keyed(_) => Takes::Text,
+            _ => Takes::Nothing,
+        };
         Self {
             name,
             kind,
             description,
             get,
+            takes,
+            needs_argument: false,
             of_result: false,
             deprecated: false,
+            padded: false,
+            part: None,
+            told_by: None,
+            states: None,
         }
+    }
+
+    const fn takes(mut self, takes: Takes) -> Self {
+        self.takes = takes;
+        self
+    }
+
+    const fn needs_argument(mut self) -> Self {
+        self.needs_argument = true;
+        self
     }
 
     const fn of_result(mut self) -> Self {
@@ -144,28 +213,86 @@ impl Field {
         self
     }
 
+    const fn padded(mut self) -> Self {
+        self.padded = true;
+        self
+    }
+
+    const fn of(mut self, part: Part) -> Self {
+        self.part = Some(part);
+        self
+    }
+
+    const fn told_by(mut self, field: &'static Field) -> Self {
+        self.told_by = Some(field);
+        self
+    }
+
+    const fn by_kind(mut self, states: fn(Kind, &Argument) -> State) -> Self {
+        self.states = Some(states);
+        self
+    }
+
+    pub fn state(&self, kind: Kind, argument: &Argument) -> State {
+        match (self.states, self.get) {
+            (Some(states), _) => states(kind, argument),
+            (None, Get::Absent) => State::Absent,
+            (None, Get::Unavailable(reason)) => State::Unavailable(reason),
+            (None, _) => State::Given,
+        }
+    }
+
     /// Falco refuses transformers on these, and `val()` of these.
     pub fn is_plain(&self) -> bool {
-        !matches!(self.get, Get::Ends(_) | Get::Ancestors(_))
-            && self.kind != Type::Net
-            && !(self.name.starts_with("fd.") && self.name.ends_with("ip.name"))
+        !matches!(self.get, Get::Ends(_) | Get::Ancestors(_) | Get::Names(_))
+            && !matches!(self.kind, Type::Net | Type::Socket)
+            && !self.name.starts_with("evt.rawarg")
+            && self.name != "proc.aenv"
     }
+}
+
+/// What Falco has and this detector does not give, with the reason where Falco would have a value.
+pub fn not_given() -> impl Iterator<Item = &'static Field> {
+    known::FIELDS.iter()
 }
 
 /// What this detector gives, family by family.
 pub static CATALOGUE: LazyLock<Vec<Field>> = LazyLock::new(|| {
-    [
+    let mut fields: Vec<Field> = [
         event::fields(),
+        parameters::fields(),
         socket::fields(),
         process::fields(),
+        ancestors::fields(),
+        resources::fields(),
         user::fields(),
         container::fields(),
+        container::kubernetes(),
         flow::fields(),
     ]
     .into_iter()
     .flatten()
-    .collect()
+    .collect();
+    // Several files may give fields of one family.
+    fields.sort_by_key(|field| {
+        let family = field.name.split('.').next();
+        FAMILIES.iter().position(|one| Some(*one) == family)
+    });
+    fields
 });
+
+const FAMILIES: [&str; 10] = [
+    "evt",
+    "syscall",
+    "fd",
+    "proc",
+    "thread",
+    "user",
+    "group",
+    "container",
+    "k8s",
+    "flow",
+];
 
 fn text(value: &str) -> Extracted<'_> {
     Some(Value::Text(Cow::Borrowed(value)))
@@ -185,6 +312,11 @@ fn unsigned<'a>(value: impl Into<u64>) -> Extracted<'a> {
 
 fn flag<'a>(value: bool) -> Extracted<'a> {
     Some(Value::Bool(value))
+}
+
+/// The process, if one is known.
+fn process(context: Context<'_>) -> Option<&Process> {
+    is_known(context).then_some(&*context.event.process)
 }
 
 /// Whether a process is known at all.

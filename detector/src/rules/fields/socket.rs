@@ -4,7 +4,7 @@
 
 use super::{
     Context, Extracted, Field,
-    Get::{Ends, Kind as OfKind, One},
+    Get::{Ends, Kind as OfKind, Names, One},
     Type::{Bool, Ip, Net, Port, Text},
     Value, flag, owned, text, unsigned,
 };
@@ -62,6 +62,19 @@ fn service<'a>(context: Context<'a>, of: End) -> Extracted<'a> {
     owned(end(context, of)?.port.to_string())
 }
 
+/// The names of an end; those of the other end are kept apart.
+fn names(context: Context<'_>, of: End) -> Option<&[String]> {
+    let wanted = end(context, of)?;
+    let Some(names) = context.event.names.as_deref() else {
+        return Some(&[]);
+    };
+    Some(if wanted == context.event.socket.server {
+        &names.server
+    } else {
+        &names.client
+    })
+}
+
 fn ips(context: Context<'_>) -> [Extracted<'_>; 2] {
     [ip(context, End::Client), ip(context, End::Server)]
 }
@@ -112,6 +125,10 @@ pub(super) fn fields() -> Vec<Field> {
         Field::new("fd.sip", Ip, "server address", One(|c| ip(c, End::Server))),
         Field::new("fd.lip", Ip, "local address", One(|c| ip(c, End::Local))),
         Field::new("fd.rip", Ip, "remote address", One(|c| ip(c, End::Remote))),
+        Field::new("fd.cip.name", Text, "name of the client, of those that conditions ask for", Names(|c| names(c, End::Client))),
+        Field::new("fd.sip.name", Text, "name of the server", Names(|c| names(c, End::Server))),
+        Field::new("fd.lip.name", Text, "name of the local end", Names(|c| names(c, End::Local))),
+        Field::new("fd.rip.name", Text, "name of the remote end", Names(|c| names(c, End::Remote))),
         Field::new("fd.ip", Ip, "either address", Ends(ips)),
         Field::new("fd.cport", Port, "client port", One(|c| port(c, End::Client))),
         Field::new("fd.sport", Port, "server port", One(|c| port(c, End::Server))),

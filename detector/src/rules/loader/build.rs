@@ -13,7 +13,7 @@ use super::{
         output::Template,
         text::{Place, Text},
     },
-    CONDITION, INACTIVE, OUTPUT, exceptions,
+    CONDITION, INACTIVE, OUTPUT, Options, exceptions,
     items::{Collection, RuleItem},
     lists::Lists,
     read,
@@ -26,7 +26,11 @@ const UNUSED_MACRO: &str = "LOAD_UNUSED_MACRO";
 const UNUSED_LIST: &str = "LOAD_UNUSED_LIST";
 const NO_EVTTYPE: &str = "LOAD_NO_EVTTYPE";
 
-pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<Rule> {
+pub(super) fn rules(
+    mut collection: Collection,
+    options: Options,
+    report: &mut Report<'_>,
+) -> Vec<Rule> {
     let lists = collection.flattened_lists();
     let mut used_lists = HashSet::new();
     for body in collection.macros.values_mut() {
@@ -44,6 +48,7 @@ pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<
         let mut builder = Builder {
             macros: &collection.macros,
             lists: &lists,
+            options,
             used_lists: &mut used_lists,
             used_macros: &mut used_macros,
             report,
@@ -106,6 +111,7 @@ fn analyse(rule: &Rule, earlier: &mut Earlier, place: &Place, report: &mut Repor
 struct Builder<'b, 'a> {
     macros: &'b Macros,
     lists: &'b Lists,
+    options: Options,
     used_lists: &'b mut HashSet<usize>,
     used_macros: &'b mut HashSet<String>,
     report: &'b mut Report<'a>,
@@ -131,7 +137,7 @@ impl Builder<'_, '_> {
             let help = "begin it with `evt.type = connect and`".to_owned();
             self.report.warning(&item.place, NO_EVTTYPE, message, help);
         }
-        let kinds = Kinds::new(&condition);
+        let kinds = Kinds::new(&condition, self.options);
         if let Some(reason) = &kinds.inactive {
             let name = &item.name;
             let message = format!("the rule `{name}` is inactive: {reason}");
@@ -139,7 +145,7 @@ impl Builder<'_, '_> {
         }
         for reason in &kinds.partly {
             let message = format!(
-                "the rule `{}` is inactive for one type of event: {reason}",
+                "the rule `{}` is inactive for some events: {reason}",
                 item.name
             );
             self.report.warning(&item.place, INACTIVE, message, None);

@@ -41,13 +41,24 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// What the settings say of what can be known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `fd.sip.name` and the like are given.
+    pub resolve_names: bool,
+}
+
 pub fn load(files: &[SourceFile]) -> Loaded {
+    load_with(files, Options::default())
+}
+
+pub fn load_with(files: &[SourceFile], options: Options) -> Loaded {
     let mut report = Report::new(files);
     let mut collection = Collection::default();
     for (file, source) in files.iter().enumerate() {
         read_file(file, source, &mut collection, &mut report);
     }
-    let rules = build::rules(collection, &mut report);
+    let rules = build::rules(collection, options, &mut report);
     let diagnostics = report.finish();
     let failed = diagnostics
         .iter()

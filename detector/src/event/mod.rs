@@ -3,9 +3,16 @@
 //! Built by `source`, completed by `enrich`, written and read by `trace`, judged by `rules`.
 //! Nothing here reads a clock, a file or the environment.
 
+mod details;
+
 use std::{net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+
+pub use details::{
+    Account, Asked, Details, Environment, Files, Image, Leader, Leaders, Once, Part, Relative,
+    Status, Stream,
+};
 
 /// What the stream carries: an event, or the news that events were lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +50,58 @@ pub struct Event {
     pub attribution: Attribution,
     /// The acting thread; for a listener's owner the thread that called listen.
     pub thread: Thread,
+    /// Its distance from the events before it: follows from the stream, and is not written.
+    #[serde(skip)]
+    pub elapsed: Elapsed,
+    /// Of the two ends, as far as rules ask for them; a trace writes them beside the event.
+    #[serde(skip)]
+    pub names: Option<Box<Names>>,
     /// A trace writes each process once and refers to it.
     #[serde(skip)]
     pub process: Arc<Process>,
+}
+
+/// Nanoseconds since the first event of the stream, and since the one before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Elapsed {
+    pub since_first_ns: u64,
+    pub since_previous_ns: u64,
+}
+
+/// Names of hosts that conditions ask for and that the host's own file gives to the address.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    pub client: Vec<String>,
+    pub server: Vec<String>,
+}
+
+/// Numbers the events of one stream, the same live and replayed.
+#[derive(Debug, Default)]
+pub struct Counter {
+    count: u64,
+    first_ns: u64,
+    previous_ns: u64,
+}
+
+impl Counter {
+    pub fn number(&mut self, event: &mut Event) {
+        if self.count == 0 {
+            self.first_ns = event.time_ns;
+            self.previous_ns = event.time_ns;
+        }
+        self.count += 1;
+        event.number = self.count;
+        // An attempt that waited for its port comes after younger events.
+        event.elapsed = Elapsed {
+            since_first_ns: event.time_ns.saturating_sub(self.first_ns),
+            since_previous_ns: event.time_ns.saturating_sub(self.previous_ns),
+        };
+        self.previous_ns = event.time_ns;
+    }
+
+    pub fn count(&self) -> u64 {
+        self.count
+    }
 }
 
 /// A connect appears twice: when it is attempted, and when its outcome is known (same cookie).
@@ -142,6 +198,22 @@ pub struct Process {
     /// Parent first, at most 8.
     pub ancestors: Vec<Ancestor>,
     pub truncated: Truncated,
+    /// What rules ask for beyond the snapshot; a trace writes it beside the process.
+    #[serde(skip)]
+    pub details: Option<Box<Details>>,
+    #[serde(skip)]
+    pub texts: Texts,
+}
+
+/// What fields print of a process, put together once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Texts {
+    pub arguments: Once,
+    pub command_line: Once,
+    pub executable_line: Once,
+    pub cwd: Once,
+    pub capabilities: Once,
+    pub pod_uid: Once,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
