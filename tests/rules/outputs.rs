@@ -1,18 +1,34 @@
 //! Output templates.
 
-use detector::{event::Kind, host::Host};
-use serde_json::json;
+use detector::{
+    event::{Event, Kind},
+    host::Host,
+    pipeline::alerts::Alerts,
+    sink::Format,
+};
+use serde_json::{Value, json};
 
 use crate::{events::event, ruleset};
 
-fn render(output: &str) -> (String, serde_json::Value) {
+/// The line for an event that matches the rule of this output.
+fn line(output: &str, event: &Event, format: Format) -> String {
     let text = format!(
         "- rule: r\n  desc: d\n  condition: fd.sport = 10250\n  priority: INFO\n  output: |-\n    {output}\n"
     );
     let rules = ruleset(&[&text]);
-    let host = Host::default();
-    let rendered = rules.rules()[0].render(&event(Kind::ConnectAttempt), &host);
-    (rendered.message, rendered.fields.into())
+    let mut line = Vec::new();
+    let mut alerts = Alerts::new(Host::default(), format, &mut line);
+    alerts.matched(&rules.rules()[0], event).unwrap();
+    String::from_utf8(line).unwrap()
+}
+
+/// The message, and the fields.
+fn render(output: &str) -> (String, Value) {
+    let line = line(output, &event(Kind::ConnectAttempt), Format::Json);
+    let mut alert: Value = serde_json::from_str(&line).unwrap();
+    let output = alert["output"].as_str().unwrap();
+    let message = output.strip_prefix("22:13:20.000000001: Informational ");
+    (message.unwrap().to_owned(), alert["output_fields"].take())
 }
 
 #[test]
@@ -30,6 +46,7 @@ fn templates_take_the_longest_field() {
         ("%toupper(proc.name)!", "CURL!"),
         ("%concat(proc.name, \"-\", proc.pname)", "curl-bash"),
         ("*%proc.name", "curl"),
+        ("%proc.name *", "curl *"),
         ("%10proc.name|", "curl      |"),
         ("%2proc.name|", "cu|"),
         ("%fd.sip:%fd.sport", "10.0.0.5:10250"),

@@ -34,7 +34,7 @@ pub use diagnostic::Diagnostic;
 pub use loader::{Loaded, SourceFile, load};
 
 use crate::{
-    alert::Priority,
+    alert::{Field, Priority},
     event::{Event, Kind},
     host::Host,
 };
@@ -140,8 +140,13 @@ impl Rule {
         self.kinds.inactive.as_deref()
     }
 
-    /// The alert's message, without time and priority, and its fields.
-    pub fn render(&self, event: &Event, host: &Host) -> output::Rendered {
-        self.template.render(event, host)
+    /// Appends the alert's message, without time and priority, and returns its fields.
+    pub fn render<'a>(
+        &'a self,
+        event: &'a Event,
+        host: &'a Host,
+        message: &mut String,
+    ) -> Vec<Field<'a>> {
+        self.template.render(event, host, message)
     }
 }

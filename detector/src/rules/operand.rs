@@ -86,17 +86,9 @@ impl Operand {
 
 /// As an output would print it.
 pub fn print(value: &Value<'_>) -> String {
-    match value {
-        Value::Text(text) => text.to_string(),
-        Value::Signed(number) => number.to_string(),
-        Value::Unsigned(number) => number.to_string(),
-        Value::Bool(value) => value.to_string(),
-        Value::Ip(ip) => ip.to_string(),
-        Value::List(items) => {
-            let items: Vec<String> = items.iter().map(print).collect();
-            format!("({})", items.join(","))
-        }
-    }
+    let mut text = String::new();
+    value.push_to(&mut text);
+    text
 }
 
 fn transform<'a>(

@@ -1,13 +1,8 @@
-//! Alerts as lines.
+//! Alerts as lines of bytes.
 
-use std::io::{self, Write};
+mod json;
 
-use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Map, Value};
-use uuid::Uuid;
-
-use crate::alert::Alert;
+use crate::{alert::Alert, host::Host, time::Clock};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -15,73 +10,64 @@ pub enum Format {
     Json,
 }
 
-/// Writes one line.
-pub fn write(out: &mut dyn Write, alert: &Alert, format: Format) -> io::Result<()> {
-    match format {
-        // Falco's line: passed through a JSON string encoder, without the quotes.
-        Format::Text => {
-            let quoted = serde_json::to_string(&alert.output)?;
-            let bare = quoted.get(1..quoted.len().saturating_sub(1));
-            writeln!(out, "{}", bare.unwrap_or_default())
-        }
-        Format::Json => {
-            serde_json::to_writer(&mut *out, &Object::new(alert))?;
-            out.write_all(b"\n")
-        }
-    }
+/// Makes the lines of one stream of alerts.
+#[derive(Debug)]
+pub struct Encoder {
+    format: Format,
+    clock: Clock,
 }
 
-/// Falco's object, keys in alphabetical order.
-#[derive(Serialize)]
-struct Object<'a> {
-    hostname: &'a str,
-    output: &'a str,
-    output_fields: &'a Map<String, Value>,
-    priority: &'a str,
-    rule: &'a str,
-    sequence: u64,
-    source: &'a str,
-    tags: &'a [String],
-    time: String,
-    uuid: Uuid,
-}
-
-impl<'a> Object<'a> {
-    fn new(alert: &'a Alert) -> Self {
+impl Encoder {
+    pub fn new(format: Format, host: &Host) -> Self {
         Self {
-            hostname: &alert.hostname,
-            output: &alert.output,
-            output_fields: &alert.output_fields,
-            priority: alert.priority.as_str(),
-            rule: &alert.rule,
-            sequence: alert.sequence,
-            source: &alert.source,
-            tags: &alert.tags,
-            time: time(alert.time_ns),
-            uuid: alert.uuid,
+            format,
+            clock: Clock::new(host),
         }
     }
-}
 
-/// UTC with nine digits and `Z`.
-fn time(time_ns: u64) -> String {
-    let stamp = Timestamp::from_nanosecond(i128::from(time_ns)).unwrap_or(Timestamp::UNIX_EPOCH);
-    format!("{stamp:.9}")
-}
+    /// Appends one line.
+    pub fn line(&mut self, alert: &Alert<'_>, out: &mut Vec<u8>) {
+        match self.format {
+            // Falco's line: passed through a JSON string encoder, without the quotes.
+            Format::Text => self.output(alert, out),
+            Format::Json => self.object(alert, out),
+        }
+        out.push(b'\n');
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// `<evt.time>: <Priority> <message>`, escaped.
+    fn output(&mut self, alert: &Alert<'_>, out: &mut Vec<u8>) {
+        self.clock.local(alert.time_ns, out);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(alert.priority.as_str().as_bytes());
+        out.push(b' ');
+        json::escape(alert.message, out);
+    }
 
-    #[test]
-    fn times_have_nine_digits() {
-        assert_eq!(
-            time(1_700_000_000_000_000_001),
-            "2023-11-14T22:13:20.000000001Z"
-        );
-        assert_eq!(
-            time(1_700_000_000_000_000_000),
-            "2023-11-14T22:13:20.000000000Z"
-        );
+    /// Falco's object, keys in alphabetical order.
+    fn object(&mut self, alert: &Alert<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"hostname\":");
+        json::text(alert.hostname, out);
+        out.extend_from_slice(b",\"output\":\"");
+        self.output(alert, out);
+        out.extend_from_slice(b"\",\"output_fields\":");
+        json::fields(alert.fields, out);
+        out.extend_from_slice(b",\"priority\":\"");
+        out.extend_from_slice(alert.priority.as_str().as_bytes());
+        out.extend_from_slice(b"\",\"rule\":");
+        json::text(alert.rule, out);
+        out.extend_from_slice(b",\"sequence\":");
+        json::unsigned(alert.sequence, out);
+        out.extend_from_slice(b",\"source\":");
+        json::text(alert.source, out);
+        out.extend_from_slice(b",\"tags\":");
+        json::texts(alert.tags, out);
+        out.extend_from_slice(b",\"time\":\"");
+        self.clock.utc(alert.time_ns, out);
+        out.extend_from_slice(b"Z\",\"uuid\":\"");
+        let mut digits = uuid::Uuid::encode_buffer();
+        let uuid = alert.uuid().hyphenated().encode_lower(&mut digits);
+        out.extend_from_slice(uuid.as_bytes());
+        out.extend_from_slice(b"\"}");
     }
 }

@@ -8,17 +8,18 @@ mod known;
 mod lookup;
 mod process;
 mod socket;
-pub mod time;
 mod user;
 
-use std::{borrow::Cow, net::IpAddr, sync::LazyLock};
+use std::{borrow::Cow, sync::LazyLock};
 
+pub use crate::alert::Value;
 pub use event::event_type;
 pub use lookup::{Argument, find, resolve, suggestion};
 
 use crate::{
     event::{Attribution, Event, Kind},
     host::Host,
+    time,
 };
 
 /// Falco's text for what an unknown thread, or an unknown user, would say.
@@ -67,17 +68,6 @@ impl Type {
         use Type::{Duration, Int64, Port, Time, Uint32, Uint64};
         matches!(self, Int64 | Uint32 | Uint64 | Time | Duration | Port)
     }
-}
-
-/// Missing (`None` of an option), empty and the text `<NA>` are three values.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value<'a> {
-    Text(Cow<'a, str>),
-    Signed(i64),
-    Unsigned(u64),
-    Bool(bool),
-    Ip(IpAddr),
-    List(Vec<Value<'a>>),
 }
 
 /// What a field is read from.

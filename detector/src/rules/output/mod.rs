@@ -1,0 +1,215 @@
+//! Output templates: text with `%field`, rendered for an event (Falco, `eventformatter.cpp`).
+
+mod parse;
+
+use super::{
+    fields::{Argument, Context, Get, NOT_AVAILABLE, Type, Value},
+    lexer::SyntaxError,
+    operand::{Operand, print},
+};
+use crate::{alert::Field, event::Event, host::Host};
+use parse::Warnings;
+
+/// Falco's text for what can be compared but not printed.
+const NETWORK: &str = "<IPNET>";
+/// What the time before each message is called among the fields.
+const TIME: &str = "evt.time";
+
+#[derive(Debug)]
+enum Part {
+    Text(String),
+    /// `%field`, by its place among the fields: each is read once.
+    Field {
+        index: usize,
+        /// `%10field` pads or cuts to this many bytes.
+        width: Option<usize>,
+    },
+    Value {
+        operand: Operand,
+        width: Option<usize>,
+    },
+}
+
+/// What a field of an alert is read from.
+#[derive(Debug)]
+enum Source {
+    /// Nanoseconds, whatever form of time the name stands for.
+    Time,
+    Operand(Operand),
+}
+
+#[derive(Debug)]
+struct Named {
+    /// As written.
+    name: String,
+    source: Source,
+}
+
+/// Compiled once: what to print in order, and the fields that it is made of.
+#[derive(Debug)]
+pub struct Template {
+    parts: Vec<Part>,
+    fields: Vec<Named>,
+}
+
+impl Template {
+    pub fn parse(text: &str) -> Result<(Self, Warnings), SyntaxError> {
+        let mut warnings = Vec::new();
+        let mut template = Self {
+            parts: Vec::new(),
+            fields: Vec::new(),
+        };
+        template.name(TIME.to_owned(), Source::Time);
+        // "Print even if a value is missing": Falco adds it to every template.
+        let mut at = usize::from(text.starts_with('*'));
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let percent = rest.find('%').unwrap_or(rest.len());
+            if percent > 0 {
+                let plain = rest.get(..percent).unwrap_or_default();
+                template.parts.push(Part::Text(plain.to_owned()));
+                at += percent;
+                continue;
+            }
+            let rest = text.get(at + 1..).unwrap_or_default();
+            if rest.starts_with("container.info") {
+                let end = at + 1 + "container.info".len();
+                let message = "`%container.info` is deprecated and prints nothing".to_owned();
+                warnings.push((message, at..end));
+                at = end;
+                continue;
+            }
+            let token = parse::token(rest, at, &mut warnings)?;
+            at += 1 + token.length;
+            template.add(token);
+        }
+        Ok((template, warnings))
+    }
+
+    fn add(&mut self, token: parse::Token) {
+        let parse::Token {
+            operand,
+            width,
+            name,
+            ..
+        } = token;
+        match name {
+            Some(name) if is_time(&name) => {
+                self.name(name, Source::Time);
+                self.parts.push(Part::Value { operand, width });
+            }
+            Some(name) => {
+                let index = self.name(name, Source::Operand(operand));
+                self.parts.push(Part::Field { index, width });
+            }
+            None => {
+                for (name, operand) in parse::inner(&operand) {
+                    let source = match is_time(&name) {
+                        true => Source::Time,
+                        false => Source::Operand(operand),
+                    };
+                    self.name(name, source);
+                }
+                self.parts.push(Part::Value { operand, width });
+            }
+        }
+    }
+
+    /// The place of the field; a name that is there already means the same.
+    fn name(&mut self, name: String, source: Source) -> usize {
+        let known = self.fields.iter().position(|field| field.name == name);
+        known.unwrap_or_else(|| {
+            self.fields.push(Named { name, source });
+            self.fields.len() - 1
+        })
+    }
+
+    /// Appends the message, without time and priority, and returns the fields.
+    pub fn render<'a>(
+        &'a self,
+        event: &'a Event,
+        host: &'a Host,
+        message: &mut String,
+    ) -> Vec<Field<'a>> {
+        let context = Context { event, host };
+        let fields: Vec<Field<'a>> = self
+            .fields
+            .iter()
+            .map(|named| named.read(context))
+            .collect();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => message.push_str(text),
+                Part::Field { index, width } => {
+                    let field = fields.get(*index);
+                    write(
+                        message,
+                        field.and_then(|field| field.value.as_ref()),
+                        *width,
+                    );
+                }
+                Part::Value { operand, width } => {
+                    write(message, extract(operand, context).as_ref(), *width);
+                }
+            }
+        }
+        fields
+    }
+}
+
+impl Named {
+    fn read<'a>(&'a self, context: Context<'a>) -> Field<'a> {
+        Field {
+            name: &self.name,
+            value: match &self.source {
+                Source::Time => Some(Value::Unsigned(context.event.time_ns)),
+                Source::Operand(operand) => extract(operand, context),
+            },
+        }
+    }
+}
+
+fn is_time(name: &str) -> bool {
+    matches!(name, TIME | "evt.time.iso8601" | "evt.datetime")
+}
+
+/// The value as an output has it: ancestors without an index are joined, both ends have none.
+fn extract<'a>(operand: &'a Operand, context: Context<'a>) -> Option<Value<'a>> {
+    if let Operand::Field { field, argument } = operand {
+        match (field.get, argument) {
+            (Get::Ancestors(get), Argument::None) if field.kind == Type::Text => {
+                let names: Vec<String> = (1..)
+                    .map_while(|index| get(context, index))
+                    .map(|value| print(&value))
+                    .collect();
+                return (!names.is_empty()).then(|| Value::Text(names.join(" ").into()));
+            }
+            (Get::Ancestors(get), Argument::None) => return get(context, 0),
+            (Get::One(_), _) if field.kind == Type::Net => {
+                return Some(Value::Text(NETWORK.into()));
+            }
+            _ => {}
+        }
+    }
+    operand.value(context)
+}
+
+fn write(message: &mut String, value: Option<&Value<'_>>, width: Option<usize>) {
+    let start = message.len();
+    match value {
+        None => message.push_str(NOT_AVAILABLE),
+        Some(value) => value.push_to(message),
+    }
+    let Some(width) = width else {
+        return;
+    };
+    let written = message.len() - start;
+    if written > width {
+        let mut end = start + width;
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        message.truncate(end);
+    } else {
+        message.extend(std::iter::repeat_n(' ', width - written));
+    }
+}
