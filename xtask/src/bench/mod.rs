@@ -2,6 +2,7 @@
 //! that the project set itself. Needs root and an idle machine.
 
 mod load;
+mod render;
 
 use std::{
     fs,
@@ -35,6 +36,8 @@ pub(crate) enum Bench {
     Start,
     /// Events a second of a replay.
     Replay,
+    /// Alerts a second, from a rule and its event to a line in memory.
+    Render,
 }
 
 pub(crate) fn run(chosen: &[Bench], object: &Path) -> Result<()> {
@@ -49,6 +52,7 @@ pub(crate) fn run(chosen: &[Bench], object: &Path) -> Result<()> {
             Bench::Memory => memory()?,
             Bench::Start => start()?,
             Bench::Replay => replay()?,
+            Bench::Render => render::run()?,
         }
     }
     Ok(())
