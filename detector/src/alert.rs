@@ -121,6 +121,9 @@ pub struct Field<'a> {
     pub value: Option<Value<'a>>,
 }
 
+/// The source of the detector's own alerts.
+pub const INTERNAL: &str = "internal";
+
 /// Borrowed from the rule, the event and the host that it tells of: nothing is copied but into the
 /// line that a sink writes. What is to be kept is the line.
 #[derive(Debug, Clone)]
@@ -133,7 +136,7 @@ pub struct Alert<'a> {
     pub time_ns: u64,
     pub rule: &'a str,
     pub priority: Priority,
-    /// `syscall`, or `internal` for the detector's own alerts.
+    /// `syscall`, or [`INTERNAL`].
     pub source: &'a str,
     pub hostname: &'a str,
     /// Without time and priority, not escaped.

@@ -17,7 +17,7 @@ use detector::{
     host::Host,
     pipeline::alerts::Alerts,
     rules::{self, SourceFile},
-    sink::Format,
+    sink::{Format, Style},
 };
 
 const SHIPPED: &str = include_str!("../../rules/kubelet_rules.yaml");
@@ -119,7 +119,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut event = event();
         let rule = ruleset.rules().first().ok_or("no rule")?;
         for (format, shown) in [(Format::Text, "text"), (Format::Json, "json")] {
-            let mut alerts = Alerts::new(host.clone(), format, Memory::default());
+            let style = Style {
+                format,
+                ..Style::default()
+            };
+            let mut alerts = Alerts::new(host.clone(), style, Memory::default());
             let mut rates = Vec::new();
             // The first run warms caches and is not counted.
             for _ in 0..=RUNS {

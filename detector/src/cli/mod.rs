@@ -141,7 +141,7 @@ impl Settings {
         for setting in &self.settings {
             config
                 .set(setting)
-                .map_err(|error| Invalid(error.to_string()))?;
+                .map_err(|error| Invalid(format!("{:#}", anyhow::Error::from(error))))?;
         }
         config.rules_files.extend(self.rules.iter().cloned());
         config.selection.switches.extend(self.switches.0.clone());
@@ -162,7 +162,7 @@ impl Common {
     fn config(&self) -> Result<Config> {
         let mut config = self.settings.config()?;
         if let Some(format) = self.format {
-            config.format = format;
+            config.style.format = format;
         }
         Ok(config)
     }
@@ -330,7 +330,7 @@ async fn watch_with(
     );
     let mut enrich = Enrich::new(&config.host_root);
     let out = BufWriter::new(std::io::stdout());
-    let mut pipeline = Pipeline::new(ruleset, host, config.format, out);
+    let mut pipeline = Pipeline::new(ruleset, host, config.style, out);
     if let Some(recorder) = recorder {
         pipeline = pipeline.record(recorder);
     }
@@ -368,7 +368,7 @@ fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
         })?;
         let ruleset = rules::load(&config)?;
         let out = BufWriter::new(std::io::stdout());
-        let pipeline = Pipeline::new(ruleset, reader.host.clone(), config.format, out);
+        let pipeline = Pipeline::new(ruleset, reader.host.clone(), config.style, out);
         let outcome = replay::replay(&mut reader, pipeline);
         if let Some(bar) = bar {
             bar.finish_and_clear();

@@ -60,15 +60,16 @@ pub(super) fn load(config: &Config) -> Result<Ruleset> {
     let ruleset = loaded
         .ruleset
         .ok_or_else(|| Invalid(format!("the rules are invalid\n{report}")))?;
-    Ok(selected(ruleset, config))
+    selected(ruleset, config)
 }
 
-fn selected(ruleset: Ruleset, config: &Config) -> Ruleset {
+fn selected(ruleset: Ruleset, config: &Config) -> Result<Ruleset> {
     let (ruleset, idle) = ruleset.select(&config.selection);
     for which in idle {
         tracing::warn!("no rule has the {which}: nothing is switched by it");
     }
-    ruleset
+    let completed = ruleset.with_outputs(&config.outputs);
+    Ok(completed.map_err(|error| Invalid(error.to_string()))?)
 }
 
 /// A folder gives its .yaml and .yml files, by name.
@@ -132,7 +133,7 @@ pub(super) fn check(config: &Config, style: Style) -> Result<()> {
         let errors = loaded.diagnostics.iter().filter(error).count();
         bail!(Invalid(format!("the rules have {errors} errors")));
     };
-    let ruleset = selected(ruleset, config);
+    let ruleset = selected(ruleset, config)?;
     let rules = ruleset.rules();
     let inactive = rules
         .iter()

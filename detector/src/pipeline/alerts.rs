@@ -4,11 +4,11 @@ use std::io::Write;
 
 use super::PipelineError;
 use crate::{
-    alert::{Alert, Field, Priority, Value},
+    alert::{Alert, Field, INTERNAL, Priority, Value},
     event::{Event, Loss, RECURSION},
     host::Host,
     rules::Rule,
-    sink::{Encoder, Format},
+    sink::{Encoder, Style},
 };
 
 pub struct Alerts<W: Write> {
@@ -27,11 +27,11 @@ struct Lines<W: Write> {
 }
 
 impl<W: Write> Alerts<W> {
-    pub fn new(host: Host, format: Format, out: W) -> Self {
+    pub fn new(host: Host, style: Style, out: W) -> Self {
         Self {
             message: String::new(),
             lines: Lines {
-                encoder: Encoder::new(format, &host),
+                encoder: Encoder::new(style, &host),
                 line: Vec::new(),
                 out,
                 count: 0,
@@ -104,7 +104,7 @@ impl<W: Write> Alerts<W> {
             time_ns,
             rule,
             priority,
-            source: "internal",
+            source: INTERNAL,
             hostname: &self.host.hostname,
             message,
             fields: &fields.map(|(name, value)| Field {

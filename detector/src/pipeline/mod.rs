@@ -10,7 +10,7 @@ use crate::{
     event::Item,
     host::Host,
     rules::Ruleset,
-    sink::Format,
+    sink::Style,
     source::ebpf::EbpfError,
     trace::{TraceError, Writer},
 };
@@ -36,12 +36,12 @@ pub struct Pipeline<W: Write> {
 }
 
 impl<W: Write> Pipeline<W> {
-    pub fn new(ruleset: Ruleset, host: Host, format: Format, out: W) -> Self {
+    pub fn new(ruleset: Ruleset, host: Host, style: Style, out: W) -> Self {
         Self {
             ruleset: ruleset.on_host(host.clone()),
             recorder: None,
             events: 0,
-            alerts: Alerts::new(host, format, out),
+            alerts: Alerts::new(host, style, out),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Output templates: text with `%field`, rendered for an event (Falco, `eventformatter.cpp`).
 
+pub mod append;
+mod builder;
 mod parse;
 
 use super::{
@@ -8,12 +10,13 @@ use super::{
     operand::{Operand, print},
 };
 use crate::{alert::Field, event::Event, host::Host};
-use parse::Warnings;
+use builder::{Builder, Warnings};
 
 /// Falco's text for what can be compared but not printed.
 const NETWORK: &str = "<IPNET>";
 /// What the time before each message is called among the fields.
 const TIME: &str = "evt.time";
+const ISO8601: &str = "evt.time.iso8601";
 
 #[derive(Debug)]
 enum Part {
@@ -36,6 +39,8 @@ enum Source {
     /// Nanoseconds, whatever form of time the name stands for.
     Time,
     Operand(Operand),
+    /// The message of a template of its own.
+    Message(Template),
 }
 
 #[derive(Debug)]
@@ -48,79 +53,17 @@ struct Named {
 /// Compiled once: what to print in order, and the fields that it is made of.
 #[derive(Debug)]
 pub struct Template {
+    /// Without what was appended.
+    written: String,
     parts: Vec<Part>,
     fields: Vec<Named>,
 }
 
 impl Template {
     pub fn parse(text: &str) -> Result<(Self, Warnings), SyntaxError> {
-        let mut warnings = Vec::new();
-        let mut template = Self {
-            parts: Vec::new(),
-            fields: Vec::new(),
-        };
-        template.name(TIME.to_owned(), Source::Time);
-        // "Print even if a value is missing": Falco adds it to every template.
-        let mut at = usize::from(text.starts_with('*'));
-        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            let percent = rest.find('%').unwrap_or(rest.len());
-            if percent > 0 {
-                let plain = rest.get(..percent).unwrap_or_default();
-                template.parts.push(Part::Text(plain.to_owned()));
-                at += percent;
-                continue;
-            }
-            let rest = text.get(at + 1..).unwrap_or_default();
-            if rest.starts_with("container.info") {
-                let end = at + 1 + "container.info".len();
-                let message = "`%container.info` is deprecated and prints nothing".to_owned();
-                warnings.push((message, at..end));
-                at = end;
-                continue;
-            }
-            let token = parse::token(rest, at, &mut warnings)?;
-            at += 1 + token.length;
-            template.add(token);
-        }
-        Ok((template, warnings))
-    }
-
-    fn add(&mut self, token: parse::Token) {
-        let parse::Token {
-            operand,
-            width,
-            name,
-            ..
-        } = token;
-        match name {
-            Some(name) if is_time(&name) => {
-                self.name(name, Source::Time);
-                self.parts.push(Part::Value { operand, width });
-            }
-            Some(name) => {
-                let index = self.name(name, Source::Operand(operand));
-                self.parts.push(Part::Field { index, width });
-            }
-            None => {
-                for (name, operand) in parse::inner(&operand) {
-                    let source = match is_time(&name) {
-                        true => Source::Time,
-                        false => Source::Operand(operand),
-                    };
-                    self.name(name, source);
-                }
-                self.parts.push(Part::Value { operand, width });
-            }
-        }
-    }
-
-    /// The place of the field; a name that is there already means the same.
-    fn name(&mut self, name: String, source: Source) -> usize {
-        let known = self.fields.iter().position(|field| field.name == name);
-        known.unwrap_or_else(|| {
-            self.fields.push(Named { name, source });
-            self.fields.len() - 1
-        })
+        let mut builder = Builder::new(TIME, &[]);
+        builder.text(text)?;
+        Ok(builder.finish(text.to_owned()))
     }
 
     /// Appends the message, without time and priority, and returns the fields.
@@ -163,13 +106,14 @@ impl Named {
             value: match &self.source {
                 Source::Time => Some(Value::Unsigned(context.event.time_ns)),
                 Source::Operand(operand) => extract(operand, context),
+                Source::Message(template) => {
+                    let mut text = String::new();
+                    template.render(context.event, context.host, &mut text);
+                    Some(Value::Text(text.into()))
+                }
             },
         }
     }
-}
-
-fn is_time(name: &str) -> bool {
-    matches!(name, TIME | "evt.time.iso8601" | "evt.datetime")
 }
 
 /// The value as an output has it: ancestors without an index are joined, both ends have none.
