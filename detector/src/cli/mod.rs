@@ -11,6 +11,7 @@ use std::{
     io::{BufWriter, IsTerminal as _, Read, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -25,11 +26,15 @@ use crate::{
     config::Config,
     enrich::Enrich,
     host::Host,
-    pipeline::{Pipeline, live::follow, replay},
+    pipeline::{
+        Pipeline,
+        live::{Control, follow, ports},
+        replay,
+    },
     rules::Ruleset,
     sink::Format,
     source::{
-        AcceptVia, Attach, Options, Ports,
+        AcceptVia, Attach, Options,
         live::{Live as Source, since_boot_ns},
     },
     trace,
@@ -310,15 +315,13 @@ async fn watch_with(
         probe_log: tracing::enabled!(tracing::Level::DEBUG),
     };
     let watched = ruleset.watched_ports().clone();
-    let ports = Ports {
-        connect: watched.connect.words(),
-        accept: watched.accept.words(),
-        listen: watched.listen.words(),
-    };
+    let again = config.clone();
+    let load = Arc::new(move || rules::load_again(&again));
+    let mut control = Control::new(live.duration, load)?;
     let recorder = record
         .map(|path| trace::Writer::create(path, &host))
         .transpose()?;
-    let mut source = Source::start(&options, &ports, host.boot_time_ns)?;
+    let mut source = Source::start(&options, &ports(&watched), host.boot_time_ns)?;
     for (subject, mechanism) in source.attached() {
         tracing::info!("{subject} through {mechanism}");
     }
@@ -334,7 +337,7 @@ async fn watch_with(
     if let Some(recorder) = recorder {
         pipeline = pipeline.record(recorder);
     }
-    follow(&mut source, &mut enrich, &mut pipeline, live.duration).await?;
+    follow(&mut source, &mut enrich, &mut pipeline, &mut control).await?;
     let (events, alerts) = pipeline.finish()?;
     for (subject, generated, lost) in source.summary() {
         tracing::info!(subject, generated, lost, "stopped");

@@ -7,7 +7,10 @@ use anyhow::{Result, bail};
 use super::{Invalid, print};
 use crate::{
     config::Config,
-    rules::{self, Diagnostic, Ruleset, SourceFile, diagnostic::Severity, fields, load_result},
+    pipeline::reload::Refused,
+    rules::{
+        self, Diagnostic, Loaded, Ruleset, SourceFile, diagnostic::Severity, fields, load_result,
+    },
 };
 
 const SHIPPED: &str = include_str!("../../../rules/kubelet_rules.yaml");
@@ -49,18 +52,43 @@ fn full(one: &Diagnostic, files: &[SourceFile]) -> String {
 pub(super) fn load(config: &Config) -> Result<Ruleset> {
     let files = sources(&config.rules_files)?;
     let loaded = rules::load(&files);
-    let mut report = String::new();
-    for one in &loaded.diagnostics {
-        match one.severity {
-            Severity::Warning => tracing::warn!("{one}"),
-            Severity::Advice => {}
-            Severity::Error => report = format!("{report}{}\n", full(one, &files)),
-        }
-    }
+    let report: String = errors(&loaded)
+        .map(|one| full(one, &files) + "\n")
+        .collect();
     let ruleset = loaded
         .ruleset
         .ok_or_else(|| Invalid(format!("the rules are invalid\n{report}")))?;
     selected(ruleset, config)
+}
+
+/// For a run that goes on if this fails: every mistake goes to the log, the first to the caller.
+pub(super) fn load_again(config: &Config) -> Result<Ruleset, Refused> {
+    let refused = |error: anyhow::Error| Refused::one(format!("{error:#}"));
+    let loaded = rules::load(&sources(&config.rules_files).map_err(refused)?);
+    let mut mistakes = 0;
+    let mut first = None;
+    for one in errors(&loaded) {
+        tracing::error!("{one}");
+        mistakes += 1;
+        first.get_or_insert_with(|| one.to_string());
+    }
+    let ruleset = loaded.ruleset.ok_or_else(|| Refused {
+        first: first.unwrap_or_default(),
+        mistakes,
+    })?;
+    selected(ruleset, config).map_err(refused)
+}
+
+/// The warnings are told.
+fn errors(loaded: &Loaded) -> impl Iterator<Item = &Diagnostic> {
+    loaded.diagnostics.iter().filter(|one| match one.severity {
+        Severity::Error => true,
+        Severity::Advice => false,
+        Severity::Warning => {
+            tracing::warn!("{one}");
+            false
+        }
+    })
 }
 
 fn selected(ruleset: Ruleset, config: &Config) -> Result<Ruleset> {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::PipelineError;
+use super::{PipelineError, reload::Refused};
 use crate::{
     alert::{Alert, Field, INTERNAL, Priority, Value},
     event::{Event, Loss, RECURSION},
@@ -89,6 +89,25 @@ impl<W: Write> Alerts<W> {
         self.own(*time_ns, "Events lost", priority, &message, fields)
     }
 
+    /// The rules that were to be put in force are wrong, those in force stay.
+    pub fn not_reloaded(&mut self, time_ns: u64, refused: &Refused) -> Result<(), PipelineError> {
+        let Refused { first, mistakes } = refused;
+        tracing::error!(mistakes, "the rules are not reloaded: {first}");
+        let more = match mistakes.saturating_sub(1) {
+            0 => String::new(),
+            1 => " (and one more mistake)".to_owned(),
+            more => format!(" (and {more} more mistakes)"),
+        };
+        let message =
+            format!("the rules are not reloaded, those in force before stay: {first}{more}");
+        let fields = [
+            ("mistake", Value::Text(first.into())),
+            ("mistakes", Value::Unsigned(*mistakes)),
+        ];
+        let rule = "Hot reload failure";
+        self.own(time_ns, rule, Priority::Critical, &message, fields)
+    }
+
     /// An alert of the detector itself.
     fn own<const N: usize>(
         &mut self,
@@ -113,6 +132,10 @@ impl<W: Write> Alerts<W> {
             }),
             tags: &[],
         })
+    }
+
+    pub fn host(&self) -> &Host {
+        &self.host
     }
 
     pub fn flush(&mut self) -> Result<(), PipelineError> {

@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod live;
+pub mod reload;
 pub mod replay;
 
 use std::io::Write;
@@ -15,6 +16,7 @@ use crate::{
     trace::{TraceError, Writer},
 };
 use alerts::Alerts;
+use reload::Refused;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
@@ -69,6 +71,16 @@ impl<W: Write> Pipeline<W> {
             }
             Item::Drop(loss) => self.alerts.lost(loss),
         }
+    }
+
+    /// From the next item on, these rules decide.
+    pub fn reload(&mut self, ruleset: Ruleset) {
+        self.ruleset = ruleset.on_host(self.alerts.host().clone());
+    }
+
+    /// The rules in force stay, and that is told.
+    pub fn not_reloaded(&mut self, time_ns: u64, refused: &Refused) -> Result<(), PipelineError> {
+        self.alerts.not_reloaded(time_ns, refused)
     }
 
     pub fn flush(&mut self) -> Result<(), PipelineError> {
