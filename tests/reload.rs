@@ -1,6 +1,7 @@
 //! Rules that change while events go on: no event is lost, and none that old and new rules judge
 //! alike is judged otherwise. One test needs no privileges, the others run the real binary.
 #![expect(
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
