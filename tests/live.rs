@@ -213,6 +213,36 @@ async fn other_ports_and_udp_are_silent() {
 }
 
 #[tokio::test]
+async fn ports_are_added_and_left_out_while_attached() {
+    const OLD: u16 = 21_257;
+    const NEW: u16 = 21_258;
+    let Some(mut live) = start(OLD, AcceptVia::Listener) else {
+        return;
+    };
+    let bits = only(NEW);
+    let ports = Ports {
+        connect: &bits,
+        accept: &bits,
+        listen: &bits,
+    };
+    let seen = |live: &mut Live| -> Vec<u16> {
+        for port in [OLD, NEW] {
+            assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+        }
+        let events = drain(live);
+        let attempts = events
+            .iter()
+            .filter(|event| event.kind == Kind::ConnectAttempt);
+        attempts.map(|event| event.socket.server.port).collect()
+    };
+    assert_eq!(seen(&mut live), [OLD]);
+    live.watch_also(&ports).unwrap();
+    assert_eq!(seen(&mut live), [OLD, NEW]);
+    live.watch_only(&ports).unwrap();
+    assert_eq!(seen(&mut live), [NEW]);
+}
+
+#[tokio::test]
 async fn the_accepting_process_is_named_through_the_syscall() {
     let Some(mut live) = start(21_253, AcceptVia::Syscall) else {
         return;

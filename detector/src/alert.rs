@@ -1,8 +1,12 @@
 //! A rule matched: Falco's alert, with a UUID and a sequence number of its own.
 
-use std::fmt;
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+    net::IpAddr,
+};
 
-use serde_json::{Map, Value};
+use uuid::Uuid;
 
 /// Falco's eight levels, most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,21 +63,97 @@ impl fmt::Display for Priority {
     }
 }
 
+/// What a field of an event has. Missing (`None` of an option), empty and the text `<NA>` are
+/// three values.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Alert {
+pub enum Value<'a> {
+    Text(Cow<'a, str>),
+    Signed(i64),
+    Unsigned(u64),
+    Double(f64),
+    Bool(bool),
+    Ip(IpAddr),
+    List(Vec<Value<'a>>),
+}
+
+impl Value<'_> {
+    /// As an output prints it.
+    pub fn push_to(&self, text: &mut String) {
+        match self {
+            Self::Text(value) => text.push_str(value),
+            Self::Signed(number) => text.push_str(itoa::Buffer::new().format(*number)),
+            Self::Unsigned(number) => text.push_str(itoa::Buffer::new().format(*number)),
+            // Writing to a string cannot fail.
+            Self::Double(number) => drop(write!(text, "{number:.1}")),
+            Self::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
+            Self::Ip(ip) => push_ip(*ip, text),
+            Self::List(items) => {
+                text.push('(');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        text.push(',');
+                    }
+                    item.push_to(text);
+                }
+                text.push(')');
+            }
+        }
+    }
+}
+
+/// Nearly every alert has one: IPv4 without the formatter, which costs as much as the rest of a line.
+fn push_ip(ip: IpAddr, text: &mut String) {
+    match ip {
+        IpAddr::V4(ip) => {
+            for (index, octet) in ip.octets().into_iter().enumerate() {
+                if index > 0 {
+                    text.push('.');
+                }
+                text.push_str(itoa::Buffer::new().format(octet));
+            }
+        }
+        // Writing to a string cannot fail.
+        IpAddr::V6(ip) => drop(write!(text, "{ip}")),
+    }
+}
+
+/// A field that an alert shows, under the name by which its rule asked for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field<'a> {
+    pub name: &'a str,
+    pub value: Option<Value<'a>>,
+}
+
+/// The source of the detector's own alerts.
+pub const INTERNAL: &str = "internal";
+
+/// Borrowed from the rule, the event and the host that it tells of: nothing is copied but into the
+/// line that a sink writes. What is to be kept is the line.
+#[derive(Debug, Clone)]
+pub struct Alert<'a> {
     /// Gapless from 1 in one run of the detector, or one replay.
     pub sequence: u64,
-    pub uuid: uuid::Uuid,
+    /// The run that counts the alerts.
+    pub instance: Uuid,
     /// Nanoseconds since the Unix epoch.
     pub time_ns: u64,
-    pub rule: String,
+    pub rule: &'a str,
     pub priority: Priority,
-    /// `syscall`, or `internal` for the detector's own alerts.
-    pub source: String,
-    pub hostname: String,
-    /// `<evt.time>: <Priority> <message>`, not escaped.
-    pub output: String,
-    pub output_fields: Map<String, Value>,
+    /// `syscall`, or [`INTERNAL`].
+    pub source: &'a str,
+    pub hostname: &'a str,
+    /// Without time and priority, not escaped.
+    pub message: &'a str,
+    /// Names are unique.
+    pub fields: &'a [Field<'a>],
     /// Sorted.
-    pub tags: Vec<String>,
+    pub tags: &'a [String],
+}
+
+impl Alert<'_> {
+    /// Of the run and the number: a replay gives the same.
+    pub fn uuid(&self) -> Uuid {
+        let mut digits = itoa::Buffer::new();
+        Uuid::new_v5(&self.instance, digits.format(self.sequence).as_bytes())
+    }
 }

@@ -2,10 +2,15 @@
 
 use std::path::PathBuf;
 
+use serde::de::DeserializeOwned;
+
 use crate::{
     alert::Priority,
-    rules::select::{Matching, Selection},
-    sink::Format,
+    rules::{
+        output::append::{Append, AppendError, Outputs},
+        select::{Matching, Selection},
+    },
+    sink::{Format, Style},
 };
 
 /// Effective settings of one run.
@@ -13,7 +18,9 @@ use crate::{
 pub struct Config {
     /// Rules files and folders, in order; empty for the shipped rules.
     pub rules_files: Vec<PathBuf>,
-    pub format: Format,
+    pub style: Style,
+    /// What is added to the outputs of rules.
+    pub outputs: Outputs,
     /// Named in alerts; by default the kernel's node name.
     pub hostname: Option<String>,
     /// Where the host's root is mounted, for its users and groups.
@@ -28,7 +35,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             rules_files: Vec::new(),
-            format: Format::Text,
+            style: Style::default(),
+            outputs: Outputs::default(),
             hostname: None,
             host_root: PathBuf::from("/"),
             resolve_names: false,
@@ -55,6 +63,27 @@ pub enum ConfigError {
         error: String,
         expected: &'static str,
     },
+    #[error("`append_output` cannot be applied")]
+    Append(#[from] AppendError),
+}
+
+fn flag(key: &'static str, value: &str) -> Result<bool, ConfigError> {
+    value
+        .parse()
+        .map_err(|_error| refused(key, value, "true or false"))
+}
+
+/// Of a setting that has parts.
+fn json<T: DeserializeOwned>(
+    key: &'static str,
+    value: &str,
+    expected: &'static str,
+) -> Result<T, ConfigError> {
+    serde_json::from_str(value).map_err(|error| ConfigError::Json {
+        key,
+        error: error.to_string(),
+        expected,
+    })
 }
 
 fn refused(key: &'static str, value: &str, expected: &'static str) -> ConfigError {
@@ -65,18 +94,18 @@ fn refused(key: &'static str, value: &str, expected: &'static str) -> ConfigErro
     }
 }
 
-fn boolean(key: &'static str, value: &str) -> Result<bool, ConfigError> {
-    value
-        .parse()
-        .map_err(|_error| refused(key, value, "true or false"))
-}
-
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 14] = [
     "rules_files",
     "rules",
     "rule_matching",
     "priority",
+    "append_output",
     "json_output",
+    "json_include_message_property",
+    "json_include_output_property",
+    "json_include_output_fields_property",
+    "json_include_tags_property",
+    "time_format_iso_8601",
     "hostname",
     "host_root",
     "resolve_names",
@@ -85,45 +114,70 @@ const KEYS: [&str; 8] = [
 impl Config {
     /// Applies one `key=value`; `rules_files` adds a file or folder each time.
     pub fn set(&mut self, setting: &str) -> Result<(), ConfigError> {
-        let (key, value) = setting.split_once('=').ok_or_else(|| ConfigError::Shape {
+        let (typed, value) = setting.split_once('=').ok_or_else(|| ConfigError::Shape {
             setting: setting.to_owned(),
         })?;
+        let key = KEYS.into_iter().find(|known| *known == typed);
+        let key = key.unwrap_or_default();
         match key {
             "rules_files" => self.rules_files.push(PathBuf::from(value)),
             "rules" => {
-                self.selection.switches =
-                    serde_json::from_str(value).map_err(|error| ConfigError::Json {
-                        key: "rules",
-                        error: error.to_string(),
-                        expected: r#"such as [{"disable": {"rule": "*"}}, {"enable": {"tag": "kubelet"}}]"#,
-                    })?;
+                let expected =
+                    r#"such as [{"disable": {"rule": "*"}}, {"enable": {"tag": "kubelet"}}]"#;
+                self.selection.switches = json(key, value, expected)?;
+            }
+            "append_output" => {
+                let expected = r#"such as [{"match": {"tags": ["network"]}, "extra_output": "pid=%proc.pid"}]"#;
+                let append: Vec<Append> = json(key, value, expected)?;
+                for one in &append {
+                    for warning in one.check()? {
+                        tracing::warn!("{warning}");
+                    }
+                }
+                self.outputs.append = append;
             }
             "rule_matching" => {
                 self.selection.matching = match value.to_ascii_lowercase().as_str() {
                     "first" => Matching::First,
                     "all" => Matching::All,
-                    _ => return Err(refused("rule_matching", value, "first or all")),
+                    _ => return Err(refused(key, value, "first or all")),
                 };
             }
             "priority" => {
                 let expected = "one of emergency, alert, critical, error, warning, notice, \
                                 informational, debug";
                 self.selection.least =
-                    Priority::parse(value).ok_or_else(|| refused("priority", value, expected))?;
+                    Priority::parse(value).ok_or_else(|| refused(key, value, expected))?;
             }
             "json_output" => {
-                self.format = if boolean("json_output", value)? {
-                    Format::Json
-                } else {
-                    Format::Text
+                self.style.format = match flag(key, value)? {
+                    true => Format::Json,
+                    false => Format::Text,
                 }
             }
+            "json_include_message_property" => {
+                self.style.include.message = flag(key, value)?;
+            }
+            "json_include_output_property" => {
+                self.style.include.output = flag(key, value)?;
+            }
+            "json_include_output_fields_property" => {
+                self.style.include.output_fields = flag(key, value)?;
+            }
+            "json_include_tags_property" => {
+                self.style.include.tags = flag(key, value)?;
+            }
+            "time_format_iso_8601" => {
+                let iso8601 = flag(key, value)?;
+                self.style.iso8601 = iso8601;
+                self.outputs.iso8601 = iso8601;
+            }
             "hostname" => self.hostname = Some(value.to_owned()),
-            "resolve_names" => self.resolve_names = boolean("resolve_names", value)?,
+            "resolve_names" => self.resolve_names = flag(key, value)?,
             "host_root" => self.host_root = PathBuf::from(value),
             _ => {
                 return Err(ConfigError::UnknownKey {
-                    key: key.to_owned(),
+                    key: typed.to_owned(),
                 });
             }
         }
@@ -165,7 +219,7 @@ mod tests {
         assert_eq!(config.selection.least, Priority::Notice);
         assert_eq!(config.selection.switches.len(), 2);
         assert!(config.resolve_names);
-        assert_eq!(config.format, Format::Json);
+        assert_eq!(config.style.format, Format::Json);
         assert_eq!(config.hostname.as_deref(), Some("node-1"));
         assert_eq!(config.rules_files, ["/a", "/b"].map(PathBuf::from));
     }

@@ -11,4 +11,5 @@ pub mod pipeline;
 pub mod rules;
 pub mod sink;
 pub mod source;
+pub mod time;
 pub mod trace;

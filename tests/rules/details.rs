@@ -8,7 +8,7 @@ use detector::{
         Account, Asked, Details, Environment, Event, Files, Image, Item, Kind, Leader, Leaders,
         Names, Part, Relative, Status, Stream,
     },
-    rules::{Options, SourceFile, load_with},
+    rules::{Options, SourceFile, fields::Value, load_with},
     trace,
 };
 
@@ -323,16 +323,25 @@ fn outputs_print_them() {
     let mut event = detailed();
     event.elapsed.since_first_ns = 5;
     let text = "- rule: r\n  desc: d\n  condition: fd.sport = 10250\n  priority: INFO\n  output: \"%evt.reltime %evt.deltatime %proc.fdusage %proc.aexepath %proc.aenv[1] %proc.aenv %proc.aenv[B] %thread.cgroup.cpu %fd.sip.name %container.name %evt.rawarg.tuple\"\n";
-    let rendered = ruleset(&[text]).rules()[0].render(&event, &host());
+    let (rules, host, mut message) = (ruleset(&[text]), host(), String::new());
+    let fields = rules.rules()[0].render(&event, &host, &mut message);
     assert_eq!(
-        rendered.message,
+        message,
         "000000005 0 12.5 /usr/bin/bash /lib/systemd/systemd A= B= of bash  HOME=/root EMPTY= X=a=b of bash /old <NA> <NA> <NA>"
     );
-    assert_eq!(rendered.fields["evt.reltime"], "000000005");
-    assert_eq!(rendered.fields["evt.deltatime"], 0);
-    assert_eq!(rendered.fields["proc.fdusage"], 12.5);
-    assert_eq!(rendered.fields["thread.cgroup.cpu"], "/old");
-    assert_eq!(rendered.fields["fd.sip.name"], serde_json::Value::Null);
+    let field = |name: &str| {
+        fields
+            .iter()
+            .find(|one| one.name == name)
+            .unwrap()
+            .value
+            .clone()
+    };
+    assert_eq!(field("evt.reltime"), Some(Value::Unsigned(5)));
+    assert_eq!(field("evt.deltatime"), Some(Value::Unsigned(0)));
+    assert_eq!(field("proc.fdusage"), Some(Value::Double(12.5)));
+    assert_eq!(field("thread.cgroup.cpu"), Some(Value::Text("/old".into())));
+    assert_eq!(field("fd.sip.name"), None);
 }
 
 #[test]

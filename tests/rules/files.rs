@@ -86,12 +86,12 @@ fn override_changes_the_named_keys() {
         ("d more", "Error")
     );
     assert_eq!(rule.tags, ["a", "b"]);
-    let message = rule
-        .render(
-            &event(Kind::ConnectAttempt),
-            &detector::host::Host::default(),
-        )
-        .message;
+    let mut message = String::new();
+    rule.render(
+        &event(Kind::ConnectAttempt),
+        &detector::host::Host::default(),
+        &mut message,
+    );
     assert_eq!(message, "o and curl");
 }
 

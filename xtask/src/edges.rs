@@ -4,15 +4,16 @@
 use anyhow::{Result, bail};
 
 /// A module, and those that it may import.
-const MODULES: [(&str, &[&str]); 11] = [
+const MODULES: [(&str, &[&str]); 12] = [
     ("event", &[]),
     ("alert", &[]),
     ("host", &[]),
+    ("time", &["host"]),
     ("trace", &["event", "host"]),
     ("source", &["event"]),
     ("enrich", &["event"]),
-    ("rules", &["alert", "event", "host"]),
-    ("sink", &["alert"]),
+    ("rules", &["alert", "event", "host", "time"]),
+    ("sink", &["alert", "host", "time"]),
     ("config", &["alert", "rules", "sink"]),
     (
         "pipeline",

@@ -11,6 +11,7 @@ use std::{
     io::{BufWriter, IsTerminal as _, Read, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -26,11 +27,15 @@ use crate::{
     enrich::Enrich,
     event::Asked,
     host::Host,
-    pipeline::{Pipeline, live::follow, replay},
+    pipeline::{
+        Pipeline,
+        live::{Control, follow, ports},
+        replay,
+    },
     rules::Ruleset,
     sink::Format,
     source::{
-        AcceptVia, Attach, Options, Ports,
+        AcceptVia, Attach, Options,
         live::{Live as Source, since_boot_ns},
     },
     trace,
@@ -142,7 +147,7 @@ impl Settings {
         for setting in &self.settings {
             config
                 .set(setting)
-                .map_err(|error| Invalid(error.to_string()))?;
+                .map_err(|error| Invalid(format!("{:#}", anyhow::Error::from(error))))?;
         }
         config.rules_files.extend(self.rules.iter().cloned());
         config.selection.switches.extend(self.switches.0.clone());
@@ -163,7 +168,7 @@ impl Common {
     fn config(&self) -> Result<Config> {
         let mut config = self.settings.config()?;
         if let Some(format) = self.format {
-            config.format = format;
+            config.style.format = format;
         }
         Ok(config)
     }
@@ -311,16 +316,14 @@ async fn watch_with(
         probe_log: tracing::enabled!(tracing::Level::DEBUG),
     };
     let watched = ruleset.watched_ports().clone();
-    let ports = Ports {
-        connect: watched.connect.words(),
-        accept: watched.accept.words(),
-        listen: watched.listen.words(),
-    };
+    let again = config.clone();
+    let load = Arc::new(move || rules::load_again(&again));
+    let mut control = Control::new(live.duration, load)?;
     let asked = ruleset.asked();
     let recorder = record
         .map(|path| trace::Writer::create(path, &host, &asked))
         .transpose()?;
-    let mut source = Source::start(&options, &ports, host.boot_time_ns)?;
+    let mut source = Source::start(&options, &ports(&watched), host.boot_time_ns)?;
     for (subject, mechanism) in source.attached() {
         tracing::info!("{subject} through {mechanism}");
     }
@@ -332,11 +335,11 @@ async fn watch_with(
     );
     let mut enrich = Enrich::new(&config.host_root, asked);
     let out = BufWriter::new(std::io::stdout());
-    let mut pipeline = Pipeline::new(ruleset, host, config.format, out);
+    let mut pipeline = Pipeline::new(ruleset, host, config.style, out);
     if let Some(recorder) = recorder {
         pipeline = pipeline.record(recorder);
     }
-    follow(&mut source, &mut enrich, &mut pipeline, live.duration).await?;
+    follow(&mut source, &mut enrich, &mut pipeline, &mut control).await?;
     let (events, alerts) = pipeline.finish()?;
     for (subject, generated, lost) in source.summary() {
         tracing::info!(subject, generated, lost, "stopped");
@@ -371,7 +374,7 @@ fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
         let ruleset = rules::load(&config)?;
         warn_of_lacking(path, &ruleset.asked(), &reader.asked);
         let out = BufWriter::new(std::io::stdout());
-        let pipeline = Pipeline::new(ruleset, reader.host.clone(), config.format, out);
+        let pipeline = Pipeline::new(ruleset, reader.host.clone(), config.style, out);
         let outcome = replay::replay(&mut reader, pipeline);
         if let Some(bar) = bar {
             bar.finish_and_clear();

@@ -7,8 +7,10 @@ use anyhow::{Result, bail};
 use super::{Invalid, print};
 use crate::{
     config::Config,
+    pipeline::reload::Refused,
     rules::{
-        self, Diagnostic, Options, Ruleset, SourceFile, diagnostic::Severity, fields, load_result,
+        self, Diagnostic, Loaded, Options, Ruleset, SourceFile, diagnostic::Severity, fields,
+        load_result,
     },
 };
 
@@ -57,26 +59,53 @@ fn options(config: &Config) -> Options {
 pub(super) fn load(config: &Config) -> Result<Ruleset> {
     let files = sources(&config.rules_files)?;
     let loaded = rules::load_with(&files, options(config));
-    let mut report = String::new();
-    for one in &loaded.diagnostics {
-        match one.severity {
-            Severity::Warning => tracing::warn!("{one}"),
-            Severity::Advice => {}
-            Severity::Error => report = format!("{report}{}\n", full(one, &files)),
-        }
-    }
+    let report: String = errors(&loaded)
+        .map(|one| full(one, &files) + "\n")
+        .collect();
     let ruleset = loaded
         .ruleset
         .ok_or_else(|| Invalid(format!("the rules are invalid\n{report}")))?;
-    Ok(selected(ruleset, config))
+    selected(ruleset, config)
 }
 
-fn selected(ruleset: Ruleset, config: &Config) -> Ruleset {
+/// For a run that goes on if this fails: every mistake goes to the log, the first to the caller.
+pub(super) fn load_again(config: &Config) -> Result<Ruleset, Refused> {
+    let refused = |error: anyhow::Error| Refused::one(format!("{error:#}"));
+    let files = sources(&config.rules_files).map_err(refused)?;
+    let loaded = rules::load_with(&files, options(config));
+    let mut mistakes = 0;
+    let mut first = None;
+    for one in errors(&loaded) {
+        tracing::error!("{one}");
+        mistakes += 1;
+        first.get_or_insert_with(|| one.to_string());
+    }
+    let ruleset = loaded.ruleset.ok_or_else(|| Refused {
+        first: first.unwrap_or_default(),
+        mistakes,
+    })?;
+    selected(ruleset, config).map_err(refused)
+}
+
+/// The warnings are told.
+fn errors(loaded: &Loaded) -> impl Iterator<Item = &Diagnostic> {
+    loaded.diagnostics.iter().filter(|one| match one.severity {
+        Severity::Error => true,
+        Severity::Advice => false,
+        Severity::Warning => {
+            tracing::warn!("{one}");
+            false
+        }
+    })
+}
+
+fn selected(ruleset: Ruleset, config: &Config) -> Result<Ruleset> {
     let (ruleset, idle) = ruleset.select(&config.selection);
     for which in idle {
         tracing::warn!("no rule has the {which}: nothing is switched by it");
     }
-    ruleset
+    let completed = ruleset.with_outputs(&config.outputs);
+    Ok(completed.map_err(|error| Invalid(error.to_string()))?)
 }
 
 /// A folder gives its .yaml and .yml files, by name.
@@ -140,7 +169,7 @@ pub(super) fn check(config: &Config, style: Style) -> Result<()> {
         let errors = loaded.diagnostics.iter().filter(error).count();
         bail!(Invalid(format!("the rules have {errors} errors")));
     };
-    let ruleset = selected(ruleset, config);
+    let ruleset = selected(ruleset, config)?;
     let rules = ruleset.rules();
     let inactive = rules
         .iter()

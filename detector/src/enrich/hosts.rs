@@ -37,6 +37,15 @@ impl Hosts {
         hosts
     }
 
+    pub(super) fn want(&mut self, names: BTreeSet<String>) {
+        if names != self.wanted {
+            self.wanted = names;
+            self.read = None;
+            self.names.clear();
+            self.refresh();
+        }
+    }
+
     pub(super) fn refresh(&mut self) {
         if self.wanted.is_empty() {
             return;

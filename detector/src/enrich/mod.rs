@@ -53,6 +53,15 @@ impl Enrich {
         }
     }
 
+    /// From the next event on, this is asked.
+    pub fn ask(&mut self, asked: Asked) {
+        self.hosts.want(asked.names);
+        if asked.parts != self.parts {
+            self.parts = asked.parts;
+            self.completed.clear();
+        }
+    }
+
     /// Reads again what changed on disk; to be called now and then.
     pub fn refresh(&mut self) {
         self.hosts.refresh();

@@ -7,11 +7,15 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::{Pipeline, PipelineError};
+use super::{
+    Pipeline, PipelineError,
+    reload::{Load, Refused, Reload},
+};
 use crate::{
     enrich::Enrich,
     event::{Event, Item},
-    source::live::Live,
+    rules::{Ruleset, ports::WatchedPorts},
+    source::{Ports, live::Live},
 };
 
 /// How often the ring buffer is looked into unasked: an attempt does not wake its reader.
@@ -19,14 +23,67 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How often the loss counters and the host's files are looked at, in looks.
 const SLOW: u32 = 10;
 
-/// Runs for `duration`, or until SIGTERM or SIGINT; what the probes saw until then is processed.
+/// What acts on a run from outside. To be made before the run says that it watches: a signal that
+/// comes earlier ends the process.
+pub struct Control {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    end: Option<Instant>,
+    reload: Reload,
+}
+
+/// What to do next.
+enum Next {
+    Look,
+    Read,
+    Swap(Box<Result<Ruleset, Refused>>),
+    Stop,
+}
+
+impl Control {
+    /// Ends after `duration`, or at SIGTERM or SIGINT; SIGHUP puts in force what `load` gives. Must
+    /// be called within a tokio runtime.
+    pub fn new(duration: Option<Duration>, load: Load) -> Result<Self, PipelineError> {
+        let listen = |kind| signal(kind).map_err(PipelineError::Wait);
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+            end: duration.and_then(|duration| Instant::now().checked_add(duration)),
+            reload: Reload::new(load),
+        })
+    }
+
+    async fn next(&mut self) -> Next {
+        // A signal that comes while rules are read waits: it is about the files as they are then.
+        let idle = self.reload.is_idle();
+        tokio::select! {
+            _ = self.terminate.recv() => Next::Stop,
+            _ = self.interrupt.recv() => Next::Stop,
+            () = until(self.end) => Next::Stop,
+            _ = self.hangup.recv(), if idle => Next::Read,
+            read = self.reload.finished() => Next::Swap(Box::new(read)),
+        }
+    }
+}
+
+/// The ports that the probes are to watch.
+pub fn ports(watched: &WatchedPorts) -> Ports<'_> {
+    Ports {
+        connect: watched.connect.words(),
+        accept: watched.accept.words(),
+        listen: watched.listen.words(),
+    }
+}
+
+/// Runs until told to stop; what the probes saw until then is processed.
 pub async fn follow<W: Write>(
     source: &mut Live,
     enrich: &mut Enrich,
     pipeline: &mut Pipeline<W>,
-    duration: Option<Duration>,
+    control: &mut Control,
 ) -> Result<(), PipelineError> {
-    let mut stops = Stops::new(duration)?;
     let mut events = Vec::new();
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -36,20 +93,23 @@ pub async fn follow<W: Write>(
         let held = source.deadline_ns().map(|deadline_ns| {
             Instant::now() + Duration::from_nanos(deadline_ns.saturating_sub(source.now_ns()))
         });
-        let stop = tokio::select! {
-            () = stops.wait() => true,
+        let next = tokio::select! {
+            next = control.next() => next,
             _ = look.tick() => {
                 looks = looks.wrapping_add(1);
-                false
+                Next::Look
             }
-            () = until(held) => false,
+            () = until(held) => Next::Look,
             ready = async { if more { Ok(()) } else { source.readable().await } } => {
                 ready.map_err(PipelineError::Wait)?;
-                false
+                Next::Look
             }
         };
-        if stop {
-            break;
+        match next {
+            Next::Look => {}
+            Next::Read => control.reload.start(),
+            Next::Swap(read) => swap(source, enrich, pipeline, *read)?,
+            Next::Stop => break,
         }
         let now_ns = source.now_ns();
         more = take(source, enrich, pipeline, &mut events, now_ns)?;
@@ -92,35 +152,45 @@ fn report_losses<W: Write>(
         .try_for_each(|loss| pipeline.process(Item::Drop(loss)))
 }
 
+/// Puts rules in force between two events. While they change, the ports of the old and of the new
+/// ones are watched.
+fn swap<W: Write>(
+    source: &mut Live,
+    enrich: &mut Enrich,
+    pipeline: &mut Pipeline<W>,
+    read: Result<Ruleset, Refused>,
+) -> Result<(), PipelineError> {
+    let widened = read.and_then(|ruleset| {
+        let widened = source.watch_also(&ports(ruleset.watched_ports()));
+        widened
+            .map(|()| ruleset)
+            .map_err(|error| Refused::one(error.to_string()))
+    });
+    let ruleset = match widened {
+        Ok(ruleset) => ruleset,
+        Err(refused) => return pipeline.not_reloaded(source.now_ns(), &refused),
+    };
+    let watched = ruleset.watched_ports().clone();
+    let rules = ruleset.rules().len();
+    enrich.ask(ruleset.asked());
+    pipeline.reload(ruleset);
+    if let Err(error) = source.watch_only(&ports(&watched)) {
+        // More is seen than any rule asks for: that costs, and changes no verdict.
+        tracing::warn!(%error, "ports that no rule is about any more are still watched");
+    }
+    tracing::info!(
+        rules,
+        connect = watched.connect.len(),
+        accept = watched.accept.len(),
+        listen = watched.listen.len(),
+        "the rules are reloaded; ports watched"
+    );
+    Ok(())
+}
+
 async fn until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Whatever ends a run.
-struct Stops {
-    terminate: Signal,
-    interrupt: Signal,
-    end: Option<Instant>,
-}
-
-impl Stops {
-    fn new(duration: Option<Duration>) -> Result<Self, PipelineError> {
-        let listen = |kind| signal(kind).map_err(PipelineError::Wait);
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            end: duration.and_then(|duration| Instant::now().checked_add(duration)),
-        })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            () = until(self.end) => {}
-        }
     }
 }

@@ -1,22 +1,22 @@
 //! The only place that knows every stage: an item comes in, lines of alerts go out.
 
+pub mod alerts;
 pub mod live;
+pub mod reload;
 pub mod replay;
 
 use std::io::Write;
 
-use serde_json::Map;
-use uuid::Uuid;
-
 use crate::{
-    alert::{Alert, Priority},
-    event::{Counter, Event, Item, Loss, RECURSION},
+    event::{Counter, Item},
     host::Host,
-    rules::{Memory, Rule, Ruleset, output},
-    sink::{self, Format},
+    rules::{Memory, Ruleset},
+    sink::Style,
     source::ebpf::EbpfError,
     trace::{TraceError, Writer},
 };
+use alerts::Alerts;
+use reload::Refused;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
@@ -38,27 +38,14 @@ pub struct Pipeline<W: Write> {
     alerts: Alerts<W>,
 }
 
-/// Numbers the alerts and writes them.
-struct Alerts<W: Write> {
-    host: Host,
-    format: Format,
-    out: W,
-    count: u64,
-}
-
 impl<W: Write> Pipeline<W> {
-    pub fn new(ruleset: Ruleset, host: Host, format: Format, out: W) -> Self {
+    pub fn new(ruleset: Ruleset, host: Host, style: Style, out: W) -> Self {
         Self {
             ruleset: ruleset.on_host(host.clone()),
             memory: Memory::default(),
             recorder: None,
             counter: Counter::default(),
-            alerts: Alerts {
-                host,
-                format,
-                out,
-                count: 0,
-            },
+            alerts: Alerts::new(host, style, out),
         }
     }
 
@@ -87,11 +74,21 @@ impl<W: Write> Pipeline<W> {
         }
     }
 
+    /// From the next item on, these rules decide.
+    pub fn reload(&mut self, ruleset: Ruleset) {
+        self.ruleset = ruleset.on_host(self.alerts.host().clone());
+    }
+
+    /// The rules in force stay, and that is told.
+    pub fn not_reloaded(&mut self, time_ns: u64, refused: &Refused) -> Result<(), PipelineError> {
+        self.alerts.not_reloaded(time_ns, refused)
+    }
+
     pub fn flush(&mut self) -> Result<(), PipelineError> {
         if let Some(recorder) = &mut self.recorder {
             recorder.flush()?;
         }
-        self.alerts.out.flush().map_err(PipelineError::Output)
+        self.alerts.flush()
     }
 
     /// Completes the trace; returns the numbers of events and alerts.
@@ -100,74 +97,6 @@ impl<W: Write> Pipeline<W> {
         if let Some(recorder) = self.recorder {
             recorder.finish()?;
         }
-        Ok((self.counter.count(), self.alerts.count))
-    }
-}
-
-impl<W: Write> Alerts<W> {
-    fn matched(&mut self, rule: &Rule, event: &Event) -> Result<(), PipelineError> {
-        let rendered = rule.render(event, &self.host);
-        self.emit(Alert {
-            sequence: 0,
-            uuid: Uuid::nil(),
-            time_ns: event.time_ns,
-            rule: rule.name.clone(),
-            priority: rule.priority,
-            source: rule.source.clone(),
-            hostname: self.host.hostname.clone(),
-            output: rendered.message,
-            output_fields: rendered.fields,
-            tags: rule.tags.clone(),
-        })
-    }
-
-    /// The detector's own alert: nothing is lost in silence.
-    fn lost(&mut self, loss: &Loss) -> Result<(), PipelineError> {
-        let Loss {
-            time_ns,
-            subject,
-            cause,
-            count,
-        } = loss;
-        tracing::warn!(subject, cause, count, "events were lost");
-        // What the recursion guard skips is mostly of sockets that nobody watches.
-        let (priority, output) = if cause == RECURSION {
-            (
-                Priority::Warning,
-                format!(
-                    "{count} changes of sockets were skipped ({cause}), watched ones may be among them"
-                ),
-            )
-        } else {
-            (
-                Priority::Critical,
-                format!("{count} {subject} events were lost ({cause})"),
-            )
-        };
-        let mut fields = Map::new();
-        fields.insert("cause".to_owned(), cause.as_str().into());
-        fields.insert("count".to_owned(), (*count).into());
-        fields.insert("subject".to_owned(), subject.as_str().into());
-        self.emit(Alert {
-            sequence: 0,
-            uuid: Uuid::nil(),
-            time_ns: *time_ns,
-            rule: "Events lost".to_owned(),
-            priority,
-            source: "internal".to_owned(),
-            hostname: self.host.hostname.clone(),
-            output,
-            output_fields: fields,
-            tags: Vec::new(),
-        })
-    }
-
-    fn emit(&mut self, mut alert: Alert) -> Result<(), PipelineError> {
-        self.count += 1;
-        alert.sequence = self.count;
-        alert.uuid = Uuid::new_v5(&self.host.instance, self.count.to_string().as_bytes());
-        let time = output::local_time(alert.time_ns, &self.host);
-        alert.output = format!("{time}: {} {}", alert.priority, alert.output);
-        sink::write(&mut self.out, &alert, self.format).map_err(PipelineError::Output)
+        Ok((self.counter.count(), self.alerts.count()))
     }
 }

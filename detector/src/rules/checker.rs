@@ -7,7 +7,7 @@ use super::{
     ast::{self, Argument as Written, Check, Expression, Modifier, Operator, Right, Transformer},
     compiler::{Condition, Test},
     constants,
-    fields::{self, Argument, Field, Get, Type},
+    fields::{self, Argument, Field, Type},
     operand::Operand,
     pattern::Prefixes,
     predicate::{Many, Predicate, Set},
@@ -481,9 +481,4 @@ pub(super) fn field_problem(written: &str) -> Option<String> {
         Ok(_) => Some(format!("`{written}` is more than one field")),
         Err(error) => Some(error.message),
     }
-}
-
-/// Of a rule's condition: whether `Get::Ends` or the like cannot be printed.
-pub(super) fn prints(field: &Field) -> bool {
-    !matches!(field.get, Get::Ends(_)) && field.kind != Type::Socket
 }

@@ -40,7 +40,7 @@ pub use loader::{Loaded, Options, SourceFile, load, load_with};
 pub use program::Memory;
 
 use crate::{
-    alert::Priority,
+    alert::{Field, Priority},
     event::{Asked, Event, Kind},
     host::Host,
 };
@@ -124,7 +124,7 @@ impl Ruleset {
         for rule in self.rules.iter().filter(active) {
             let mut fields = |field: &fields::Field| asked.parts.extend(field.part);
             rule.whole.fields(&mut |field, _| fields(field));
-            rule.template.fields(&mut |field, _| fields(field));
+            rule.template.asked(&mut |field, _| fields(field));
             rule.whole
                 .tests(&mut |test| asked.names.extend(test.names()));
         }
@@ -171,8 +171,13 @@ impl Rule {
         self.kinds.inactive.as_deref()
     }
 
-    /// The alert's message, without time and priority, and its fields.
-    pub fn render(&self, event: &Event, host: &Host) -> output::Rendered {
-        self.template.render(event, host)
+    /// Appends the alert's message, without time and priority, and returns its fields.
+    pub fn render<'a>(
+        &'a self,
+        event: &'a Event,
+        host: &'a Host,
+        message: &mut String,
+    ) -> Vec<Field<'a>> {
+        self.template.render(event, host, message)
     }
 }

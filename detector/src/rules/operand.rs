@@ -7,7 +7,7 @@ use super::{
     fields::{Argument, Context, Field, Get, Type, Value},
 };
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Operand {
     Field {
         field: &'static Field,
@@ -92,18 +92,9 @@ impl Operand {
 
 /// As an output would print it.
 pub fn print(value: &Value<'_>) -> String {
-    match value {
-        Value::Text(text) => text.to_string(),
-        Value::Signed(number) => number.to_string(),
-        Value::Unsigned(number) => number.to_string(),
-        Value::Double(number) => format!("{number:.1}"),
-        Value::Bool(value) => value.to_string(),
-        Value::Ip(ip) => ip.to_string(),
-        Value::List(items) => {
-            let items: Vec<String> = items.iter().map(print).collect();
-            format!("({})", items.join(","))
-        }
-    }
+    let mut text = String::new();
+    value.push_to(&mut text);
+    text
 }
 
 fn transform<'a>(

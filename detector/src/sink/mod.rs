@@ -1,87 +1,138 @@
-//! Alerts as lines.
+//! Alerts as lines of bytes.
 
-use std::io::{self, Write};
+mod json;
 
-use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Map, Value};
-use uuid::Uuid;
+use crate::{
+    alert::{Alert, INTERNAL},
+    host::Host,
+    time::Clock,
+};
 
-use crate::alert::Alert;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
+    #[default]
     Text,
     Json,
 }
 
-/// Writes one line.
-pub fn write(out: &mut dyn Write, alert: &Alert, format: Format) -> io::Result<()> {
-    match format {
-        // Falco's line: passed through a JSON string encoder, without the quotes.
-        Format::Text => {
-            let quoted = serde_json::to_string(&alert.output)?;
-            let bare = quoted.get(1..quoted.len().saturating_sub(1));
-            writeln!(out, "{}", bare.unwrap_or_default())
-        }
-        Format::Json => {
-            serde_json::to_writer(&mut *out, &Object::new(alert))?;
-            out.write_all(b"\n")
-        }
-    }
+/// What a line looks like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Style {
+    pub format: Format,
+    /// The time before the message is UTC with its date.
+    pub iso8601: bool,
+    pub include: Include,
 }
 
-/// Falco's object, keys in alphabetical order.
-#[derive(Serialize)]
-struct Object<'a> {
-    hostname: &'a str,
-    output: &'a str,
-    output_fields: &'a Map<String, Value>,
-    priority: &'a str,
-    rule: &'a str,
-    sequence: u64,
-    source: &'a str,
-    tags: &'a [String],
-    time: String,
-    uuid: Uuid,
+/// The keys of a JSON object that can be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Include {
+    /// The output without time and priority.
+    pub message: bool,
+    pub output: bool,
+    pub output_fields: bool,
+    pub tags: bool,
 }
 
-impl<'a> Object<'a> {
-    fn new(alert: &'a Alert) -> Self {
+impl Default for Include {
+    fn default() -> Self {
         Self {
-            hostname: &alert.hostname,
-            output: &alert.output,
-            output_fields: &alert.output_fields,
-            priority: alert.priority.as_str(),
-            rule: &alert.rule,
-            sequence: alert.sequence,
-            source: &alert.source,
-            tags: &alert.tags,
-            time: time(alert.time_ns),
-            uuid: alert.uuid,
+            message: false,
+            output: true,
+            output_fields: true,
+            tags: true,
         }
     }
 }
 
-/// UTC with nine digits and `Z`.
-fn time(time_ns: u64) -> String {
-    let stamp = Timestamp::from_nanosecond(i128::from(time_ns)).unwrap_or(Timestamp::UNIX_EPOCH);
-    format!("{stamp:.9}")
+impl Include {
+    /// The detector's own alerts have what Falco's have, whatever is set.
+    const INTERNAL: Self = Self {
+        message: false,
+        output: true,
+        output_fields: true,
+        tags: false,
+    };
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Makes the lines of one stream of alerts.
+#[derive(Debug)]
+pub struct Encoder {
+    style: Style,
+    clock: Clock,
+}
 
-    #[test]
-    fn times_have_nine_digits() {
-        assert_eq!(
-            time(1_700_000_000_000_000_001),
-            "2023-11-14T22:13:20.000000001Z"
-        );
-        assert_eq!(
-            time(1_700_000_000_000_000_000),
-            "2023-11-14T22:13:20.000000000Z"
-        );
+impl Encoder {
+    pub fn new(style: Style, host: &Host) -> Self {
+        Self {
+            style,
+            clock: Clock::new(host),
+        }
+    }
+
+    /// Appends one line.
+    pub fn line(&mut self, alert: &Alert<'_>, out: &mut Vec<u8>) {
+        match self.style.format {
+            // Falco's line: passed through a JSON string encoder, without the quotes.
+            Format::Text => self.output(alert, out),
+            Format::Json => self.object(alert, out),
+        }
+        out.push(b'\n');
+    }
+
+    /// `<evt.time>: <Priority> <message>`, escaped.
+    fn output(&mut self, alert: &Alert<'_>, out: &mut Vec<u8>) {
+        if self.style.iso8601 {
+            self.clock.utc(alert.time_ns, out);
+            out.extend_from_slice(b"+0000");
+        } else {
+            self.clock.local(alert.time_ns, out);
+        }
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(alert.priority.as_str().as_bytes());
+        out.push(b' ');
+        json::escape(alert.message, out);
+    }
+
+    /// Falco's object, keys in alphabetical order.
+    fn object(&mut self, alert: &Alert<'_>, out: &mut Vec<u8>) {
+        let include = match alert.source {
+            INTERNAL => Include::INTERNAL,
+            _ => self.style.include,
+        };
+        out.extend_from_slice(b"{\"hostname\":");
+        json::text(alert.hostname, out);
+        if include.message {
+            out.extend_from_slice(b",\"message\":");
+            json::text(alert.message, out);
+        }
+        if include.output {
+            out.extend_from_slice(b",\"output\":\"");
+            self.output(alert, out);
+            out.push(b'"');
+        }
+        if include.output_fields {
+            out.extend_from_slice(b",\"output_fields\":");
+            json::fields(alert.fields, out);
+        }
+        out.extend_from_slice(b",\"priority\":\"");
+        out.extend_from_slice(alert.priority.as_str().as_bytes());
+        out.extend_from_slice(b"\",\"rule\":");
+        json::text(alert.rule, out);
+        out.extend_from_slice(b",\"sequence\":");
+        json::unsigned(alert.sequence, out);
+        out.extend_from_slice(b",\"source\":");
+        json::text(alert.source, out);
+        if include.tags {
+            out.extend_from_slice(b",\"tags\":");
+            json::texts(alert.tags, out);
+        }
+        out.extend_from_slice(b",\"time\":\"");
+        self.clock.utc(alert.time_ns, out);
+        out.extend_from_slice(b"Z\",\"uuid\":\"");
+        let mut digits = uuid::Uuid::encode_buffer();
+        let uuid = alert.uuid().hyphenated().encode_lower(&mut digits);
+        out.extend_from_slice(uuid.as_bytes());
+        out.extend_from_slice(b"\"}");
     }
 }

@@ -25,6 +25,9 @@ use crate::event::{Loss, RECURSION};
 /// Empty where the build had no BPF toolchain.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/detector-probes"));
 
+/// Words of `PORTS` for one kind of event, and for all three.
+const ROW: usize = wire::PORT_WORDS as usize;
+const WORDS: usize = 3 * ROW;
 const RECURSION_PERIOD_NS: u64 = 60_000_000_000;
 const TRACEFS: [&str; 2] = [
     "/sys/kernel/tracing/events",
@@ -78,6 +81,8 @@ pub struct Ebpf {
     recursion_due_ns: u64,
     boot_time_ns: u64,
     attached: Vec<(&'static str, &'static str)>,
+    /// The words of `PORTS`.
+    watched: Box<[u64]>,
     processes: Processes,
     /// The probes' own diagnostics, where they were asked for.
     log: Option<EbpfLogger<&'static dyn Log>>,
@@ -121,7 +126,8 @@ impl Ebpf {
             .override_global("AYA_LOG_LEVEL", &log_level, true)
             .load(OBJECT)
             .map_err(attach("inet_sock_set_state"))?;
-        set_ports(&mut object, ports)?;
+        let mut watched = vec![0; WORDS].into_boxed_slice();
+        set_ports(&mut object, &mut watched, ports, |_, new| new)?;
 
         let mut attached = Vec::new();
         let probe = "inet_sock_set_state";
@@ -181,6 +187,7 @@ impl Ebpf {
             recursion_due_ns: 0,
             boot_time_ns,
             attached,
+            watched,
             processes: Processes::default(),
             log,
             object,
@@ -190,6 +197,18 @@ impl Ebpf {
     /// Subject and mechanism.
     pub fn attached(&self) -> &[(&'static str, &'static str)] {
         &self.attached
+    }
+
+    /// These ports are watched too from now on; none ceases to be.
+    pub fn watch_also(&mut self, ports: &Ports<'_>) -> Result<(), EbpfError> {
+        set_ports(&mut self.object, &mut self.watched, ports, |old, new| {
+            old | new
+        })
+    }
+
+    /// No other ports are watched any more.
+    pub fn watch_only(&mut self, ports: &Ports<'_>) -> Result<(), EbpfError> {
+        set_ports(&mut self.object, &mut self.watched, ports, |_, new| new)
     }
 
     /// Asks the probes to wake this reader; to be followed by a last look, then by `readable`.
@@ -313,7 +332,14 @@ fn loss(time_ns: u64, subject: &str, cause: &str, count: u64) -> Loss {
     }
 }
 
-fn set_ports(object: &mut Object, ports: &Ports<'_>) -> Result<(), EbpfError> {
+/// Writes each word of which `join` makes another of what is watched and the new. A bit that is set
+/// in both is set at every moment, however the kernel copies the word.
+fn set_ports(
+    object: &mut Object,
+    watched: &mut [u64],
+    ports: &Ports<'_>,
+    join: fn(u64, u64) -> u64,
+) -> Result<(), EbpfError> {
     let map_data = object.map_mut("PORTS").ok_or_else(|| missing("PORTS"))?;
     let mut words: Array<_, u64> = Array::try_from(map_data).map_err(map("PORTS"))?;
     let rows = [
@@ -321,9 +347,14 @@ fn set_ports(object: &mut Object, ports: &Ports<'_>) -> Result<(), EbpfError> {
         (wire::PORTS_ACCEPT, ports.accept),
         (wire::PORTS_LISTEN, ports.listen),
     ];
-    for (direction, bits) in rows {
-        for (index, word) in (direction * wire::PORT_WORDS..).zip(bits) {
-            words.set(index, word, 0).map_err(map("PORTS"))?;
+    for ((direction, bits), watched) in rows.into_iter().zip(watched.chunks_mut(ROW)) {
+        let indices = direction * wire::PORT_WORDS..;
+        for ((index, new), old) in indices.zip(bits).zip(watched) {
+            let word = join(*old, *new);
+            if word != *old {
+                words.set(index, word, 0).map_err(map("PORTS"))?;
+                *old = word;
+            }
         }
     }
     Ok(())

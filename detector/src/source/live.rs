@@ -62,6 +62,16 @@ impl Live {
         self.ebpf.attached()
     }
 
+    /// These ports are watched too from now on; none ceases to be.
+    pub fn watch_also(&mut self, ports: &Ports<'_>) -> Result<(), EbpfError> {
+        self.ebpf.watch_also(ports)
+    }
+
+    /// No other ports are watched any more.
+    pub fn watch_only(&mut self, ports: &Ports<'_>) -> Result<(), EbpfError> {
+        self.ebpf.watch_only(ports)
+    }
+
     /// Waits until it is worth to look into the ring buffer.
     pub async fn readable(&mut self) -> io::Result<()> {
         let look = self.empty_looks < LINGER;

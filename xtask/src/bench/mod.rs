@@ -2,6 +2,7 @@
 //! that the project set itself. Needs root and an idle machine.
 
 mod load;
+mod render;
 
 use std::{
     env, fs,
@@ -37,6 +38,8 @@ pub(crate) enum Bench {
     Replay,
     /// Events a second of the rules alone, and loading; of the files in `FALCO_RULES` too.
     Rules,
+    /// Alerts a second, from a rule and its event to a line in memory.
+    Render,
 }
 
 pub(crate) fn run(chosen: &[Bench], object: &Path) -> Result<()> {
@@ -52,6 +55,7 @@ pub(crate) fn run(chosen: &[Bench], object: &Path) -> Result<()> {
             Bench::Start => start()?,
             Bench::Replay => replay()?,
             Bench::Rules => rules()?,
+            Bench::Render => render::run()?,
         }
     }
     Ok(())

@@ -12,11 +12,11 @@ mod parameters;
 mod process;
 mod resources;
 mod socket;
-pub mod time;
 mod user;
 
-use std::{borrow::Cow, net::IpAddr, sync::LazyLock};
+use std::{borrow::Cow, sync::LazyLock};
 
+pub use crate::alert::Value;
 pub(super) use container::METADATA;
 pub use event::event_type;
 pub use lookup::{Argument, find, resolve, suggestion};
@@ -24,6 +24,7 @@ pub use lookup::{Argument, find, resolve, suggestion};
 use crate::{
     event::{Attribution, Event, Kind, Part, Process},
     host::Host,
+    time,
 };
 
 /// Falco's text for what an unknown thread, or an unknown user, would say.
@@ -80,18 +81,6 @@ impl Type {
             Int64 | Uint32 | Uint64 | Double | Time | Duration | Port
         )
     }
-}
-
-/// Missing (`None` of an option), empty and the text `<NA>` are three values.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value<'a> {
-    Text(Cow<'a, str>),
-    Signed(i64),
-    Unsigned(u64),
-    Double(f64),
-    Bool(bool),
-    Ip(IpAddr),
-    List(Vec<Value<'a>>),
 }
 
 /// What a field is read from.

@@ -12,14 +12,20 @@ use crate::event::{Endpoint, Event, Family, Kind};
 
 /// Client and server ends in Falco's notation; IPv6 without brackets.
 pub(super) fn connection(event: &Event) -> String {
-    let server = event.socket.server;
-    match event.socket.client {
-        Some(client) => format!(
-            "{}:{}->{}:{}",
-            client.ip, client.port, server.ip, server.port
-        ),
-        None => format!("{}:{}", server.ip, server.port),
+    // As long as two ends of IPv4 can be.
+    let mut text = String::with_capacity(44);
+    if let Some(client) = event.socket.client {
+        push(client, &mut text);
+        text.push_str("->");
     }
+    push(event.socket.server, &mut text);
+    text
+}
+
+fn push(end: Endpoint, text: &mut String) {
+    Value::Ip(end.ip).push_to(text);
+    text.push(':');
+    Value::Unsigned(end.port.into()).push_to(text);
 }
 
 #[derive(Clone, Copy)]

@@ -1,0 +1,160 @@
+//! Numbers the alerts and writes them: those of rules, and the detector's own.
+
+use std::io::Write;
+
+use super::{PipelineError, reload::Refused};
+use crate::{
+    alert::{Alert, Field, INTERNAL, Priority, Value},
+    event::{Event, Loss, RECURSION},
+    host::Host,
+    rules::Rule,
+    sink::{Encoder, Style},
+};
+
+pub struct Alerts<W: Write> {
+    host: Host,
+    /// Of the alert that is being made.
+    message: String,
+    lines: Lines<W>,
+}
+
+struct Lines<W: Write> {
+    encoder: Encoder,
+    /// The line that is being made.
+    line: Vec<u8>,
+    out: W,
+    count: u64,
+}
+
+impl<W: Write> Alerts<W> {
+    pub fn new(host: Host, style: Style, out: W) -> Self {
+        Self {
+            message: String::new(),
+            lines: Lines {
+                encoder: Encoder::new(style, &host),
+                line: Vec::new(),
+                out,
+                count: 0,
+            },
+            host,
+        }
+    }
+
+    /// The rule matches the event.
+    pub fn matched(&mut self, rule: &Rule, event: &Event) -> Result<(), PipelineError> {
+        self.message.clear();
+        let fields = rule.render(event, &self.host, &mut self.message);
+        self.lines.write(Alert {
+            sequence: 0,
+            instance: self.host.instance,
+            time_ns: event.time_ns,
+            rule: &rule.name,
+            priority: rule.priority,
+            source: &rule.source,
+            hostname: &self.host.hostname,
+            message: &self.message,
+            fields: &fields,
+            tags: &rule.tags,
+        })
+    }
+
+    /// Nothing is lost in silence.
+    pub fn lost(&mut self, loss: &Loss) -> Result<(), PipelineError> {
+        let Loss {
+            time_ns,
+            subject,
+            cause,
+            count,
+        } = loss;
+        tracing::warn!(subject, cause, count, "events were lost");
+        // What the recursion guard skips is mostly of sockets that nobody watches.
+        let (priority, message) = if cause == RECURSION {
+            (
+                Priority::Warning,
+                format!(
+                    "{count} changes of sockets were skipped ({cause}), watched ones may be among them"
+                ),
+            )
+        } else {
+            (
+                Priority::Critical,
+                format!("{count} {subject} events were lost ({cause})"),
+            )
+        };
+        let fields = [
+            ("cause", Value::Text(cause.into())),
+            ("count", Value::Unsigned(*count)),
+            ("subject", Value::Text(subject.into())),
+        ];
+        self.own(*time_ns, "Events lost", priority, &message, fields)
+    }
+
+    /// The rules that were to be put in force are wrong, those in force stay.
+    pub fn not_reloaded(&mut self, time_ns: u64, refused: &Refused) -> Result<(), PipelineError> {
+        let Refused { first, mistakes } = refused;
+        tracing::error!(mistakes, "the rules are not reloaded: {first}");
+        let more = match mistakes.saturating_sub(1) {
+            0 => String::new(),
+            1 => " (and one more mistake)".to_owned(),
+            more => format!(" (and {more} more mistakes)"),
+        };
+        let message =
+            format!("the rules are not reloaded, those in force before stay: {first}{more}");
+        let fields = [
+            ("mistake", Value::Text(first.into())),
+            ("mistakes", Value::Unsigned(*mistakes)),
+        ];
+        let rule = "Hot reload failure";
+        self.own(time_ns, rule, Priority::Critical, &message, fields)
+    }
+
+    /// An alert of the detector itself.
+    fn own<const N: usize>(
+        &mut self,
+        time_ns: u64,
+        rule: &str,
+        priority: Priority,
+        message: &str,
+        fields: [(&str, Value<'_>); N],
+    ) -> Result<(), PipelineError> {
+        self.lines.write(Alert {
+            sequence: 0,
+            instance: self.host.instance,
+            time_ns,
+            rule,
+            priority,
+            source: INTERNAL,
+            hostname: &self.host.hostname,
+            message,
+            fields: &fields.map(|(name, value)| Field {
+                name,
+                value: Some(value),
+            }),
+            tags: &[],
+        })
+    }
+
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    pub fn flush(&mut self) -> Result<(), PipelineError> {
+        self.lines.out.flush().map_err(PipelineError::Output)
+    }
+
+    pub fn count(&self) -> u64 {
+        self.lines.count
+    }
+}
+
+impl<W: Write> Lines<W> {
+    fn write(&mut self, mut alert: Alert<'_>) -> Result<(), PipelineError> {
+        self.count += 1;
+        alert.sequence = self.count;
+        self.line.clear();
+        self.encoder.line(&alert, &mut self.line);
+        self.out
+            .write_all(&self.line)
+            .map_err(PipelineError::Output)
+    }
+}
