@@ -10,7 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use procfs::process::{LimitValue, Process as Entry, Stat};
+use procfs::{
+    ProcError,
+    process::{LimitValue, Process as Entry, Stat, Task},
+};
 use rustix::fs::OFlags;
 
 use super::streams;
@@ -94,11 +97,17 @@ impl Proc {
         Some(details)
     }
 
-    /// Whatever is read through the entry is of this process: it holds the folder open.
+    /// Whatever is read through the entry is of this process: it holds the folder open. An ancestor's
+    /// time is that of the thread that forked (`real_parent`, kernel/fork.c).
     fn verified(&self, pid: u32, start_time_ns: u64) -> Option<Entry> {
         let entry = self.entry(pid)?;
-        let since_boot = entry.stat().ok()?.starttime;
-        (since_boot == ticks(start_time_ns)).then_some(entry)
+        let wanted = ticks(start_time_ns);
+        if entry.stat().ok()?.starttime == wanted {
+            return Some(entry);
+        }
+        let started = |task: Task| task.stat().is_ok_and(|stat| stat.starttime == wanted);
+        let mut tasks = entry.tasks().ok()?.flatten().take(MAX_THREADS);
+        tasks.any(started).then_some(entry)
     }
 
     fn entry(&self, pid: u32) -> Option<Entry> {
@@ -200,15 +209,19 @@ fn arguments(entry: &Entry) -> Option<Vec<String>> {
 }
 
 /// A thread of the kernel has no executable.
-fn path(entry: &Entry) -> String {
-    let link = entry.exe().unwrap_or_default();
+fn path(entry: &Entry) -> Option<String> {
+    let link = match entry.exe() {
+        Ok(link) => link,
+        Err(ProcError::NotFound(_)) => PathBuf::new(),
+        Err(_) => return None,
+    };
     let shown = link.to_string_lossy();
-    shown.strip_suffix(DELETED).unwrap_or(&shown).to_owned()
+    Some(shown.strip_suffix(DELETED).unwrap_or(&shown).to_owned())
 }
 
 fn relative(entry: &Entry, environments: bool) -> Option<Relative> {
     Some(Relative {
-        path: path(entry),
+        path: path(entry)?,
         args: arguments(entry)?,
         environment: environments.then(|| environment(entry)).flatten(),
         ..Relative::default()
@@ -218,8 +231,8 @@ fn relative(entry: &Entry, environments: bool) -> Option<Relative> {
 fn described(entry: &Entry) -> Option<Leader> {
     Some(Leader {
         comm: entry.stat().ok()?.comm,
+        path: path(entry)?,
         exe: arguments(entry)?.into_iter().next().unwrap_or_default(),
-        path: path(entry),
     })
 }
 
@@ -296,7 +309,7 @@ fn cgroups(entry: &Entry) -> Option<Vec<(String, String)>> {
 
 fn threads(entry: &Entry) -> Option<Vec<(u32, u32)>> {
     let tasks = entry.tasks().ok()?.flatten().take(MAX_THREADS);
-    let inside = |task: procfs::process::Task| {
+    let inside = |task: Task| {
         let ids = task.status().ok()?.nspid?;
         Some((id(task.tid), id(*ids.last()?)))
     };
@@ -373,17 +386,46 @@ mod tests {
         assert_eq!(details, Details::default());
     }
 
+    /// No thread of the test has started by then.
+    const AGES_NS: u64 = 1 << 60;
+
     /// A process with the same id that was started at another time is another process.
     #[test]
     fn an_id_that_was_given_away_tells_nothing() {
         let proc = Proc::new(Path::new("/"));
         let mut process = myself();
-        process.ancestors[0].start_time_ns += NANOS;
+        process.ancestors[0].start_time_ns += AGES_NS;
         let details = proc.details(&process, &all()).unwrap();
         assert_eq!(details.ancestors, [None]);
         assert_eq!(details.parent_vpid, None);
-        process.start_time_ns += NANOS;
+        process.start_time_ns += AGES_NS;
         assert_eq!(proc.details(&process, &all()), None);
+    }
+
+    /// The time of any of its threads tells a process from others.
+    #[test]
+    fn a_thread_that_forked_stands_for_its_process() {
+        let proc = Proc::new(Path::new("/"));
+        let own = Entry::myself().unwrap().stat().unwrap().starttime;
+        let (tells, told) = std::sync::mpsc::channel();
+        // A thread of the process's first tick would show nothing.
+        let (starttime, stop, thread) = loop {
+            let (stop, stopped) = std::sync::mpsc::channel::<()>();
+            let tells = tells.clone();
+            let thread = std::thread::spawn(move || {
+                let stat: Stat = procfs::FromRead::from_file("/proc/thread-self/stat").unwrap();
+                tells.send(stat.starttime).unwrap();
+                stopped.recv().ok();
+            });
+            let starttime = told.recv().unwrap();
+            if starttime != own {
+                break (starttime, stop, thread);
+            }
+        };
+        let start_time_ns = starttime * (NANOS / procfs::ticks_per_second());
+        assert!(proc.verified(std::process::id(), start_time_ns).is_some());
+        drop(stop);
+        thread.join().unwrap();
     }
 
     #[test]
