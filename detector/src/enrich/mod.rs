@@ -3,6 +3,7 @@
 
 mod container;
 mod hosts;
+mod image;
 mod process;
 mod streams;
 mod users;

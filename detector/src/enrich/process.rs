@@ -4,9 +4,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::File,
     io::Read as _,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -14,12 +12,9 @@ use procfs::{
     ProcError,
     process::{LimitValue, Process as Entry, Stat, Task},
 };
-use rustix::fs::OFlags;
 
-use super::streams;
-use crate::event::{
-    Details, Environment, Files, Image, Leader, Leaders, Part, Process, Relative, Status,
-};
+use super::{image, streams};
+use crate::event::{Details, Environment, Files, Leader, Leaders, Part, Process, Relative, Status};
 
 const NANOS: u64 = 1_000_000_000;
 /// Bytes of an environment.
@@ -31,13 +26,6 @@ const MAX_CGROUPS: usize = 16 << 10;
 const MAX_THREADS: usize = 256;
 /// Suffix of the link to an executable that has no name any more (fs/d_path.c).
 const DELETED: &str = " (deleted)";
-/// include/uapi/linux/magic.h
-const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
-/// Inode of the host's own user namespace (include/linux/proc_ns.h).
-const HOST_USERS: u32 = 0xefff_fffd;
-/// CAP_DAC_OVERRIDE and CAP_FOWNER (include/uapi/linux/capability.h).
-const MAY_WRITE_ALL: u64 = 1 << 1 | 1 << 3;
-
 /// The host's /proc.
 pub(super) struct Proc(PathBuf);
 
@@ -72,7 +60,7 @@ impl Proc {
             details.streams = Some([0, 1, 2].map(|number| streams::stream(&entry, number)));
         }
         if asked(Part::Executable) {
-            details.image = image(&entry, process);
+            details.image = image::image(&entry, process);
         }
         if asked(Part::Cgroups) {
             details.cgroups = cgroups(&entry);
@@ -168,7 +156,7 @@ fn ticks(since_boot_ns: u64) -> u64 {
 }
 
 /// At most so many bytes, and whether there were more.
-fn read(entry: &Entry, name: &str, limit: usize) -> Option<(Vec<u8>, bool)> {
+pub(super) fn read(entry: &Entry, name: &str, limit: usize) -> Option<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
     let file = entry.open_relative(name).ok()?;
     let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
@@ -259,41 +247,6 @@ fn files(entry: &Entry) -> Option<Files> {
             LimitValue::Unlimited => None,
         },
     })
-}
-
-fn image(entry: &Entry, process: &Process) -> Option<Image> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let file = entry.open_relative_flags("exe", flags).ok()?;
-    let about = file.metadata().ok()?;
-    Some(Image {
-        writable: is_writable(entry, process, &about)?,
-        overlay: is_overlay(&file)?,
-        changed_ns: nanos(about.ctime(), about.ctime_nsec()),
-        modified_ns: nanos(about.mtime(), about.mtime_nsec()),
-    })
-}
-
-fn nanos(seconds: i64, nanos: i64) -> u64 {
-    let seconds = u64::try_from(seconds).unwrap_or(0);
-    let nanos = u64::try_from(nanos).unwrap_or(0);
-    seconds.saturating_mul(NANOS).saturating_add(nanos)
-}
-
-fn is_overlay(file: &File) -> Option<bool> {
-    let kind = rustix::fs::fstatfs(file).ok()?.f_type;
-    Some(u64::try_from(kind).ok()? == OVERLAYFS_MAGIC)
-}
-
-/// By owner, group and mode, as Falco judges; capabilities count where ids are the host's.
-fn is_writable(entry: &Entry, process: &Process, about: &std::fs::Metadata) -> Option<bool> {
-    let status = entry.status().ok()?;
-    let all = process.namespaces.user == HOST_USERS && process.capabilities & MAY_WRITE_ALL != 0;
-    let in_group = status.egid == about.gid() || status.groups.contains(&about.gid());
-    Some(
-        all || about.uid() == process.euid
-            || (in_group && about.mode() & 0o020 != 0)
-            || about.mode() & 0o002 != 0,
-    )
 }
 
 /// `hierarchy:controllers:path`, as in cgroups(7).
