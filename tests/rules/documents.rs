@@ -49,6 +49,7 @@ fn description(field: &Field) -> String {
         (field.of_result, "; outcome"),
         (field.part.is_some(), "; /proc"),
         (is_of_runtime(field), "; host"),
+        (matches!(field.get, Get::Names(_)), "; names"),
         (field.deprecated, "; deprecated"),
     ] {
         what.push_str(if is { mark } else { "" });
@@ -75,6 +76,7 @@ Written by `BLESS=1 cargo test --test rules` from the catalogue in `detector/src
 |---|---|
 | outcome | only the outcome of a connect has it, and a rule that asks for it is judged then |
 | /proc | read from the host's files, if a rule that is in force asks for it and the process has not ended |
+| names | given if the setting `resolve_names` is true |
 | host | known of processes of the host; of a container only its runtime knows, which is not asked |
 
 ## Given

@@ -229,6 +229,30 @@ fn in_container(cgroup: &str) -> Event {
 }
 
 #[test]
+fn a_socket_has_no_inode_and_a_thread_no_time() {
+    check(
+        &event(Kind::Accept),
+        &[
+            ("fd.dev = 0 and fd.dev.major = 0 and fd.dev.minor = 0", true),
+            ("fd.ino = 0", true),
+            (
+                "fd.is_upper_layer = false and fd.is_lower_layer = false",
+                true,
+            ),
+            ("fd.filename exists or fd.directory exists", false),
+            (
+                "fd.containername = 0123456789ab:10.0.0.9:5002->10.0.0.5:10250",
+                true,
+            ),
+            ("thread.exectime = 0 and thread.totexectime = 0", true),
+            ("thread.nametid = curl43", true),
+        ],
+    );
+    let host = with(|process| process.container_id = None);
+    check(&host, &[("fd.containername startswith :10.0.0.9", true)]);
+}
+
+#[test]
 fn the_cgroup_tells_runtime_and_pod() {
     check(
         &in_container(&format!("{POD}cri-containerd-")),
@@ -255,6 +279,23 @@ fn the_cgroup_tells_runtime_and_pod() {
         &[
             ("k8s.pod.uid exists", false),
             ("container.type = docker", true),
+        ],
+    );
+}
+
+/// The id of a container may stand behind the cut.
+#[test]
+fn a_path_that_was_cut_tells_no_host() {
+    let cut = with(|process| {
+        process.container_id = None;
+        process.truncated.cgroup = true;
+    });
+    check(
+        &cut,
+        &[
+            ("container.name = host", false),
+            ("not container.name = nginx", false),
+            ("not container.privileged = true", false),
         ],
     );
 }

@@ -188,7 +188,7 @@ fn an_iso_time_is_named_so() {
         (
             "%evt.datetime.s",
             &[],
-            json!({"evt.time": NS, "evt.datetime.s": "2023-11-14 23:13:20"}),
+            json!({"evt.time": NS, "evt.datetime.s": NS}),
         ),
     ] {
         assert_eq!(

@@ -372,7 +372,7 @@ fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
             }
         })?;
         let ruleset = rules::load(&config)?;
-        warn_of_lacking(path, &ruleset.asked(), &reader.asked);
+        warn_of_lacking(path, &ruleset.asked().without(&reader.asked))?;
         let out = BufWriter::new(std::io::stdout());
         let pipeline = Pipeline::new(ruleset, reader.host.clone(), config.style, out);
         let outcome = replay::replay(&mut reader, pipeline);
@@ -386,22 +386,14 @@ fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
 }
 
 /// A trace has what the rules of the recording asked for, no more.
-fn warn_of_lacking(path: &Path, asked: &Asked, recorded: &Asked) {
-    let mut lacking = Vec::new();
-    lacking.extend(
-        asked
-            .parts
-            .difference(&recorded.parts)
-            .map(|part| format!("{part:?}")),
-    );
-    lacking.extend(asked.names.difference(&recorded.names).cloned());
+fn warn_of_lacking(path: &Path, lacking: &Asked) -> Result<()> {
     if !lacking.is_empty() {
+        let (path, lacking) = (path.display(), serde_json::to_string(lacking)?);
         tracing::warn!(
-            "{} was recorded without what these rules ask for: it has no value in the replay: {}",
-            path.display(),
-            lacking.join(", ")
+            "{path} was recorded without what these rules ask for, which has no value now: {lacking}"
         );
     }
+    Ok(())
 }
 
 /// Of the file's bytes, on stderr; none where that is no terminal, or alerts go to it too.

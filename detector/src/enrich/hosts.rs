@@ -26,24 +26,20 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    pub(super) fn new(root: &Path, wanted: BTreeSet<String>) -> Self {
-        let mut hosts = Self {
+    pub(super) fn new(root: &Path) -> Self {
+        Self {
             path: root.join("etc/hosts"),
-            wanted,
+            wanted: BTreeSet::new(),
             read: None,
             names: HashMap::new(),
-        };
-        hosts.refresh();
-        hosts
+        }
     }
 
-    pub(super) fn want(&mut self, names: BTreeSet<String>) {
-        if names != self.wanted {
-            self.wanted = names;
-            self.read = None;
-            self.names.clear();
-            self.refresh();
-        }
+    pub(super) fn ask(&mut self, wanted: BTreeSet<String>) {
+        self.wanted = wanted;
+        self.read = None;
+        self.names.clear();
+        self.refresh();
     }
 
     pub(super) fn refresh(&mut self) {

@@ -3,6 +3,7 @@
 
 mod container;
 mod hosts;
+mod image;
 mod process;
 mod streams;
 mod users;
@@ -44,22 +45,22 @@ impl Enrich {
     /// `root` is where the host's root is mounted; absent files leave names unknown. Nothing is read
     /// that is not `asked`.
     pub fn new(root: &Path, asked: Asked) -> Self {
-        Self {
+        let mut enrich = Self {
             users: Users::new(root),
-            hosts: Hosts::new(root, asked.names),
+            hosts: Hosts::new(root),
             proc: Proc::new(root),
-            parts: asked.parts,
+            parts: BTreeSet::new(),
             completed: HashMap::new(),
-        }
+        };
+        enrich.ask(asked);
+        enrich
     }
 
-    /// From the next event on, this is asked.
+    /// From now on for other rules.
     pub fn ask(&mut self, asked: Asked) {
-        self.hosts.want(asked.names);
-        if asked.parts != self.parts {
-            self.parts = asked.parts;
-            self.completed.clear();
-        }
+        self.hosts.ask(asked.names);
+        self.parts = asked.parts;
+        self.completed.clear();
     }
 
     /// Reads again what changed on disk; to be called now and then.
@@ -78,7 +79,7 @@ impl Enrich {
         let address = Arc::as_ptr(&event.process).addr();
         let stale = |known: &Completed| event.time_ns.saturating_sub(known.read_ns) >= FRESH_NS;
         if let Some(known) = self.completed.get_mut(&address) {
-            if !self.parts.is_empty() && stale(known) {
+            if reads_proc(&self.parts) && stale(known) {
                 known.read_ns = event.time_ns;
                 look_again(&self.proc, &self.parts, &mut known.process);
             }
@@ -114,8 +115,7 @@ impl Enrich {
             home: self.users.home(process.uid),
             shell: self.users.shell(process.uid),
         });
-        let of_proc = self.parts.iter().any(|part| *part != Part::Account);
-        let details = of_proc
+        let details = reads_proc(&self.parts)
             .then(|| self.proc.details(process, &self.parts))
             .flatten();
         if account.is_none() {
@@ -126,6 +126,11 @@ impl Enrich {
             ..details.unwrap_or_default()
         })
     }
+}
+
+/// The table of users is at hand anyway.
+fn reads_proc(parts: &BTreeSet<Part>) -> bool {
+    parts.iter().any(|part| *part != Part::Account)
 }
 
 /// A process that has ended keeps what was read of it; one that is as it was stays the same.
@@ -140,5 +145,106 @@ fn look_again(proc: &Proc, parts: &BTreeSet<Part>, process: &mut Arc<Process>) {
             details: Some(Box::new(details)),
             ..Process::clone(process)
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Elapsed, Endpoint, Family, Kind, Names, Socket, Thread};
+
+    fn event(process: &Arc<Process>, time_ns: u64) -> Event {
+        let end = |last| Endpoint {
+            ip: [10, 0, 0, last].into(),
+            port: 10250,
+        };
+        Event {
+            number: 0,
+            time_ns,
+            cpu: 0,
+            kind: Kind::ConnectAttempt,
+            socket: Socket {
+                cookie: 1,
+                family: Family::Ipv4,
+                mapped: false,
+                client: Some(end(9)),
+                server: end(5),
+                netns: 1,
+            },
+            errno: None,
+            attribution: Attribution::Caller,
+            thread: Thread::default(),
+            elapsed: Elapsed::default(),
+            names: None,
+            process: Arc::clone(process),
+        }
+    }
+
+    #[test]
+    fn a_process_is_read_again_after_a_second_and_keeps_what_it_was_when_it_has_ended() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let entry = procfs::process::Process::new(i32::try_from(child.id()).unwrap()).unwrap();
+        let per_tick = 1_000_000_000 / procfs::ticks_per_second();
+        let process = Arc::new(Process {
+            pid: child.id(),
+            start_time_ns: entry.stat().unwrap().starttime * per_tick,
+            ..Process::default()
+        });
+        let parts = [Part::Files, Part::Account].into();
+        let asked = Asked {
+            parts,
+            ..Asked::default()
+        };
+        let mut enrich = Enrich::new(Path::new("/"), asked);
+        let mut complete = |time_ns| {
+            let mut event = event(&process, time_ns);
+            enrich.complete(&mut event);
+            event.process
+        };
+        let first = complete(0);
+        let details = first.details.as_ref().unwrap();
+        assert!(details.files.as_ref().unwrap().open >= 3);
+        assert!(details.account.is_some() && details.environment.is_none());
+        // As it was, whether it is looked at or not.
+        assert!(Arc::ptr_eq(&first, &complete(FRESH_NS - 1)));
+        assert!(Arc::ptr_eq(&first, &complete(2 * FRESH_NS)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(Arc::ptr_eq(&first, &complete(4 * FRESH_NS)));
+        enrich.ask(Asked::default());
+        let mut event = event(&process, 5 * FRESH_NS);
+        enrich.complete(&mut event);
+        assert_eq!(event.process.details, None);
+    }
+
+    #[test]
+    fn ends_have_the_names_that_are_asked_for() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("etc")).unwrap();
+        let file = root.path().join("etc/hosts");
+        std::fs::write(&file, "10.0.0.5 api other\n10.0.0.9 client\n").unwrap();
+        let asked = Asked {
+            names: ["api".to_owned()].into(),
+            ..Asked::default()
+        };
+        let mut enrich = Enrich::new(root.path(), asked);
+        let mut complete = || {
+            let mut event = event(&Arc::default(), 0);
+            enrich.complete(&mut event);
+            event.names.map(|names| *names)
+        };
+        let server = vec!["api".to_owned()];
+        let names = Names {
+            server,
+            ..Names::default()
+        };
+        assert_eq!(complete(), Some(names));
+        enrich.ask(Asked::default());
+        let mut event = event(&Arc::default(), 0);
+        enrich.complete(&mut event);
+        assert_eq!(event.names, None);
     }
 }

@@ -4,19 +4,17 @@
 
 use std::{
     collections::BTreeSet,
-    fs::File,
     io::Read as _,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
-use procfs::process::{LimitValue, Process as Entry, Stat};
-use rustix::fs::OFlags;
-
-use super::streams;
-use crate::event::{
-    Details, Environment, Files, Image, Leader, Leaders, Part, Process, Relative, Status,
+use procfs::{
+    ProcError,
+    process::{LimitValue, Process as Entry, Stat, Task},
 };
+
+use super::{image, streams};
+use crate::event::{Details, Environment, Files, Leader, Leaders, Part, Process, Relative, Status};
 
 const NANOS: u64 = 1_000_000_000;
 /// Bytes of an environment.
@@ -28,13 +26,6 @@ const MAX_CGROUPS: usize = 16 << 10;
 const MAX_THREADS: usize = 256;
 /// Suffix of the link to an executable that has no name any more (fs/d_path.c).
 const DELETED: &str = " (deleted)";
-/// include/uapi/linux/magic.h
-const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
-/// Inode of the host's own user namespace (include/linux/proc_ns.h).
-const HOST_USERS: u32 = 0xefff_fffd;
-/// CAP_DAC_OVERRIDE and CAP_FOWNER (include/uapi/linux/capability.h).
-const MAY_WRITE_ALL: u64 = 1 << 1 | 1 << 3;
-
 /// The host's /proc.
 pub(super) struct Proc(PathBuf);
 
@@ -69,7 +60,7 @@ impl Proc {
             details.streams = Some([0, 1, 2].map(|number| streams::stream(&entry, number)));
         }
         if asked(Part::Executable) {
-            details.image = image(&entry, process);
+            details.image = image::image(&entry, process);
         }
         if asked(Part::Cgroups) {
             details.cgroups = cgroups(&entry);
@@ -94,11 +85,17 @@ impl Proc {
         Some(details)
     }
 
-    /// Whatever is read through the entry is of this process: it holds the folder open.
+    /// Whatever is read through the entry is of this process: it holds the folder open. An ancestor's
+    /// time is that of the thread that forked (`real_parent`, kernel/fork.c).
     fn verified(&self, pid: u32, start_time_ns: u64) -> Option<Entry> {
         let entry = self.entry(pid)?;
-        let since_boot = entry.stat().ok()?.starttime;
-        (since_boot == ticks(start_time_ns)).then_some(entry)
+        let wanted = ticks(start_time_ns);
+        if entry.stat().ok()?.starttime == wanted {
+            return Some(entry);
+        }
+        let started = |task: Task| task.stat().is_ok_and(|stat| stat.starttime == wanted);
+        let mut tasks = entry.tasks().ok()?.flatten().take(MAX_THREADS);
+        tasks.any(started).then_some(entry)
     }
 
     fn entry(&self, pid: u32) -> Option<Entry> {
@@ -159,7 +156,7 @@ fn ticks(since_boot_ns: u64) -> u64 {
 }
 
 /// At most so many bytes, and whether there were more.
-fn read(entry: &Entry, name: &str, limit: usize) -> Option<(Vec<u8>, bool)> {
+pub(super) fn read(entry: &Entry, name: &str, limit: usize) -> Option<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
     let file = entry.open_relative(name).ok()?;
     let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
@@ -200,15 +197,19 @@ fn arguments(entry: &Entry) -> Option<Vec<String>> {
 }
 
 /// A thread of the kernel has no executable.
-fn path(entry: &Entry) -> String {
-    let link = entry.exe().unwrap_or_default();
+fn path(entry: &Entry) -> Option<String> {
+    let link = match entry.exe() {
+        Ok(link) => link,
+        Err(ProcError::NotFound(_)) => PathBuf::new(),
+        Err(_) => return None,
+    };
     let shown = link.to_string_lossy();
-    shown.strip_suffix(DELETED).unwrap_or(&shown).to_owned()
+    Some(shown.strip_suffix(DELETED).unwrap_or(&shown).to_owned())
 }
 
 fn relative(entry: &Entry, environments: bool) -> Option<Relative> {
     Some(Relative {
-        path: path(entry),
+        path: path(entry)?,
         args: arguments(entry)?,
         environment: environments.then(|| environment(entry)).flatten(),
         ..Relative::default()
@@ -218,8 +219,8 @@ fn relative(entry: &Entry, environments: bool) -> Option<Relative> {
 fn described(entry: &Entry) -> Option<Leader> {
     Some(Leader {
         comm: entry.stat().ok()?.comm,
+        path: path(entry)?,
         exe: arguments(entry)?.into_iter().next().unwrap_or_default(),
-        path: path(entry),
     })
 }
 
@@ -248,41 +249,6 @@ fn files(entry: &Entry) -> Option<Files> {
     })
 }
 
-fn image(entry: &Entry, process: &Process) -> Option<Image> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let file = entry.open_relative_flags("exe", flags).ok()?;
-    let about = file.metadata().ok()?;
-    Some(Image {
-        writable: is_writable(entry, process, &about)?,
-        overlay: is_overlay(&file)?,
-        changed_ns: nanos(about.ctime(), about.ctime_nsec()),
-        modified_ns: nanos(about.mtime(), about.mtime_nsec()),
-    })
-}
-
-fn nanos(seconds: i64, nanos: i64) -> u64 {
-    let seconds = u64::try_from(seconds).unwrap_or(0);
-    let nanos = u64::try_from(nanos).unwrap_or(0);
-    seconds.saturating_mul(NANOS).saturating_add(nanos)
-}
-
-fn is_overlay(file: &File) -> Option<bool> {
-    let kind = rustix::fs::fstatfs(file).ok()?.f_type;
-    Some(u64::try_from(kind).ok()? == OVERLAYFS_MAGIC)
-}
-
-/// By owner, group and mode, as Falco judges; capabilities count where ids are the host's.
-fn is_writable(entry: &Entry, process: &Process, about: &std::fs::Metadata) -> Option<bool> {
-    let status = entry.status().ok()?;
-    let all = process.namespaces.user == HOST_USERS && process.capabilities & MAY_WRITE_ALL != 0;
-    let in_group = status.egid == about.gid() || status.groups.contains(&about.gid());
-    Some(
-        all || about.uid() == process.euid
-            || (in_group && about.mode() & 0o020 != 0)
-            || about.mode() & 0o002 != 0,
-    )
-}
-
 /// `hierarchy:controllers:path`, as in cgroups(7).
 fn cgroups(entry: &Entry) -> Option<Vec<(String, String)>> {
     let (bytes, _) = read(entry, "cgroup", MAX_CGROUPS)?;
@@ -296,7 +262,7 @@ fn cgroups(entry: &Entry) -> Option<Vec<(String, String)>> {
 
 fn threads(entry: &Entry) -> Option<Vec<(u32, u32)>> {
     let tasks = entry.tasks().ok()?.flatten().take(MAX_THREADS);
-    let inside = |task: procfs::process::Task| {
+    let inside = |task: Task| {
         let ids = task.status().ok()?.nspid?;
         Some((id(task.tid), id(*ids.last()?)))
     };
@@ -373,17 +339,46 @@ mod tests {
         assert_eq!(details, Details::default());
     }
 
+    /// No thread of the test has started by then.
+    const AGES_NS: u64 = 1 << 60;
+
     /// A process with the same id that was started at another time is another process.
     #[test]
     fn an_id_that_was_given_away_tells_nothing() {
         let proc = Proc::new(Path::new("/"));
         let mut process = myself();
-        process.ancestors[0].start_time_ns += NANOS;
+        process.ancestors[0].start_time_ns += AGES_NS;
         let details = proc.details(&process, &all()).unwrap();
         assert_eq!(details.ancestors, [None]);
         assert_eq!(details.parent_vpid, None);
-        process.start_time_ns += NANOS;
+        process.start_time_ns += AGES_NS;
         assert_eq!(proc.details(&process, &all()), None);
+    }
+
+    /// The time of any of its threads tells a process from others.
+    #[test]
+    fn a_thread_that_forked_stands_for_its_process() {
+        let proc = Proc::new(Path::new("/"));
+        let own = Entry::myself().unwrap().stat().unwrap().starttime;
+        let (tells, told) = std::sync::mpsc::channel();
+        // A thread of the process's first tick would show nothing.
+        let (starttime, stop, thread) = loop {
+            let (stop, stopped) = std::sync::mpsc::channel::<()>();
+            let tells = tells.clone();
+            let thread = std::thread::spawn(move || {
+                let stat: Stat = procfs::FromRead::from_file("/proc/thread-self/stat").unwrap();
+                tells.send(stat.starttime).unwrap();
+                stopped.recv().ok();
+            });
+            let starttime = told.recv().unwrap();
+            if starttime != own {
+                break (starttime, stop, thread);
+            }
+        };
+        let start_time_ns = starttime * (NANOS / procfs::ticks_per_second());
+        assert!(proc.verified(std::process::id(), start_time_ns).is_some());
+        drop(stop);
+        thread.join().unwrap();
     }
 
     #[test]

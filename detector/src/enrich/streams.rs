@@ -8,8 +8,9 @@ use procfs::{
     net::{TcpNetEntries, UdpNetEntries, UnixNetEntries},
     process::{FDTarget, Process as Entry},
 };
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
 
+use super::image;
 use crate::event::Stream;
 
 /// Bytes of a table of sockets: some twenty thousand. A socket of a longer table has no type.
@@ -41,8 +42,11 @@ pub(super) fn stream(entry: &Entry, number: i32) -> Option<Stream> {
 
 fn is_folder(entry: &Entry, number: i32) -> bool {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let file = entry.open_relative_flags(format!("fd/{number}"), flags);
-    file.is_ok_and(|file| file.metadata().is_ok_and(|about| about.is_dir()))
+    let file = entry
+        .open_relative_flags(format!("fd/{number}"), flags)
+        .ok();
+    let about = file.and_then(image::at_hand);
+    about.is_some_and(|about| FileType::from_raw_mode(about.stx_mode.into()).is_dir())
 }
 
 /// Falco's text where it has no name for the type.

@@ -37,19 +37,28 @@ pub enum Part {
     Threads,
 }
 
-/// What the rules ask for beyond the kernel's record.
+/// What the rules ask for beyond the kernel's record. Written as JSON only.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub parts: BTreeSet<Part>,
     /// Names of hosts that conditions compare addresses with.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub names: BTreeSet<String>,
 }
 
 impl Asked {
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.names.is_empty()
+    }
+
+    /// What `other` does not ask for.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        Self {
+            parts: self.parts.difference(&other.parts).copied().collect(),
+            names: self.names.difference(&other.names).cloned().collect(),
+        }
     }
 }
 

@@ -17,14 +17,19 @@ fn id(context: Context<'_>) -> Option<&str> {
     context.event.process.container_id.as_deref()
 }
 
-/// Falco's `container.id`: 12 characters, or `host`.
-fn short(context: Context<'_>) -> Extracted<'_> {
-    text(id(context).map_or(HOST, |id| id.get(..12).unwrap_or(id)))
+/// Falco's 12 characters.
+pub(super) fn short_id(context: Context<'_>) -> Option<&str> {
+    id(context).map(|id| id.get(..12).unwrap_or(id))
+}
+
+/// A path that was cut may have the id of a container behind the cut.
+fn is_of_host(context: Context<'_>) -> bool {
+    id(context).is_none() && !context.event.process.truncated.cgroup
 }
 
 /// On the host a value, in a container none.
 fn on_host<'a>(context: Context<'a>, value: &'static str) -> Extracted<'a> {
-    id(context).is_none().then(|| text(value))?
+    is_of_host(context).then(|| text(value))?
 }
 
 /// The component with the id says which runtime made it, under most drivers.
@@ -85,7 +90,7 @@ pub(in crate::rules) static METADATA: Field = Field::new(
     "container.metadata",
     Bool,
     "the process is of the host",
-    One(|c| flag(id(c).is_none())),
+    One(|c| flag(is_of_host(c))),
 );
 static RUNTIME: Field = Field::new(
     "container.runtime_known",
@@ -101,7 +106,7 @@ const fn of_runtime(field: Field) -> Field {
 #[rustfmt::skip]
 pub(super) fn fields() -> Vec<Field> {
     let mut fields = vec![
-        Field::new("container.id", Text, "first 12 characters, or host", One(short)),
+        Field::new("container.id", Text, "first 12 characters, or host", One(|c| text(short_id(c).unwrap_or(HOST)))),
         Field::new("container.full_id", Text, "the whole id, or host", One(|c| text(id(c).unwrap_or(HOST)))),
         Field::new("container.type", Text, "docker, containerd, cri-o or podman, or host", One(kind)).told_by(&RUNTIME),
         of_runtime(Field::new("container.name", Text, "host", One(|c| on_host(c, HOST)))),
@@ -112,7 +117,7 @@ pub(super) fn fields() -> Vec<Field> {
     ];
     fields.extend(empty.map(|name| of_runtime(Field::new(name, Text, "empty", One(|c| on_host(c, ""))))));
     let no = ["container.privileged", "container.host_pid", "container.host_network", "container.host_ipc"];
-    fields.extend(no.map(|name| of_runtime(Field::new(name, Bool, "false", One(|c| id(c).is_none().then(|| flag(false))?)))));
+    fields.extend(no.map(|name| of_runtime(Field::new(name, Bool, "false", One(|c| is_of_host(c).then(|| flag(false))?)))));
     let none = [
         "container.label", "container.mount", "container.mount.source", "container.mount.dest",
         "container.mount.mode", "container.mount.rdwr", "container.mount.propagation",

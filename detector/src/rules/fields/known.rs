@@ -7,9 +7,8 @@ use super::{Field, Get, Takes, Type, parameters};
 
 const DESCRIPTOR: &str = "the file descriptor is not recorded";
 const TABLE: &str = "no table of descriptors is kept";
-const TIMES: &str = "times on the CPU and page faults are not counted";
+const TIMES: &str = "CPU time and page faults are not counted";
 const NAMESPACE: &str = "the start of the pid namespace is not recorded";
-const METADATA: &str = "no container runtime is asked";
 
 /// Name, type, and what is missing; nothing where Falco has no value for these events either.
 /// `[]` behind a name: it takes an argument.
@@ -22,16 +21,11 @@ const ROWS: &[(Type, Option<&str>, &str)] = &[
     (Type::Int64, Some(DESCRIPTOR), "fd.num"),
     (Type::Text, Some(DESCRIPTOR), "fd.uid"),
     (Type::List, Some(TABLE), "fd.types[]"),
-    (Type::Text, Some(METADATA), "fd.containername"),
     (Type::Text, None, "fd.directory fd.filename fd.containerdirectory fs.path.name fs.path.nameraw fs.path.source fs.path.sourceraw fs.path.target fs.path.targetraw"),
-    (Type::Int64, None, "fd.dev fd.dev.major fd.dev.minor fd.ino"),
-    (Type::Bool, None, "fd.is_upper_layer fd.is_lower_layer"),
     (Type::Time, Some(NAMESPACE), "proc.exe_ino.ctime_duration_pidns_start"),
     (Type::Uint64, Some(NAMESPACE), "proc.pidns_init_start_ts"),
     (Type::Uint64, Some(TIMES), "thread.pfmajor thread.pfminor"),
-    (Type::Duration, Some(TIMES), "thread.totexectime"),
     (Type::Double, Some(TIMES), "thread.cpu thread.cpu.user thread.cpu.system"),
-    (Type::Text, None, "thread.nametid"),
     (Type::Text, None, "container.info"),
     (Type::Time, Some(NAMESPACE), "container.start_ts"),
     (Type::Duration, Some(NAMESPACE), "container.duration"),

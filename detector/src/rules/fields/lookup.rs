@@ -27,6 +27,10 @@ pub fn find(name: &str) -> Option<&'static Field> {
 /// Fields whose argument may stand behind a dot.
 const DOTTED: [&str; 4] = ["evt.arg.", "evt.rawarg.", "evt.type.is.", "thread.cgroup."];
 
+pub(in crate::rules) fn is_dotted(name: &str) -> bool {
+    DOTTED.iter().any(|dotted| name.starts_with(dotted))
+}
+
 /// What a name and an argument mean. The error is Falco's text, which `skip-if-unknown-filter`
 /// looks at, and a help.
 pub fn resolve(

@@ -19,6 +19,7 @@ use std::{borrow::Cow, sync::LazyLock};
 pub use crate::alert::Value;
 pub(super) use container::METADATA;
 pub use event::event_type;
+pub(super) use lookup::is_dotted;
 pub use lookup::{Argument, find, resolve, suggestion};
 
 use crate::{

@@ -5,8 +5,8 @@
 use super::{
     Context, Extracted, Field,
     Get::{Ends, Kind as OfKind, Names, One},
-    Type::{Bool, Ip, Net, Port, Text},
-    Value, flag, owned, text, unsigned,
+    Type::{Bool, Int64, Ip, Net, Port, Text},
+    Value, container, flag, owned, signed, text, unsigned,
 };
 use crate::event::{Endpoint, Event, Family, Kind};
 
@@ -100,6 +100,11 @@ fn family(context: Context<'_>, v4: &'static str, v6: &'static str) -> Extracted
     }
 }
 
+fn with_container(context: Context<'_>) -> Extracted<'_> {
+    let id = container::short_id(context).unwrap_or_default();
+    owned(format!("{id}:{}", connection(context.event)))
+}
+
 /// A connect serves itself if both ends are of this machine, as far as the addresses tell.
 fn is_server(event: &Event) -> bool {
     let server = event.socket.server.ip;
@@ -120,10 +125,17 @@ pub(super) fn fields() -> Vec<Field> {
     vec![
         Field::new("fd.name", Text, "client->server, or the listener", One(|c| owned(connection(c.event)))),
         Field::new("fd.nameraw", Text, "empty", One(|_| text(""))),
+        Field::new("fd.containername", Text, "container.id, nothing on the host, then : and fd.name", One(with_container)),
         Field::new("fd.type", Text, "ipv4 or ipv6", One(|c| family(c, "ipv4", "ipv6"))),
         Field::new("fd.typechar", Text, "4 or 6", One(|c| family(c, "4", "6"))),
         Field::new("fd.l4proto", Text, "tcp", OfKind(|_| Some("tcp"))),
         Field::new("fd.sockfamily", Text, "ip", OfKind(|_| Some("ip"))),
+        Field::new("fd.dev", Int64, "0", One(|_| signed(0))),
+        Field::new("fd.dev.major", Int64, "0", One(|_| signed(0))),
+        Field::new("fd.dev.minor", Int64, "0", One(|_| signed(0))),
+        Field::new("fd.ino", Int64, "0", One(|_| signed(0))),
+        Field::new("fd.is_upper_layer", Bool, "false", One(|_| flag(false))),
+        Field::new("fd.is_lower_layer", Bool, "false", One(|_| flag(false))),
         Field::new("fd.is_server", Bool, "the socket serves", One(|c| flag(is_server(c.event)))),
         Field::new("fd.connected", Bool, "the handshake succeeded", One(|c| flag(is_connected(c.event)?))).of_result(),
         Field::new("fd.name_changed", Bool, "the event gave the socket its name", One(|c| flag(c.event.socket.client.is_some()))),

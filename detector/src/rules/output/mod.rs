@@ -150,6 +150,8 @@ fn extract<'a>(operand: &'a Operand, context: Context<'a>) -> Option<Value<'a>> 
             (Get::One(_), _) if field.kind == Type::Net => {
                 return Some(Value::Text(NETWORK.into()));
             }
+            // It can be asked for and not be printed.
+            _ if field.kind == Type::Socket => return None,
             _ => {}
         }
     }

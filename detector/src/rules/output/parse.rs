@@ -108,10 +108,7 @@ fn operand(text: &str) -> Option<Result<Checked, Mistake>> {
 /// Whether it is worth to look closer: looking for what an unknown name may have meant is slow.
 fn may_be_operand(text: &str) -> bool {
     let name = text.split(['[', '(']).next().unwrap_or_default();
-    text.contains('(')
-        || fields::find(name).is_some()
-        || name.starts_with("evt.arg.")
-        || name.starts_with("evt.rawarg.")
+    text.contains('(') || fields::find(name).is_some() || fields::is_dotted(name)
 }
 
 /// As far as a name, its argument and the parentheses of a call can go.
