@@ -117,10 +117,34 @@ fn push_ip(ip: IpAddr, text: &mut String) {
     }
 }
 
-/// A field that an alert shows, under the name by which its rule asked for it.
+/// What a field is called: as its rule wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    text: String,
+    key: String,
+}
+
+impl Name {
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let key = format!("{}:", serde_json::Value::from(text.as_str()));
+        Self { text, key }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// As the key of a JSON object, with its colon.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// A field that an alert shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field<'a> {
-    pub name: &'a str,
+    pub name: &'a Name,
     pub value: Option<Value<'a>>,
 }
 
@@ -155,5 +179,36 @@ impl Alert<'_> {
     pub fn uuid(&self) -> Uuid {
         let mut digits = itoa::Buffer::new();
         Uuid::new_v5(&self.instance, digits.format(self.sequence).as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_escaped_as_a_key_only() {
+        let name = Name::new("proc.env[\"A\"]");
+        assert_eq!(name.as_str(), "proc.env[\"A\"]");
+        assert_eq!(name.key(), r#""proc.env[\"A\"]":"#);
+    }
+
+    #[test]
+    fn values_are_printed_as_falco_prints_them() {
+        let list = vec![Value::Text("a".into()), Value::Unsigned(7)];
+        for (value, expected) in [
+            (Value::Text("".into()), ""),
+            (Value::Signed(i64::MIN), "-9223372036854775808"),
+            (Value::Unsigned(u64::MAX), "18446744073709551615"),
+            (Value::Bool(true), "true"),
+            (Value::Ip([10, 0, 200, 255].into()), "10.0.200.255"),
+            (Value::Ip("fe80::1".parse().unwrap()), "fe80::1"),
+            (Value::List(list), "(a,7)"),
+            (Value::List(Vec::new()), "()"),
+        ] {
+            let mut text = String::new();
+            value.push_to(&mut text);
+            assert_eq!(text, expected);
+        }
     }
 }

@@ -332,7 +332,7 @@ fn outputs_print_them() {
     let field = |name: &str| {
         fields
             .iter()
-            .find(|one| one.name == name)
+            .find(|one| one.name.as_str() == name)
             .unwrap()
             .value
             .clone()

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::{PipelineError, reload::Refused};
 use crate::{
-    alert::{Alert, Field, INTERNAL, Priority, Value},
+    alert::{Alert, Field, INTERNAL, Name, Priority, Value},
     event::{Event, Loss, RECURSION},
     host::Host,
     rules::Rule,
@@ -117,6 +117,7 @@ impl<W: Write> Alerts<W> {
         message: &str,
         fields: [(&str, Value<'_>); N],
     ) -> Result<(), PipelineError> {
+        let fields = fields.map(|(name, value)| (Name::new(name), value));
         self.lines.write(Alert {
             sequence: 0,
             instance: self.host.instance,
@@ -126,9 +127,9 @@ impl<W: Write> Alerts<W> {
             source: INTERNAL,
             hostname: &self.host.hostname,
             message,
-            fields: &fields.map(|(name, value)| Field {
+            fields: &fields.each_ref().map(|(name, value)| Field {
                 name,
-                value: Some(value),
+                value: Some(value.clone()),
             }),
             tags: &[],
         })

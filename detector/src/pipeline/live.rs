@@ -29,6 +29,8 @@ pub struct Control {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    duration: Option<Duration>,
+    /// When `duration` is over; it begins with the run.
     end: Option<Instant>,
     reload: Reload,
 }
@@ -50,7 +52,8 @@ impl Control {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hangup: listen(SignalKind::hangup())?,
-            end: duration.and_then(|duration| Instant::now().checked_add(duration)),
+            duration,
+            end: None,
             reload: Reload::new(load),
         })
     }
@@ -84,6 +87,8 @@ pub async fn follow<W: Write>(
     pipeline: &mut Pipeline<W>,
     control: &mut Control,
 ) -> Result<(), PipelineError> {
+    let end = |duration| Instant::now().checked_add(duration);
+    control.end = control.duration.and_then(end);
     let mut events = Vec::new();
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);

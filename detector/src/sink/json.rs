@@ -17,51 +17,49 @@ fn escaped(byte: u8) -> Option<u8> {
     })
 }
 
-/// How many bytes at the beginning are written as they are, or a few less; eight at once.
-fn plain(bytes: &[u8]) -> usize {
+/// Whether every byte is written as it is: eight are looked at at once.
+fn is_plain(bytes: [u8; 8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
-    // The high bit of the lowest byte that is less than `limit`; of higher bytes it may err.
+    // The high bits of bytes less than `limit`; set in others only above one that is less.
     let less = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
-    let mut length = 0;
-    for chunk in bytes.as_chunks::<8>().0 {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = less(word ^ (ONES * u64::from(b'"')), 1);
-        let backslash = less(word ^ (ONES * u64::from(b'\\')), 1);
-        let found = less(word, 0x20) | quote | backslash;
-        if found != 0 {
-            return length + found.trailing_zeros() as usize / 8;
-        }
-        length += 8;
-    }
-    length
+    let equal = |word: u64, byte: u8| less(word ^ (ONES * u64::from(byte)), 1);
+    let word = u64::from_le_bytes(bytes);
+    less(word, 0x20) | equal(word, b'"') | equal(word, b'\\') == 0
 }
 
 /// The inside of a string.
 pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
-    let mut rest = text.as_bytes();
-    loop {
-        let start = plain(rest);
-        let more = rest.iter().skip(start);
-        let end = start + more.take_while(|byte| escaped(**byte).is_none()).count();
-        let (plain, special) = rest.split_at(end);
-        out.extend_from_slice(plain);
-        let Some((byte, behind)) = special.split_first() else {
-            return;
-        };
-        let letter = escaped(*byte).unwrap_or(*byte);
-        out.extend([b'\\', letter]);
-        if letter == b'u' {
-            let digit = |value: u8| {
-                if value < 10 {
-                    b'0' + value
-                } else {
-                    b'a' - 10 + value
-                }
-            };
-            out.extend([b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    for word in words {
+        if is_plain(*word) {
+            out.extend_from_slice(word);
+        } else {
+            word.iter().for_each(|byte| escape_byte(*byte, out));
         }
-        rest = behind;
+    }
+    let mut last = [b' '; 8];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    if is_plain(last) {
+        out.extend_from_slice(rest);
+    } else {
+        rest.iter().for_each(|byte| escape_byte(*byte, out));
+    }
+}
+
+fn escape_byte(byte: u8, out: &mut Vec<u8>) {
+    let Some(letter) = escaped(byte) else {
+        return out.push(byte);
+    };
+    out.extend_from_slice(&[b'\\', letter]);
+    if letter == b'u' {
+        let digit = |value: u8| match value {
+            ..10 => b'0' + value,
+            _ => b'a' - 10 + value,
+        };
+        out.extend_from_slice(&[b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
     }
 }
 
@@ -81,8 +79,7 @@ pub(super) fn texts(texts: &[String], out: &mut Vec<u8>) {
 
 pub(super) fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
     sequence(b'{', fields, b'}', out, |field, out| {
-        text(field.name, out);
-        out.push(b':');
+        out.extend_from_slice(field.name.key().as_bytes());
         match &field.value {
             Some(field) => value(field, out),
             None => out.extend_from_slice(b"null"),
@@ -135,6 +132,7 @@ mod tests {
     use std::net::Ipv6Addr;
 
     use super::*;
+    use crate::alert::Name;
 
     fn written(write: impl Fn(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();
@@ -172,7 +170,14 @@ mod tests {
             ("no", Some(Value::Bool(false))),
             ("missing", None),
         ];
-        let row = row.map(|(name, value)| Field { name, value });
+        let row = row.map(|(name, value)| (Name::new(name), value));
+        let row: Vec<Field<'_>> = row
+            .iter()
+            .map(|(name, value)| Field {
+                name,
+                value: value.clone(),
+            })
+            .collect();
         let expected = r#"{"a\"b":["a\"",-1],"ip":"::1","number":18446744073709551615,"empty":[],"yes":true,"no":false,"missing":null}"#;
         assert_eq!(written(|out| fields(&row, out)), expected);
         assert_eq!(written(|out| fields(&[], out)), "{}");

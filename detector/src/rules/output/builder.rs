@@ -3,6 +3,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use super::{ISO8601, Named, Operand, Part, Source, SyntaxError, TIME, Template, parse};
+use crate::alert::Name;
 
 /// Deprecated parts, and where they stand.
 pub(super) type Warnings = Vec<(String, Range<usize>)>;
@@ -101,8 +102,11 @@ impl<'b> Builder<'b> {
             return *place;
         }
         let place = self.fields.len();
-        self.places.insert(name.clone(), place);
-        self.fields.push(Named { name, source });
+        self.fields.push(Named {
+            name: Name::new(name.as_str()),
+            source,
+        });
+        self.places.insert(name, place);
         place
     }
 

@@ -9,7 +9,11 @@ use super::{
     lexer::SyntaxError,
     operand::{Operand, print},
 };
-use crate::{alert::Field, event::Event, host::Host};
+use crate::{
+    alert::{Field, Name},
+    event::Event,
+    host::Host,
+};
 use builder::{Builder, Warnings};
 
 /// Falco's text for what can be compared but not printed.
@@ -45,8 +49,7 @@ enum Source {
 
 #[derive(Debug)]
 struct Named {
-    /// As written.
-    name: String,
+    name: Name,
     source: Source,
 }
 
