@@ -12,6 +12,8 @@ mod analysis;
 mod conditions;
 #[path = "rules/corpus.rs"]
 mod corpus;
+#[path = "rules/diagnostics.rs"]
+mod diagnostics;
 #[path = "rules/documents.rs"]
 mod documents;
 #[path = "rules/events.rs"]

@@ -3,7 +3,8 @@
 //! `loader` reads the files (`yaml`, `text`), puts lists in place and calls `parser` (`lexer`,
 //! `ast`); `checker` makes `compiler` conditions of the trees, with `fields`, `operand` and
 //! `predicate`; `kinds` and `ports` derive what can match; `output` renders the alert's message; `explain` shows a
-//! verdict's reasons; `analysis` tells what a valid rule is probably not meant to be.
+//! verdict's reasons; `analysis` tells what a valid rule is probably not meant to be,
+//! `spelling` what an unknown word is.
 
 mod analysis;
 pub mod ast;
@@ -27,6 +28,7 @@ mod pattern;
 pub mod ports;
 pub mod predicate;
 pub mod select;
+mod spelling;
 pub mod text;
 pub mod yaml;
 

@@ -13,7 +13,7 @@ use super::{
         output::Template,
         text::{Place, Text},
     },
-    CONDITION, INACTIVE, OUTPUT, exceptions,
+    CONDITION, INACTIVE, OUTPUT, excepted,
     items::{Collection, RuleItem},
     lists::Lists,
     read,
@@ -26,13 +26,18 @@ const UNUSED_MACRO: &str = "LOAD_UNUSED_MACRO";
 const UNUSED_LIST: &str = "LOAD_UNUSED_LIST";
 const NO_EVTTYPE: &str = "LOAD_NO_EVTTYPE";
 
+const SHORTER: &str = "ask for fewer values, or for a network, a prefix or a glob instead of each";
+const UNUSED: &str = "leave it out, or refer to it";
+const ELSEWHERE: &str = "nothing need be done if another detector judges it; `rules fields` lists \
+                         what is known here";
+
 pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<Rule> {
     let lists = collection.flattened_lists();
     let mut used_lists = HashSet::new();
     for body in collection.macros.values_mut() {
         let mut text = body.text.clone();
         if let Err(message) = lists.expand(&mut text, &mut used_lists) {
-            report.error(&body.place, CONDITION, message, None);
+            report.error(&body.place, CONDITION, message, SHORTER.to_owned());
         }
         body.expression = read::parse(&text, report);
         body.text = text;
@@ -70,13 +75,13 @@ pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<
     for (name, body) in &collection.macros {
         if !used_macros.contains(name) {
             let message = format!("the macro `{name}` is never used");
-            report.warning(&body.place, UNUSED_MACRO, message, None);
+            report.warning(&body.place, UNUSED_MACRO, message, UNUSED.to_owned());
         }
     }
     for (index, list) in collection.lists.iter().enumerate() {
         if !list.used && !used_lists.contains(&index) {
             let message = format!("the list `{}` is never used", list.name);
-            report.warning(&list.place, UNUSED_LIST, message, None);
+            report.warning(&list.place, UNUSED_LIST, message, UNUSED.to_owned());
         }
     }
     rules
@@ -118,8 +123,9 @@ impl Builder<'_, '_> {
                 "the source `{}` is not known: the rule is skipped",
                 item.source
             );
+            let help = "only rules of the source `syscall` are judged here".to_owned();
             self.report
-                .warning(&item.place, UNKNOWN_SOURCE, message, None);
+                .warning(&item.place, UNKNOWN_SOURCE, message, help);
             return None;
         }
         let template = self.template(&item);
@@ -135,14 +141,16 @@ impl Builder<'_, '_> {
         if let Some(reason) = &kinds.inactive {
             let name = &item.name;
             let message = format!("the rule `{name}` is inactive: {reason}");
-            self.report.warning(&item.place, INACTIVE, message, None);
+            self.report
+                .warning(&item.place, INACTIVE, message, ELSEWHERE.to_owned());
         }
         for reason in &kinds.partly {
             let message = format!(
                 "the rule `{}` is inactive for one type of event: {reason}",
                 item.name
             );
-            self.report.warning(&item.place, INACTIVE, message, None);
+            self.report
+                .warning(&item.place, INACTIVE, message, ELSEWHERE.to_owned());
         }
         Some(Rule {
             name: item.name,
@@ -159,8 +167,9 @@ impl Builder<'_, '_> {
         })
     }
 
-    /// An error, or with `skip-if-unknown-filter` a warning, if it is about what may be unknown.
-    fn mistake(&mut self, item: &RuleItem, mut mistake: Mistake) {
+    /// An error, or with `skip-if-unknown-filter` a warning, if it is about what may be unknown:
+    /// whether the rule is skipped.
+    fn mistake(&mut self, item: &RuleItem, mut mistake: Mistake) -> bool {
         let unknown = [
             "nonexistent field",
             "invalid formatting token",
@@ -170,35 +179,50 @@ impl Builder<'_, '_> {
         let skips = unknown.iter().any(|text| mistake.message.contains(text));
         if item.skip_if_unknown_filter && skips {
             mistake.code = UNKNOWN_FILTER;
-            return self.report.mistake(Severity::Warning, mistake);
+            mistake.message.push_str(": the rule is skipped");
+            self.report.mistake(Severity::Warning, mistake);
+            return true;
         }
         self.report.mistake(Severity::Error, mistake);
+        false
     }
 
     fn condition(&mut self, item: &RuleItem) -> Option<Condition> {
-        let mut text = match exceptions::join(&item.condition, &item.exceptions) {
+        let mut text = match excepted::join(&item.condition, &item.exceptions) {
             Ok(text) => text,
-            Err((message, place)) => {
-                self.report.error(&place, CONDITION, message, None);
+            Err((message, place, help)) => {
+                self.report.error(&place, CONDITION, message, help);
                 return None;
             }
         };
         if let Err(message) = self.lists.expand(&mut text, self.used_lists) {
-            self.report.error(&item.place, CONDITION, message, None);
+            let help = SHORTER.to_owned();
+            self.report.error(&item.place, CONDITION, message, help);
             return None;
         }
         let expression = read::parse(&text, self.report)?;
         let mut checker = Checker::new(self.macros, item.file);
         let checked = checker.check(&expression, &text);
-        let Checker { warnings, used, .. } = checker;
+        let Checker {
+            warnings,
+            more,
+            used,
+            broken,
+            ..
+        } = checker;
         self.used_macros.extend(used);
         for warning in warnings {
             self.report.mistake(Severity::Warning, warning);
         }
         match checked {
-            Ok(condition) => Some(condition),
+            Ok(condition) => (!broken).then_some(condition),
             Err(mistake) => {
-                self.mistake(item, mistake);
+                // Falco looks at the first alone to tell whether the rule is skipped.
+                if !self.mistake(item, mistake) {
+                    for other in more {
+                        self.report.mistake(Severity::Error, other);
+                    }
+                }
                 None
             }
         }
@@ -210,8 +234,9 @@ impl Builder<'_, '_> {
             Ok((template, warnings)) => {
                 for (message, span) in warnings {
                     let place = text.place(&span);
+                    let help = "leave it out".to_owned();
                     self.report
-                        .warning(&place, super::DEPRECATED, message, None);
+                        .warning(&place, super::DEPRECATED, message, help);
                 }
                 Some(template)
             }

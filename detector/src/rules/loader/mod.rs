@@ -2,12 +2,14 @@
 //! `rule_loader_collector` and `rule_loader_compiler`.
 
 mod build;
+mod excepted;
 mod exceptions;
 mod items;
 mod lists;
 mod read;
 mod report;
 mod rule_item;
+mod syntax;
 mod versions;
 
 use super::{
@@ -67,7 +69,8 @@ fn read_file(
     let documents = match yaml::parse(&source.text) {
         Ok(documents) => documents,
         Err((message, at)) => {
-            return report.error(&Place { file, span: at..at }, PARSE, message, None);
+            let (span, help) = syntax::explained(&source.text, &message, at);
+            return report.error(&Place { file, span }, PARSE, message, help);
         }
     };
     for document in documents {
