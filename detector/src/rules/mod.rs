@@ -9,6 +9,7 @@
 mod analysis;
 pub mod ast;
 mod checker;
+pub mod codes;
 pub mod compiler;
 mod constants;
 pub mod diagnostic;

@@ -16,7 +16,7 @@ const NOT_UNIQUE: &str = "LOAD_EXCEPTION_NAME_NOT_UNIQUE";
 const NO_VALUES: &str = "LOAD_APPEND_NO_VALUES";
 /// Our own: Falco reads past it in silence.
 const UNKNOWN_KEY: &str = "RULE_EXCEPTION_KEY";
-const KEYS: [&str; 4] = ["name", "fields", "comps", "values"];
+pub(in super::super) const KEYS: [&str; 4] = ["name", "fields", "comps", "values"];
 const SHAPES: &str = "write `- name: ...`, `fields: ...` and `values: ...`";
 
 #[derive(Debug, Clone)]

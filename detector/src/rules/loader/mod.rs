@@ -18,8 +18,11 @@ use super::{
     text::Place,
     yaml::{self, Value},
 };
+pub(super) use exceptions::KEYS as EXCEPTION_KEYS;
 use items::Collection;
+pub(super) use read::{KINDS, keys_of};
 use report::Report;
+pub(super) use rule_item::LEVELS;
 
 pub(super) const PARSE: &str = "LOAD_ERR_YAML_PARSE";
 pub(super) const SHAPE: &str = "LOAD_ERR_YAML_VALIDATE";

@@ -15,7 +15,7 @@ use super::{
     rule_item, versions,
 };
 
-const KINDS: [&str; 5] = [
+pub(in super::super) const KINDS: [&str; 5] = [
     "required_engine_version",
     "required_plugin_versions",
     "list",
@@ -62,13 +62,7 @@ pub(super) fn item(file: usize, node: &Node, collection: &mut Collection, report
     );
     let place = Place { file, span };
     let item = Item { file, node, place };
-    let keys: &[&str] = match kind {
-        "list" => &["list", "items", "append", "override"],
-        "macro" => &["macro", "condition", "append", "override"],
-        "rule" => rule_item::KEYS,
-        other => &[other],
-    };
-    item.unknown_keys(pairs, keys, report);
+    item.unknown_keys(pairs, keys_of(kind), report);
     match kind {
         "required_engine_version" => versions::engine(file, value, report),
         "required_plugin_versions" => versions::plugins(file, value, report),
@@ -82,6 +76,17 @@ pub(super) fn item(file: usize, node: &Node, collection: &mut Collection, report
                 _ => rule_item::read(&item, &name, collection, report),
             }
         }
+    }
+}
+
+/// What an item of a kind may have.
+pub(in super::super) fn keys_of(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "list" => &["list", "items", "append", "override"],
+        "macro" => &["macro", "condition", "append", "override"],
+        "rule" => rule_item::KEYS,
+        "required_engine_version" => &["required_engine_version"],
+        _ => &["required_plugin_versions"],
     }
 }
 

@@ -32,7 +32,8 @@ pub(super) const KEYS: &[&str] = &[
     "append",
     "override",
 ];
-const LEVELS: [&str; 8] = [
+/// As Falco's schema has them.
+pub(in super::super) const LEVELS: [&str; 8] = [
     "EMERGENCY",
     "ALERT",
     "CRITICAL",
