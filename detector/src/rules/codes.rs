@@ -55,6 +55,10 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("RULE_EXCEPTION_KEY", "A key of an exception is not known"),
     (
+        "RULE_EXCEPTION_WIDENS",
+        "An exception excepts more than it says",
+    ),
+    (
         "RULE_LIST_IN_TEXT",
         "A list is put in place within a quoted text",
     ),

@@ -37,7 +37,7 @@ impl Checker<'_> {
         self.warnings.push(warning);
     }
 
-    /// The kernel cuts a thread's name (`comm`, include/linux/sched.h): a longer one is never equal.
+    /// The kernel cuts a thread's name (`comm`, include/linux/sched.h): no text in it is longer.
     pub(super) fn too_long(
         &mut self,
         field: &Field,
@@ -46,18 +46,25 @@ impl Checker<'_> {
         text: &Text,
     ) {
         let named = matches!(field.name, "proc.name" | "proc.pname" | "proc.aname");
-        let equal = matches!(
+        let whole = matches!(
             operator,
-            Operator::Equal | Operator::In | Operator::Intersects
+            Operator::Equal
+                | Operator::NotEqual
+                | Operator::In
+                | Operator::Intersects
+                | Operator::StartsWith
+                | Operator::EndsWith
+                | Operator::Contains
+                | Operator::Icontains
         );
-        if !named || !equal {
+        if !named || !whole {
             return;
         }
         for constant in written.iter().filter(|one| one.text.len() > MAX_COMM) {
             let (long, name) = (&constant.text, field.name);
             let cut = long.get(..MAX_COMM).unwrap_or(long);
             let message =
-                format!("`{long}` is never equal to `{name}`, which has {MAX_COMM} bytes");
+                format!("`{long}` is longer than any `{name}`: the kernel keeps {MAX_COMM} bytes");
             let help = format!("write `{cut}`, or compare `proc.exepath`");
             self.warn(NAME_TOO_LONG, text, &constant.span, message, help);
         }

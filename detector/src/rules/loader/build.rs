@@ -5,15 +5,17 @@ use std::collections::HashSet;
 use super::{
     super::{
         Rule,
-        analysis::{self, Earlier},
+        analysis::Earlier,
         checker::{Checker, Macros, Mistake},
         compiler::Condition,
         diagnostic::Severity,
         kinds::{self, Kinds},
         output::Template,
-        text::{Place, Text},
+        text::Text,
     },
-    CONDITION, INACTIVE, OUTPUT, excepted,
+    CONDITION, OUTPUT,
+    analyse::Written,
+    excepted,
     items::{Collection, RuleItem},
     lists::Lists,
     read,
@@ -28,8 +30,6 @@ const NO_EVTTYPE: &str = "LOAD_NO_EVTTYPE";
 
 const SHORTER: &str = "ask for fewer values, or for a network, a prefix or a glob instead of each";
 const UNUSED: &str = "leave it out, or refer to it";
-const ELSEWHERE: &str = "nothing need be done if another detector judges it; `rules fields` lists \
-                         what is known here";
 
 pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<Rule> {
     let lists = collection.flattened_lists();
@@ -53,14 +53,11 @@ pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<
             used_macros: &mut used_macros,
             report,
         };
-        let place = item.place.clone();
-        let Some(rule) = builder.rule(item) else {
-            continue;
-        };
-        if rule.enabled {
-            analyse(&rule, &mut earlier, &place, report);
+        let written = Written::new(&item);
+        if let Some(rule) = builder.rule(item) {
+            builder.analyse(&rule, &mut earlier, &written);
+            rules.push(rule);
         }
-        rules.push(rule);
     }
     // What an unused macro refers to is used, as Falco judges.
     for expression in collection
@@ -87,33 +84,12 @@ pub(super) fn rules(mut collection: Collection, report: &mut Report<'_>) -> Vec<
     rules
 }
 
-fn analyse(rule: &Rule, earlier: &mut Earlier, place: &Place, report: &mut Report<'_>) {
-    let name = &rule.name;
-    if let Some(reason) = analysis::contradiction(&rule.whole) {
-        let message = format!("the rule `{name}` never matches: {reason}");
-        let help = "look at macros, lists and exceptions that it brings together".to_owned();
-        return report.warning(place, analysis::NEVER, message, help);
-    }
-    if let Some(other) = earlier.shadows(rule) {
-        let message = format!("whatever the rule `{name}` matches, `{other}` matches first");
-        let help = "put the narrower rule first, or set `rule_matching` to all".to_owned();
-        return report.warning(place, analysis::SHADOWED, message, help);
-    }
-    if rule.inactive().is_none()
-        && let Some(check) = analysis::trusts_name(&rule.whole)
-    {
-        let message = format!("the rule `{name}` trusts a name that any process can take: {check}");
-        let help = "ask for `proc.exepath` or `proc.exe_ino` too".to_owned();
-        report.advice(place, analysis::TRUSTS_NAME, message, help);
-    }
-}
-
-struct Builder<'b, 'a> {
-    macros: &'b Macros,
-    lists: &'b Lists,
+pub(super) struct Builder<'b, 'a> {
+    pub(super) macros: &'b Macros,
+    pub(super) lists: &'b Lists,
     used_lists: &'b mut HashSet<usize>,
     used_macros: &'b mut HashSet<String>,
-    report: &'b mut Report<'a>,
+    pub(super) report: &'b mut Report<'a>,
 }
 
 impl Builder<'_, '_> {
@@ -138,20 +114,6 @@ impl Builder<'_, '_> {
             self.report.warning(&item.place, NO_EVTTYPE, message, help);
         }
         let kinds = Kinds::new(&condition);
-        if let Some(reason) = &kinds.inactive {
-            let name = &item.name;
-            let message = format!("the rule `{name}` is inactive: {reason}");
-            self.report
-                .warning(&item.place, INACTIVE, message, ELSEWHERE.to_owned());
-        }
-        for reason in &kinds.partly {
-            let message = format!(
-                "the rule `{}` is inactive for one type of event: {reason}",
-                item.name
-            );
-            self.report
-                .warning(&item.place, INACTIVE, message, ELSEWHERE.to_owned());
-        }
         Some(Rule {
             name: item.name,
             desc: item.desc.as_str().to_owned(),

@@ -59,7 +59,27 @@ fn between(parts: &[Text], word: &str, place: &Place) -> Text {
     text
 }
 
+/// Each value of the exceptions as a condition of its own, and where it is written.
+pub(super) fn values(exceptions: &[Exception]) -> Vec<(Place, Text)> {
+    let each = |exception: &Exception| -> Vec<(Place, Text)> {
+        let one = |value: &Given| Some((value.place(), exception.one(value).ok()?));
+        exception.values.iter().filter_map(one).collect()
+    };
+    exceptions.iter().flat_map(each).collect()
+}
+
 impl Exception {
+    fn one(&self, value: &Given) -> Result<Text, Refusal> {
+        if !self.scalar {
+            return self.tuple(value);
+        }
+        let alone = Self {
+            values: vec![value.clone()],
+            ..self.clone()
+        };
+        alone.condition()
+    }
+
     /// What is excepted.
     fn condition(&self) -> Result<Text, Refusal> {
         if self.scalar {

@@ -1,6 +1,7 @@
 //! Rule files to a ruleset: every mistake is reported, not the first. Falco: `rule_loader_reader`,
 //! `rule_loader_collector` and `rule_loader_compiler`.
 
+mod analyse;
 mod build;
 mod excepted;
 mod exceptions;
