@@ -152,7 +152,9 @@ impl<'a> Lexer<'a> {
                     !(matches!(next, '[' | ']' | '"' | '\'') || next.is_ascii_whitespace())
                 };
                 self.run(plain).map(str::to_owned).ok_or_else(|| {
-                    SyntaxError::new("an argument is missing in the brackets", start..self.at + 1)
+                    let next = self.rest().chars().next().map_or(0, char::len_utf8);
+                    let span = start..self.at + next;
+                    SyntaxError::new("an argument is missing in the brackets", span)
                         .help("write `[1]`, `[name]` or `[\"\"]`, without blanks")
                 })?
             }

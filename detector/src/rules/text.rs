@@ -99,26 +99,29 @@ impl Text {
     /// A scalar's value, aligned with the characters of the file that it was read from.
     pub fn aligned(value: &str, file: usize, source: &str, span: Range<usize>) -> Self {
         let raw = source.get(span.clone()).unwrap_or_default();
-        let mut at = 0;
+        let style = Style::of(raw);
+        if style == Style::Alias {
+            return Self::at(value, &Place { file, span });
+        }
+        let mut at = style.start(raw);
         let mut origins = Vec::with_capacity(value.len());
         let mut after_blank = false;
         for wanted in value.chars() {
             let rest = raw.get(at..).unwrap_or_default();
             // A line break took all indentation after it: more blanks of the value have no bytes.
-            let taken =
-                after_blank && wanted.is_whitespace() && !rest.starts_with(is_blank_or_escape);
+            let blank = |one: char| one.is_whitespace() || one == '\\';
+            let taken = after_blank && wanted.is_whitespace() && !rest.starts_with(blank);
             after_blank = wanted.is_whitespace();
             let length = if taken {
                 0
             } else {
-                at += skipped(rest, wanted);
-                written(raw.get(at..).unwrap_or_default(), wanted)
+                at += style.skipped(rest, wanted);
+                style.written(raw.get(at..).unwrap_or_default(), wanted)
             };
-            let start = (span.start + at).min(span.end);
-            let end = (start + length).min(span.end);
+            let start = span.start + at;
             let origin = Origin::at(&Place {
                 file,
-                span: start..end,
+                span: start..start + length,
             });
             origins.extend(std::iter::repeat_n(origin, wanted.len_utf8()));
             at += length;
@@ -330,40 +333,86 @@ impl Text {
     }
 }
 
-fn is_blank_or_escape(character: char) -> bool {
-    character.is_whitespace() || character == '\\'
+/// How a scalar is written in YAML: which of its bytes stand for which characters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Plain,
+    /// `'...'`
+    Single,
+    /// `"..."`
+    Double,
+    /// `|` or `>`
+    Block,
+    /// `*name`: the text stands elsewhere.
+    Alias,
 }
 
-/// Bytes of the file that stand for nothing before the next character of the value: indentation,
-/// a block's header, a quote.
-fn skipped(raw: &str, wanted: char) -> usize {
-    if wanted.is_whitespace() {
-        return raw.find(is_blank_or_escape).unwrap_or(0);
-    }
-    let found = raw.find(wanted).unwrap_or(0);
-    let before = raw.get(..found).unwrap_or_default();
-    match before.find('\\') {
-        Some(escape) => escape,
-        _ => found,
-    }
+fn blanks(raw: &str) -> usize {
+    raw.len() - raw.trim_start().len()
 }
 
-/// Bytes of the file that stand for the next character of the value.
-fn written(raw: &str, wanted: char) -> usize {
-    if raw.starts_with('\\') && wanted != '\\' {
-        return 2;
-    }
-    if wanted.is_whitespace() {
-        // A fold: the line break and the indentation after it are one blank.
-        let end = raw
-            .find(|character: char| !character.is_whitespace())
-            .unwrap_or(raw.len());
-        let folded = raw.get(..end).is_some_and(|run| run.contains('\n'));
-        if folded {
-            return end;
+impl Style {
+    fn of(raw: &str) -> Self {
+        match raw.chars().next() {
+            Some('\'') => Self::Single,
+            Some('"') => Self::Double,
+            Some('|' | '>') => Self::Block,
+            Some('*') => Self::Alias,
+            _ => Self::Plain,
         }
     }
-    wanted.len_utf8().min(raw.len())
+
+    /// Bytes before the text: the quote, or the line with the block's header.
+    fn start(self, raw: &str) -> usize {
+        match self {
+            Self::Single | Self::Double => 1,
+            Self::Block => raw.find('\n').map_or(raw.len(), |end| end + 1),
+            Self::Plain | Self::Alias => 0,
+        }
+    }
+
+    /// Bytes that stand for nothing before the next character: indentation, an escaped line break.
+    fn skipped(self, raw: &str, wanted: char) -> usize {
+        let escaped = raw.strip_prefix('\\').filter(|_| self == Self::Double);
+        let broken = escaped.filter(|rest| rest.starts_with(['\r', '\n']));
+        match broken {
+            Some(rest) => 1 + blanks(rest),
+            None if wanted.is_whitespace() => 0,
+            None => blanks(raw),
+        }
+    }
+
+    /// Bytes that stand for the next character.
+    fn written(self, raw: &str, wanted: char) -> usize {
+        let mut characters = raw.chars();
+        let first = characters.next().map_or(0, char::len_utf8);
+        if self == Self::Double && raw.starts_with('\\') {
+            let digits = match characters.next() {
+                Some('x') => 3,
+                Some('u') => 5,
+                Some('U') => 9,
+                Some(other) => other.len_utf8(),
+                None => 0,
+            };
+            let end = first + digits;
+            return if raw.is_char_boundary(end) {
+                end
+            } else {
+                first
+            };
+        }
+        if self == Self::Single && raw.starts_with("''") {
+            return 2;
+        }
+        if wanted.is_whitespace() {
+            // A fold: the line break and the indentation after it are one blank.
+            let end = blanks(raw);
+            if raw.get(..end).is_some_and(|run| run.contains('\n')) {
+                return end;
+            }
+        }
+        first
+    }
 }
 
 #[cfg(test)]
@@ -394,6 +443,19 @@ mod tests {
             (
                 "x: 'evt.type = connect and\n\n  a'",
                 "evt.type = connect and\na",
+            ),
+            (
+                r#"x: "\u0001\\\x41\U00000042\"evt.type = connect\
+                   and""#,
+                "\u{1}\\AB\"evt.type = connectand",
+            ),
+            (
+                "x: '''evt.type'' = connect and'",
+                "'evt.type' = connect and",
+            ),
+            (
+                "x: >- # evt.type is told here\r\n  evt.type =\r\n  connect and\r\n",
+                "evt.type = connect and",
             ),
         ] {
             let text = Text::aligned(value, 0, source, 3..source.len());
