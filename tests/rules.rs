@@ -8,8 +8,6 @@
 
 #[path = "rules/analysis.rs"]
 mod analysis;
-#[path = "rules/conditions.rs"]
-mod conditions;
 #[path = "rules/corpus.rs"]
 mod corpus;
 #[path = "rules/diagnostics.rs"]
@@ -30,6 +28,8 @@ mod outputs;
 mod properties;
 #[path = "rules/selection.rs"]
 mod selection;
+#[path = "rules/table/mod.rs"]
+mod table;
 
 use detector::rules::{self, Loaded, Ruleset, SourceFile, diagnostic::Severity};
 
