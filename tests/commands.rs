@@ -52,7 +52,10 @@ fn check_writes_every_style() {
     assert_eq!(result["successful"], false);
     assert_eq!(result["errors"][0]["code"], "LOAD_ERR_COMPILE_CONDITION");
     assert_eq!(result["warnings"][0]["code"], "LOAD_UNUSED_MACRO");
-    let position = &result["errors"][0]["context"]["locations"][1]["position"];
+    let locations = result["errors"][0]["context"]["locations"]
+        .as_array()
+        .unwrap();
+    let position = &locations.last().unwrap()["position"];
     assert_eq!(
         (&position["line"], &position["column"]),
         (&2.into(), &13.into())

@@ -215,7 +215,7 @@ fn mistakes_are_all_reported_where_they_stand() {
     let condition = "LOAD_ERR_COMPILE_CONDITION";
     let expected = [
         (3, 14, condition),
-        (8, 24, condition),
+        (8, 23, condition),
         (9, 12, "LOAD_ERR_COMPILE_OUTPUT"),
         (10, 13, "LOAD_ERR_YAML_VALIDATE"),
     ];

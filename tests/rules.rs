@@ -10,12 +10,12 @@
 mod agreement;
 #[path = "rules/analysis.rs"]
 mod analysis;
-#[path = "rules/conditions.rs"]
-mod conditions;
 #[path = "rules/corpus.rs"]
 mod corpus;
 #[path = "rules/details.rs"]
 mod details;
+#[path = "rules/diagnostics.rs"]
+mod diagnostics;
 #[path = "rules/documents.rs"]
 mod documents;
 #[path = "rules/events.rs"]
@@ -36,6 +36,8 @@ mod properties;
 mod reference;
 #[path = "rules/selection.rs"]
 mod selection;
+#[path = "rules/table/mod.rs"]
+mod table;
 
 use detector::rules::{self, Loaded, Ruleset, SourceFile, diagnostic::Severity};
 

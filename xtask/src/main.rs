@@ -3,8 +3,10 @@
 
 mod bench;
 mod bpf;
+mod coverage;
 mod detector;
 mod edges;
+mod fuzz;
 mod lint;
 mod record;
 mod setup;
@@ -41,6 +43,10 @@ enum Task {
     Record { scenarios: Vec<String> },
     /// Write `tests/snapshots` and the generated docs anew, and list what changed.
     Bless,
+    /// Run the tests of the rule language, and tell which of its lines they run.
+    Coverage,
+    /// Fuzz what reads foreign text and bytes.
+    Fuzz(fuzz::Options),
     /// Formatting, clippy and the length of files.
     Lint,
 }
@@ -82,6 +88,8 @@ fn main() -> Result<()> {
                 .env("BLESS", "1"))?;
             run(Command::new("git").args(["status", "--short", "tests/snapshots", "docs"]))
         }
+        Task::Coverage => coverage::run(),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Lint => lint::run(),
     }
 }

@@ -1,12 +1,18 @@
 //! Finds or installs what the build of the probes needs. Idempotent; says what it does and why.
 
-use std::{path::Path, process::Command};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, bail};
 
 const LINKED: &str = "kubelet-detector-bpf";
 const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "llvm-22-dev"];
 const LLVM: &str = "/usr/lib/llvm-22";
+const FUZZ: &str = "0.13.2";
 const TRACEFS: &str = "/sys/kernel/tracing";
 
 /// A Rust toolchain with the source of `core`, by its rustup name.
@@ -106,6 +112,48 @@ fn bpf_linker(toolchain: &Toolchain) -> Result<()> {
             .env("LLVM_PREFIX", LLVM);
     }
     crate::run(&mut command)
+}
+
+/// For `cargo xtask coverage`: where `llvm-cov` is, of the LLVM that the compiler is built on.
+pub(crate) fn llvm() -> Result<PathBuf> {
+    let folder = Path::new(LLVM).join("bin");
+    if !folder.join("llvm-cov").exists() {
+        apt(&["llvm-22"], "the profiles of the tests are read with it")?;
+    }
+    Ok(folder)
+}
+
+/// For `cargo xtask fuzz`: what is missing and cannot be had, if anything.
+pub(crate) fn cargo_fuzz() -> Option<String> {
+    if output("c++", &["--version"]).is_none() {
+        return Some("libFuzzer needs a C++ compiler (apt-get install g++)".to_owned());
+    }
+    if Path::new("target/tools/bin/cargo-fuzz").exists()
+        || output("cargo", &["fuzz", "--version"]).is_some()
+    {
+        return None;
+    }
+    println!("setup: building cargo-fuzz into target/tools (once)");
+    let installed = crate::run(Command::new("cargo").args([
+        "install",
+        "cargo-fuzz",
+        "--version",
+        FUZZ,
+        "--locked",
+        "--quiet",
+        "--root",
+        "target/tools",
+    ]));
+    let error = installed.err()?;
+    Some(format!("cargo-fuzz cannot be installed: {error}"))
+}
+
+/// Commands of `target/tools` first.
+pub(crate) fn path_with_tools() -> Result<OsString> {
+    let tools = env::current_dir()?.join("target/tools/bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let all = std::iter::once(tools).chain(env::split_paths(&path));
+    Ok(env::join_paths(all)?)
 }
 
 /// For `cargo xtask vm`.

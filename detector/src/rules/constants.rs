@@ -11,6 +11,7 @@ use super::{
     net::Net,
     pattern::Glob,
     predicate::Constant,
+    spelling,
 };
 
 /// Falco's buffer of 256 with the terminator.
@@ -21,15 +22,20 @@ const MAX_REGEX: usize = 1 << 20;
 /// A message and a help.
 type Refusal = (String, Option<String>);
 
-pub(super) fn checked_length(text: &str) -> Result<(), String> {
+pub(super) fn checked_length(text: &str) -> Result<(), (String, &'static str)> {
     if text.len() > MAX_LENGTH {
-        return Err(format!(
+        let message = format!(
             "a constant has at most {MAX_LENGTH} bytes, this one has {}",
             text.len()
+        );
+        return Err((
+            message,
+            "compare a part of it, with `startswith` or `contains`",
         ));
     }
     if text.contains('\0') {
-        return Err("a constant cannot contain a NUL byte".to_owned());
+        let message = "a constant cannot contain a NUL byte".to_owned();
+        return Err((message, "leave out `\\x00`: no text of an event has it"));
     }
     Ok(())
 }
@@ -43,7 +49,10 @@ pub(super) fn convert(
     let name = field.map_or("the left side", |field| field.name);
     let is_type = matches!(name, "evt.type" | "syscall.type");
     if is_type && !event_types::is_known(text) {
-        let help = "this detector gives connect, accept and listen".to_owned();
+        let observed = ["connect", "accept", "accept4", "listen"];
+        let help = spelling::did_you_mean(text, observed).unwrap_or_else(|| {
+            "write connect, accept or listen, or the name of another syscall".to_owned()
+        });
         return Err((format!("unknown event type `{text}`"), Some(help)));
     }
     let refused = |help: &str| {
@@ -112,12 +121,17 @@ fn regex(text: &str) -> Result<Constant, Refusal> {
     };
     let cause = |error: &regex::Error| {
         let text = error.to_string();
-        text.lines().last().unwrap_or_default().to_owned()
+        let last = text.lines().last().unwrap_or_default();
+        last.strip_prefix("error: ").unwrap_or(last).to_owned()
     };
     build(text)
         .and_then(|_alone| build(&format!(r"\A(?:{text})\z")))
         .map(|regex| Constant::Regex(Box::new(regex)))
-        .map_err(|error| (format!("invalid regex: {}", cause(&error)), None))
+        .map_err(|error| {
+            let help = "a sign that is meant itself has two backslashes before it in quotes";
+            let message = format!("invalid regex: {}", cause(&error));
+            (message, Some(help.to_owned()))
+        })
 }
 
 /// Literal text with at most `^`, `$`, and a leading or trailing `.*`, `.+` or `.?`.

@@ -75,6 +75,8 @@ impl Diagnostic {
             Severity::Advice => Level::INFO,
         };
         let (excerpt, span) = lines_of(text, &self.span);
+        // A line's end, or an overwriting of it: neither is to be shown.
+        let excerpt = excerpt.replace('\r', " ");
         let snippet = Snippet::source(excerpt)
             .line_start(self.line)
             .path(&self.file)

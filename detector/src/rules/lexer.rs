@@ -74,9 +74,20 @@ impl<'a> Lexer<'a> {
         start..self.at
     }
 
-    /// The word that stands here, for a message to underline.
+    /// What was read, and what is left.
+    pub fn around(&self) -> (&'a str, &'a str) {
+        (self.text.get(..self.at).unwrap_or_default(), self.rest())
+    }
+
+    /// The word that stands here, for a message to underline; at the end the last one.
     pub fn here(&self) -> Span {
-        let rest = self.rest();
+        let (before, rest) = self.around();
+        if rest.is_empty() {
+            let end = before.trim_end_matches(is_blank);
+            let word = end.rsplit(is_reserved).next().unwrap_or_default().len();
+            let one = end.chars().next_back().map_or(0, char::len_utf8);
+            return end.len() - word.max(one)..end.len();
+        }
         let end = rest.find(is_reserved).unwrap_or(rest.len());
         let one = rest.chars().next().map_or(0, char::len_utf8);
         self.at..self.at + end.max(one)
@@ -141,7 +152,9 @@ impl<'a> Lexer<'a> {
                     !(matches!(next, '[' | ']' | '"' | '\'') || next.is_ascii_whitespace())
                 };
                 self.run(plain).map(str::to_owned).ok_or_else(|| {
-                    SyntaxError::new("an argument is missing in the brackets", start..self.at + 1)
+                    let next = self.rest().chars().next().map_or(0, char::len_utf8);
+                    let span = start..self.at + next;
+                    SyntaxError::new("an argument is missing in the brackets", span)
                         .help("write `[1]`, `[name]` or `[\"\"]`, without blanks")
                 })?
             }
@@ -200,11 +213,10 @@ impl<'a> Lexer<'a> {
             closes.then_some(index)
         });
         let Some(end) = end else {
-            return Err(
-                SyntaxError::new("this string does not end", start..self.text.len()).help(format!(
-                    "close it with {quote}; a backslash before the quote keeps it open"
-                )),
-            );
+            let line = rest.lines().next().unwrap_or_default().trim_end();
+            let help = format!("close it with {quote}; a backslash before the quote keeps it open");
+            let span = start..start + 1 + line.len();
+            return Err(SyntaxError::new("this string does not end", span).help(help));
         };
         let value = unescape(rest.get(..end).unwrap_or_default(), quote, start + 1)?;
         self.at = start + 1 + end + 1;

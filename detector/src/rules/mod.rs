@@ -4,12 +4,13 @@
 //! `ast`); `checker` makes `compiler` conditions of the trees, with `fields`, `operand` and
 //! `predicate`; `kinds` and `ports` derive what can match; `program` judges events, with `index`;
 //! `output` renders the alert's message; `explain` shows a verdict's reasons; `analysis` tells what a
-//! valid rule is probably not meant to be.
+//! valid rule is probably not meant to be, `spelling` what an unknown word is.
 
 mod analysis;
 pub mod ast;
 mod automaton;
 mod checker;
+pub mod codes;
 pub mod compiler;
 mod constants;
 pub mod diagnostic;
@@ -31,6 +32,7 @@ pub mod predicate;
 mod program;
 pub mod select;
 mod spans;
+mod spelling;
 pub mod text;
 mod told;
 pub mod yaml;

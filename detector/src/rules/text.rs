@@ -33,12 +33,57 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Where one byte of the text comes from.
+/// How a reading came to a place: the macro or list, and where it is referred to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub what: &'static str,
+    pub name: String,
+    pub place: Place,
+}
+
+/// Where one byte of the text comes from; small, for there is one a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Origin {
-    file: usize,
-    start: usize,
-    end: usize,
+    file: u32,
+    start: u32,
+    end: u32,
+    /// Which of the text's steps led here, from 1; 0 if none did.
+    step: u32,
+}
+
+/// Between the items of a list: it takes the place of the list's name when it is put in place.
+const BETWEEN: Origin = Origin {
+    file: u32::MAX,
+    start: 0,
+    end: 0,
+    step: 0,
+};
+
+/// Files are far smaller than this can tell apart.
+fn narrow(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+fn wide(at: u32) -> usize {
+    usize::try_from(at).unwrap_or(usize::MAX)
+}
+
+impl Origin {
+    fn at(place: &Place) -> Self {
+        Self {
+            file: narrow(place.file),
+            start: narrow(place.span.start),
+            end: narrow(place.span.end),
+            step: 0,
+        }
+    }
+
+    fn place(self) -> Place {
+        Place {
+            file: wide(self.file),
+            span: wide(self.start)..wide(self.end),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -46,52 +91,54 @@ pub struct Text {
     value: String,
     /// One a byte.
     origins: Vec<Origin>,
+    /// Each with the one that led to it.
+    steps: Vec<(Step, u32)>,
 }
 
 impl Text {
     /// A scalar's value, aligned with the characters of the file that it was read from.
     pub fn aligned(value: &str, file: usize, source: &str, span: Range<usize>) -> Self {
         let raw = source.get(span.clone()).unwrap_or_default();
-        let mut at = 0;
+        let style = Style::of(raw);
+        if style == Style::Alias {
+            return Self::at(value, &Place { file, span });
+        }
+        let mut at = style.start(raw);
         let mut origins = Vec::with_capacity(value.len());
         let mut after_blank = false;
         for wanted in value.chars() {
             let rest = raw.get(at..).unwrap_or_default();
             // A line break took all indentation after it: more blanks of the value have no bytes.
-            let taken =
-                after_blank && wanted.is_whitespace() && !rest.starts_with(is_blank_or_escape);
+            let blank = |one: char| one.is_whitespace() || one == '\\';
+            let taken = after_blank && wanted.is_whitespace() && !rest.starts_with(blank);
             after_blank = wanted.is_whitespace();
             let length = if taken {
                 0
             } else {
-                at += skipped(rest, wanted);
-                written(raw.get(at..).unwrap_or_default(), wanted)
+                at += style.skipped(rest, wanted);
+                style.written(raw.get(at..).unwrap_or_default(), wanted)
             };
-            let start = (span.start + at).min(span.end);
-            let origin = Origin {
+            let start = span.start + at;
+            let origin = Origin::at(&Place {
                 file,
-                start,
-                end: (start + length).min(span.end),
-            };
+                span: start..start + length,
+            });
             origins.extend(std::iter::repeat_n(origin, wanted.len_utf8()));
             at += length;
         }
         Self {
             value: value.to_owned(),
             origins,
+            steps: Vec::new(),
         }
     }
 
     /// All of it comes from one place.
     pub fn at(value: &str, place: &Place) -> Self {
-        let origin = Origin {
-            file: place.file,
-            start: place.span.start,
-            end: place.span.end,
-        };
         Self {
             value: value.to_owned(),
-            origins: vec![origin; value.len()],
+            origins: vec![Origin::at(place); value.len()],
+            steps: Vec::new(),
         }
     }
 
@@ -100,34 +147,96 @@ impl Text {
     }
 
     pub fn push(&mut self, other: &Self) {
+        let before = narrow(self.steps.len());
+        let later = |step: u32| if step == 0 { 0 } else { step + before };
+        let steps = other.steps.iter();
+        self.steps
+            .extend(steps.map(|(step, outer)| (step.clone(), later(*outer))));
         self.value.push_str(&other.value);
-        self.origins.extend_from_slice(&other.origins);
+        self.origins
+            .extend(other.origins.iter().map(|origin| Origin {
+                step: later(origin.step),
+                ..*origin
+            }));
     }
 
     /// Text of no place of its own: it takes that of what stands before it.
     pub fn push_str(&mut self, text: &str) {
+        let none = Origin { file: 0, ..BETWEEN };
+        let origin = self.origins.last().copied().unwrap_or(none);
         self.value.push_str(text);
-        let origin = self.origins.last().copied().unwrap_or(Origin {
-            file: 0,
-            start: 0,
-            end: 0,
-        });
         self.origins.extend(std::iter::repeat_n(origin, text.len()));
     }
 
-    /// Every byte of the new text has the place of what it replaces.
-    pub fn replace(&mut self, range: Range<usize>, with: &str) {
-        let place = self.place(&range);
-        let origin = Origin {
-            file: place.file,
-            start: place.span.start,
-            end: place.span.end,
-        };
-        if self.value.get(range.clone()).is_some() {
-            self.value.replace_range(range.clone(), with);
-            self.origins
-                .splice(range, std::iter::repeat_n(origin, with.len()));
+    /// What parts the items of a list.
+    pub fn push_between(&mut self, text: &str) {
+        self.value.push_str(text);
+        self.origins
+            .extend(std::iter::repeat_n(BETWEEN, text.len()));
+    }
+
+    /// Within quotes, which take the places of the first and the last byte.
+    #[must_use]
+    pub fn quoted(&self) -> Self {
+        let mut quoted = self.clone();
+        let first = self.origins.first().copied().unwrap_or(BETWEEN);
+        quoted.value.insert(0, '"');
+        quoted.origins.insert(0, first);
+        quoted.push_str("\"");
+        quoted
+    }
+
+    /// Empty, to be filled with parts of this text: they keep the steps that led to them.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        Self {
+            steps: self.steps.clone(),
+            ..Self::default()
         }
+    }
+
+    /// A part of the text that this one was emptied from.
+    pub fn push_part(&mut self, of: &Self, range: Range<usize>) {
+        if let (Some(value), Some(origins)) = (of.value.get(range.clone()), of.origins.get(range)) {
+            self.value.push_str(value);
+            self.origins.extend_from_slice(origins);
+        }
+    }
+
+    pub fn truncate(&mut self, length: usize) {
+        if self.value.is_char_boundary(length) {
+            self.value.truncate(length);
+            self.origins.truncate(length);
+        }
+    }
+
+    /// A list, where a part of the text that this one was emptied from names it: each item keeps
+    /// its own place.
+    pub fn push_list(&mut self, named_in: &Self, range: Range<usize>, items: &Self) {
+        let place = named_in.place(&range);
+        let outer = named_in.origins.get(range.start);
+        let outer = outer.map_or(0, |first| first.step);
+        let between = Origin {
+            step: outer,
+            ..Origin::at(&place)
+        };
+        let name = named_in.value.get(range).unwrap_or_default().to_owned();
+        let what = "list";
+        self.steps.push((Step { what, name, place }, outer));
+        let own = narrow(self.steps.len());
+        let inner = |step: u32| if step == 0 { own } else { step + own };
+        let steps = items.steps.iter();
+        self.steps
+            .extend(steps.map(|(step, outer)| (step.clone(), inner(*outer))));
+        self.value.push_str(&items.value);
+        self.origins
+            .extend(items.origins.iter().map(|origin| match *origin {
+                BETWEEN => between,
+                origin => Origin {
+                    step: inner(origin.step),
+                    ..origin
+                },
+            }));
     }
 
     /// Without blanks at both ends.
@@ -135,87 +244,175 @@ impl Text {
     pub fn trimmed(&self) -> Self {
         let value = self.value.trim();
         let start = self.value.len() - self.value.trim_start().len();
-        let origins = self
-            .origins
-            .get(start..start + value.len())
-            .unwrap_or_default();
+        let origins = self.origins.get(start..start + value.len());
         Self {
             value: value.to_owned(),
-            origins: origins.to_vec(),
+            origins: origins.unwrap_or_default().to_vec(),
+            steps: self.steps.clone(),
         }
     }
 
     /// Where a span of the text was written.
     pub fn place(&self, span: &Range<usize>) -> Place {
-        let none = Origin {
-            file: 0,
-            start: 0,
-            end: 0,
-        };
-        let last = self.origins.last().copied();
-        let Some(start) = self.origins.get(span.start).copied() else {
+        let Some((first, last)) = self.ends(span) else {
             // The end of the text: what is missing would stand there.
-            let last = last.unwrap_or(none);
+            let place = self.origins.last().map_or(
+                Place {
+                    file: 0,
+                    span: 0..0,
+                },
+                |last| last.place(),
+            );
+            let end = place.span.end;
             return Place {
-                file: last.file,
-                span: last.end..last.end,
+                span: end..end,
+                ..place
             };
         };
-        let end = span
-            .end
-            .checked_sub(1)
-            .filter(|end| *end > span.start)
-            .and_then(|end| self.origins.get(end).copied())
-            .filter(|end| end.file == start.file && end.end >= start.end)
-            .unwrap_or(if span.end > span.start {
-                start
+        let mut place = first.place();
+        if span.is_empty() {
+            place.span.end = place.span.start;
+        } else if last.file == first.file && last.end >= first.end {
+            place.span.end = wide(last.end);
+        }
+        place
+    }
+
+    /// The lists that led to a span, outermost first.
+    pub fn steps(&self, span: &Range<usize>) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut index = self.ends(span).map_or(0, |(first, _)| first.step);
+        while let Some((step, outer)) = self.step(index) {
+            steps.push(step.clone());
+            index = *outer;
+        }
+        steps.reverse();
+        steps
+    }
+
+    /// The list that brought in a part of a span whose first byte it did not bring in.
+    pub fn inserted(&self, span: &Range<usize>) -> Option<&Step> {
+        let origins = self.origins.get(span.clone())?;
+        let first = origins.first()?.step;
+        let other = origins.iter().find(|origin| origin.step != first)?;
+        self.step(other.step).map(|(step, _)| step)
+    }
+
+    fn step(&self, index: u32) -> Option<&(Step, u32)> {
+        self.steps.get(wide(index).checked_sub(1)?)
+    }
+
+    /// The first and the last byte of a span. If different steps led to them, where the outermost
+    /// was taken.
+    fn ends(&self, span: &Range<usize>) -> Option<(Origin, Origin)> {
+        let first = self.origins.get(span.start).copied()?;
+        let last = (span.end.checked_sub(1))
+            .filter(|last| *last > span.start)
+            .and_then(|last| self.origins.get(last).copied())
+            .unwrap_or(first);
+        if first.step == last.step {
+            return Some((first, last));
+        }
+        let outermost = |mut origin: Origin| {
+            while let Some((step, outer)) = self.step(origin.step) {
+                origin = Origin {
+                    step: *outer,
+                    ..Origin::at(&step.place)
+                };
+            }
+            origin
+        };
+        Some((outermost(first), outermost(last)))
+    }
+
+    /// The byte of the text that was written at a byte of the file, or the next one.
+    pub fn offset(&self, file: usize, at: usize) -> usize {
+        let found = (self.origins.iter())
+            .position(|origin| wide(origin.file) == file && wide(origin.end) > at);
+        found.unwrap_or(self.value.len())
+    }
+}
+
+/// How a scalar is written in YAML: which of its bytes stand for which characters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Plain,
+    /// `'...'`
+    Single,
+    /// `"..."`
+    Double,
+    /// `|` or `>`
+    Block,
+    /// `*name`: the text stands elsewhere.
+    Alias,
+}
+
+fn blanks(raw: &str) -> usize {
+    raw.len() - raw.trim_start().len()
+}
+
+impl Style {
+    fn of(raw: &str) -> Self {
+        match raw.chars().next() {
+            Some('\'') => Self::Single,
+            Some('"') => Self::Double,
+            Some('|' | '>') => Self::Block,
+            Some('*') => Self::Alias,
+            _ => Self::Plain,
+        }
+    }
+
+    /// Bytes before the text: the quote, or the line with the block's header.
+    fn start(self, raw: &str) -> usize {
+        match self {
+            Self::Single | Self::Double => 1,
+            Self::Block => raw.find('\n').map_or(raw.len(), |end| end + 1),
+            Self::Plain | Self::Alias => 0,
+        }
+    }
+
+    /// Bytes that stand for nothing before the next character: indentation, an escaped line break.
+    fn skipped(self, raw: &str, wanted: char) -> usize {
+        let escaped = raw.strip_prefix('\\').filter(|_| self == Self::Double);
+        let broken = escaped.filter(|rest| rest.starts_with(['\r', '\n']));
+        match broken {
+            Some(rest) => 1 + blanks(rest),
+            None if wanted.is_whitespace() => 0,
+            None => blanks(raw),
+        }
+    }
+
+    /// Bytes that stand for the next character.
+    fn written(self, raw: &str, wanted: char) -> usize {
+        let mut characters = raw.chars();
+        let first = characters.next().map_or(0, char::len_utf8);
+        if self == Self::Double && raw.starts_with('\\') {
+            let digits = match characters.next() {
+                Some('x') => 3,
+                Some('u') => 5,
+                Some('U') => 9,
+                Some(other) => other.len_utf8(),
+                None => 0,
+            };
+            let end = first + digits;
+            return if raw.is_char_boundary(end) {
+                end
             } else {
-                Origin {
-                    end: start.start,
-                    ..start
-                }
-            });
-        Place {
-            file: start.file,
-            span: start.start..end.end,
+                first
+            };
         }
-    }
-}
-
-fn is_blank_or_escape(character: char) -> bool {
-    character.is_whitespace() || character == '\\'
-}
-
-/// Bytes of the file that stand for nothing before the next character of the value: indentation,
-/// a block's header, a quote.
-fn skipped(raw: &str, wanted: char) -> usize {
-    if wanted.is_whitespace() {
-        return raw.find(is_blank_or_escape).unwrap_or(0);
-    }
-    let found = raw.find(wanted).unwrap_or(0);
-    let before = raw.get(..found).unwrap_or_default();
-    match before.find('\\') {
-        Some(escape) => escape,
-        _ => found,
-    }
-}
-
-/// Bytes of the file that stand for the next character of the value.
-fn written(raw: &str, wanted: char) -> usize {
-    if raw.starts_with('\\') && wanted != '\\' {
-        return 2;
-    }
-    if wanted.is_whitespace() {
-        // A fold: the line break and the indentation after it are one blank.
-        let end = raw
-            .find(|character: char| !character.is_whitespace())
-            .unwrap_or(raw.len());
-        let folded = raw.get(..end).is_some_and(|run| run.contains('\n'));
-        if folded {
-            return end;
+        if self == Self::Single && raw.starts_with("''") {
+            return 2;
         }
+        if wanted.is_whitespace() {
+            // A fold: the line break and the indentation after it are one blank.
+            let end = blanks(raw);
+            if raw.get(..end).is_some_and(|run| run.contains('\n')) {
+                return end;
+            }
+        }
+        first
     }
-    wanted.len_utf8().min(raw.len())
 }
 
 #[cfg(test)]
@@ -247,6 +444,19 @@ mod tests {
                 "x: 'evt.type = connect and\n\n  a'",
                 "evt.type = connect and\na",
             ),
+            (
+                r#"x: "\u0001\\\x41\U00000042\"evt.type = connect\
+                   and""#,
+                "\u{1}\\AB\"evt.type = connectand",
+            ),
+            (
+                "x: '''evt.type'' = connect and'",
+                "'evt.type' = connect and",
+            ),
+            (
+                "x: >- # evt.type is told here\r\n  evt.type =\r\n  connect and\r\n",
+                "evt.type = connect and",
+            ),
         ] {
             let text = Text::aligned(value, 0, source, 3..source.len());
             for word in ["evt.type", "connect", "and"] {
@@ -258,12 +468,25 @@ mod tests {
     }
 
     #[test]
-    fn replaced_text_is_placed_at_the_name() {
-        let source = "in (list)";
-        let mut text = Text::aligned(source, 0, source, 0..source.len());
-        text.replace(4..8, "a, b, c");
-        assert_eq!(text.as_str(), "in (a, b, c)");
-        assert_eq!(shown(&text, source, "b"), "list");
-        assert_eq!(shown(&text, source, "(a, b, c)"), "(list)");
+    fn items_keep_their_places_and_tell_the_way() {
+        let source = "in (list), [a, b c]";
+        let item =
+            |span: Range<usize>| Text::aligned(source.get(span.clone()).unwrap(), 0, source, span);
+        let mut items = item(12..13);
+        items.push_between(", ");
+        items.push(&item(15..18).quoted());
+        let whole = Text::aligned(source.get(..9).unwrap(), 0, source, 0..9);
+        let mut text = whole.emptied();
+        text.push_part(&whole, 0..4);
+        text.push_list(&whole, 4..8, &items);
+        text.push_part(&whole, 8..9);
+        assert_eq!(text.as_str(), "in (a, \"b c\")");
+        assert_eq!(shown(&text, source, "\"b c\""), "b c");
+        assert_eq!(shown(&text, source, ","), "list");
+        assert_eq!(shown(&text, source, "(a, \"b c\")"), "(list)");
+        let steps = text.steps(&(7..12));
+        assert_eq!((steps.len(), steps[0].name.as_str()), (1, "list"));
+        assert_eq!(steps[0].place.span, 4..8);
+        assert!(text.steps(&(3..13)).is_empty());
     }
 }

@@ -96,10 +96,13 @@ impl Builder<'_> {
         });
     }
 
-    fn close(&mut self, end: usize) {
+    fn close(&mut self, ended: &Range<usize>) {
         let Some(open) = self.stack.pop() else {
             return;
         };
+        // A block ends where the next one begins: what stands in it ends before.
+        let last = open.children.last().map(|last| last.span.end);
+        let end = last.filter(|_| ended.is_empty()).unwrap_or(ended.end);
         let value = if open.map {
             let mut pairs = Vec::new();
             let mut children = open.children.into_iter();
@@ -146,7 +149,7 @@ impl<'input> SpannedEventReceiver<'input> for Builder<'_> {
             }
             Event::SequenceStart(anchor, _) => self.open(false, span.start, anchor),
             Event::MappingStart(anchor, _) => self.open(true, span.start, anchor),
-            Event::SequenceEnd | Event::MappingEnd => self.close(span.end),
+            Event::SequenceEnd | Event::MappingEnd => self.close(&span),
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor);
                 self.aliased += node.map_or(1, Node::size);

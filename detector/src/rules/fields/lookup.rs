@@ -85,15 +85,16 @@ pub fn resolve(
 }
 /// The field that was meant, if one is spelt alike.
 pub fn suggestion(name: &str) -> Option<&'static str> {
+    let name = name.to_lowercase();
     let near = CATALOGUE
         .iter()
-        .map(|field| (distance(name, field.name), field.name))
+        .map(|field| (distance(&name, field.name), field.name))
         .min()?;
     (near.0 <= 3).then_some(near.1)
 }
 
 /// Levenshtein's.
-fn distance(left: &str, right: &str) -> usize {
+pub fn distance(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (index, a) in left.bytes().enumerate() {
         let mut diagonal = index;

@@ -5,15 +5,17 @@ use std::collections::HashSet;
 use super::{
     super::{
         Rule,
-        analysis::{self, Earlier},
+        analysis::Earlier,
         checker::{Checker, Macros, Mistake},
         compiler::Condition,
         diagnostic::Severity,
         kinds::{self, Kinds},
         output::Template,
-        text::{Place, Text},
+        text::Text,
     },
-    CONDITION, INACTIVE, OUTPUT, Options, exceptions,
+    CONDITION, OUTPUT, Options,
+    analyse::Written,
+    excepted,
     items::{Collection, RuleItem},
     lists::Lists,
     read,
@@ -26,6 +28,9 @@ const UNUSED_MACRO: &str = "LOAD_UNUSED_MACRO";
 const UNUSED_LIST: &str = "LOAD_UNUSED_LIST";
 const NO_EVTTYPE: &str = "LOAD_NO_EVTTYPE";
 
+const SHORTER: &str = "ask for fewer values, or for a network, a prefix or a glob instead of each";
+const UNUSED: &str = "leave it out, or refer to it";
+
 pub(super) fn rules(
     mut collection: Collection,
     options: Options,
@@ -36,7 +41,7 @@ pub(super) fn rules(
     for body in collection.macros.values_mut() {
         let mut text = body.text.clone();
         if let Err(message) = lists.expand(&mut text, &mut used_lists) {
-            report.error(&body.place, CONDITION, message, None);
+            report.error(&body.place, CONDITION, message, SHORTER.to_owned());
         }
         body.expression = read::parse(&text, report);
         body.text = text;
@@ -53,14 +58,11 @@ pub(super) fn rules(
             used_macros: &mut used_macros,
             report,
         };
-        let place = item.place.clone();
-        let Some(rule) = builder.rule(item) else {
-            continue;
-        };
-        if rule.enabled {
-            analyse(&rule, &mut earlier, &place, report);
+        let written = Written::new(&item);
+        if let Some(rule) = builder.rule(item) {
+            builder.analyse(&rule, &mut earlier, &written);
+            rules.push(rule);
         }
-        rules.push(rule);
     }
     // What an unused macro refers to is used, as Falco judges.
     for expression in collection
@@ -75,46 +77,25 @@ pub(super) fn rules(
     for (name, body) in &collection.macros {
         if !used_macros.contains(name) {
             let message = format!("the macro `{name}` is never used");
-            report.warning(&body.place, UNUSED_MACRO, message, None);
+            report.warning(&body.place, UNUSED_MACRO, message, UNUSED.to_owned());
         }
     }
     for (index, list) in collection.lists.iter().enumerate() {
         if !list.used && !used_lists.contains(&index) {
             let message = format!("the list `{}` is never used", list.name);
-            report.warning(&list.place, UNUSED_LIST, message, None);
+            report.warning(&list.place, UNUSED_LIST, message, UNUSED.to_owned());
         }
     }
     rules
 }
 
-fn analyse(rule: &Rule, earlier: &mut Earlier, place: &Place, report: &mut Report<'_>) {
-    let name = &rule.name;
-    if let Some(reason) = analysis::contradiction(&rule.whole) {
-        let message = format!("the rule `{name}` never matches: {reason}");
-        let help = "look at macros, lists and exceptions that it brings together".to_owned();
-        return report.warning(place, analysis::NEVER, message, help);
-    }
-    if let Some(other) = earlier.shadows(rule) {
-        let message = format!("whatever the rule `{name}` matches, `{other}` matches first");
-        let help = "put the narrower rule first, or set `rule_matching` to all".to_owned();
-        return report.warning(place, analysis::SHADOWED, message, help);
-    }
-    if rule.inactive().is_none()
-        && let Some(check) = analysis::trusts_name(&rule.whole)
-    {
-        let message = format!("the rule `{name}` trusts a name that any process can take: {check}");
-        let help = "ask for `proc.exepath` or `proc.exe_ino` too".to_owned();
-        report.advice(place, analysis::TRUSTS_NAME, message, help);
-    }
-}
-
-struct Builder<'b, 'a> {
-    macros: &'b Macros,
-    lists: &'b Lists,
+pub(super) struct Builder<'b, 'a> {
+    pub(super) macros: &'b Macros,
+    pub(super) lists: &'b Lists,
     options: Options,
     used_lists: &'b mut HashSet<usize>,
     used_macros: &'b mut HashSet<String>,
-    report: &'b mut Report<'a>,
+    pub(super) report: &'b mut Report<'a>,
 }
 
 impl Builder<'_, '_> {
@@ -124,8 +105,9 @@ impl Builder<'_, '_> {
                 "the source `{}` is not known: the rule is skipped",
                 item.source
             );
+            let help = "only rules of the source `syscall` are judged here".to_owned();
             self.report
-                .warning(&item.place, UNKNOWN_SOURCE, message, None);
+                .warning(&item.place, UNKNOWN_SOURCE, message, help);
             return None;
         }
         let template = self.template(&item);
@@ -138,18 +120,6 @@ impl Builder<'_, '_> {
             self.report.warning(&item.place, NO_EVTTYPE, message, help);
         }
         let kinds = Kinds::new(&condition, self.options);
-        if let Some(reason) = &kinds.inactive {
-            let name = &item.name;
-            let message = format!("the rule `{name}` is inactive: {reason}");
-            self.report.warning(&item.place, INACTIVE, message, None);
-        }
-        for reason in &kinds.partly {
-            let message = format!(
-                "the rule `{}` is inactive for some events: {reason}",
-                item.name
-            );
-            self.report.warning(&item.place, INACTIVE, message, None);
-        }
         Some(Rule {
             name: item.name,
             desc: item.desc.as_str().to_owned(),
@@ -165,8 +135,9 @@ impl Builder<'_, '_> {
         })
     }
 
-    /// An error, or with `skip-if-unknown-filter` a warning, if it is about what may be unknown.
-    fn mistake(&mut self, item: &RuleItem, mut mistake: Mistake) {
+    /// An error, or with `skip-if-unknown-filter` a warning, if it is about what may be unknown:
+    /// whether the rule is skipped.
+    fn mistake(&mut self, item: &RuleItem, mut mistake: Mistake) -> bool {
         let unknown = [
             "nonexistent field",
             "invalid formatting token",
@@ -176,35 +147,50 @@ impl Builder<'_, '_> {
         let skips = unknown.iter().any(|text| mistake.message.contains(text));
         if item.skip_if_unknown_filter && skips {
             mistake.code = UNKNOWN_FILTER;
-            return self.report.mistake(Severity::Warning, mistake);
+            mistake.message.push_str(": the rule is skipped");
+            self.report.mistake(Severity::Warning, mistake);
+            return true;
         }
         self.report.mistake(Severity::Error, mistake);
+        false
     }
 
     fn condition(&mut self, item: &RuleItem) -> Option<Condition> {
-        let mut text = match exceptions::join(&item.condition, &item.exceptions) {
+        let mut text = match excepted::join(&item.condition, &item.exceptions) {
             Ok(text) => text,
-            Err((message, place)) => {
-                self.report.error(&place, CONDITION, message, None);
+            Err((message, place, help)) => {
+                self.report.error(&place, CONDITION, message, help);
                 return None;
             }
         };
         if let Err(message) = self.lists.expand(&mut text, self.used_lists) {
-            self.report.error(&item.place, CONDITION, message, None);
+            let help = SHORTER.to_owned();
+            self.report.error(&item.place, CONDITION, message, help);
             return None;
         }
         let expression = read::parse(&text, self.report)?;
         let mut checker = Checker::new(self.macros, item.file);
         let checked = checker.check(&expression, &text);
-        let Checker { warnings, used, .. } = checker;
+        let Checker {
+            warnings,
+            more,
+            used,
+            broken,
+            ..
+        } = checker;
         self.used_macros.extend(used);
         for warning in warnings {
             self.report.mistake(Severity::Warning, warning);
         }
         match checked {
-            Ok(condition) => Some(condition),
+            Ok(condition) => (!broken).then_some(condition),
             Err(mistake) => {
-                self.mistake(item, mistake);
+                // Falco looks at the first alone to tell whether the rule is skipped.
+                if !self.mistake(item, mistake) {
+                    for other in more {
+                        self.report.mistake(Severity::Error, other);
+                    }
+                }
                 None
             }
         }
@@ -216,8 +202,9 @@ impl Builder<'_, '_> {
             Ok((template, warnings)) => {
                 for (message, span) in warnings {
                     let place = text.place(&span);
+                    let help = "leave it out".to_owned();
                     self.report
-                        .warning(&place, super::DEPRECATED, message, None);
+                        .warning(&place, super::DEPRECATED, message, help);
                 }
                 Some(template)
             }

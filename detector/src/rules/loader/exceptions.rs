@@ -1,29 +1,67 @@
-//! A rule's exceptions: read, appended to, and written as a condition
-//! (Falco, `rule_loader_collector.cpp` and `rule_loader_compiler.cpp`).
+//! A rule's exceptions: read, and appended to (Falco, `rule_loader_collector.cpp`). `excepted`
+//! writes them as a condition.
 
 use super::{
     super::{
         ast::{Modifier, Operator},
-        checker,
+        checker, spelling,
         text::{Place, Text},
         yaml::{Node, Value},
     },
-    SHAPE, VALIDATE, lists,
+    SHAPE, VALIDATE,
     report::Report,
 };
 
 const NOT_UNIQUE: &str = "LOAD_EXCEPTION_NAME_NOT_UNIQUE";
 const NO_VALUES: &str = "LOAD_APPEND_NO_VALUES";
+/// Our own: Falco reads past it in silence.
+const UNKNOWN_KEY: &str = "RULE_EXCEPTION_KEY";
+pub(in super::super) const KEYS: [&str; 4] = ["name", "fields", "comps", "values"];
+const SHAPES: &str = "write `- name: ...`, `fields: ...` and `values: ...`";
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Exception {
-    name: String,
-    place: Place,
+    pub(super) name: String,
+    pub(super) place: Place,
     /// One entry in the scalar form.
-    fields: Vec<String>,
-    comps: Vec<String>,
-    scalar: bool,
-    values: Vec<Node>,
+    pub(super) fields: Vec<Text>,
+    pub(super) comps: Vec<Text>,
+    pub(super) scalar: bool,
+    pub(super) values: Vec<Given>,
+}
+
+/// A part of the values as written.
+#[derive(Debug, Clone)]
+pub(super) enum Given {
+    Text(Text),
+    Sequence(Vec<Given>, Place),
+    /// Null, or a map.
+    Other(Place),
+}
+
+impl Given {
+    fn read(file: usize, node: &Node, report: &Report<'_>) -> Self {
+        let place = Place {
+            file,
+            span: node.span.clone(),
+        };
+        match &node.value {
+            Value::Sequence(items) => {
+                let items = items.iter().map(|item| Self::read(file, item, report));
+                Self::Sequence(items.collect(), place)
+            }
+            _ => report
+                .text(file, node)
+                .map_or(Self::Other(place), Self::Text),
+        }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        match self {
+            Self::Text(text) => text.place(&(0..text.as_str().len())),
+            Self::Sequence(_, place) | Self::Other(place) => place.clone(),
+        }
+    }
 }
 
 /// How the entries relate to those that the rule has.
@@ -31,21 +69,6 @@ pub(super) struct Exception {
 pub(super) enum Mode {
     Define,
     Append,
-}
-
-/// A scalar, or a sequence of them.
-fn texts(node: &Node) -> Option<(bool, Vec<String>)> {
-    match &node.value {
-        Value::Text(text) => Some((true, vec![text.clone()])),
-        Value::Sequence(items) => {
-            let texts: Option<Vec<String>> = items
-                .iter()
-                .map(|item| item.text().map(str::to_owned))
-                .collect();
-            texts.map(|texts| (false, texts))
-        }
-        _ => None,
-    }
 }
 
 /// All entries of one item; `None` if any was refused.
@@ -56,144 +79,229 @@ pub(super) fn read(
     known: &[Exception],
     report: &mut Report<'_>,
 ) -> Option<Vec<Exception>> {
-    let place = |span: &std::ops::Range<usize>| Place {
-        file,
-        span: span.clone(),
-    };
     let entries = match &node.value {
         Value::Null => return Some(Vec::new()),
         Value::Sequence(entries) => entries,
         _ => {
-            let help = "write `- name: ...`, `fields: ...` and `values: ...`".to_owned();
-            report.error(
-                &place(&node.span),
-                SHAPE,
-                "exceptions are a sequence of maps",
-                help,
-            );
+            let place = Place {
+                file,
+                span: node.span.clone(),
+            };
+            let message = "exceptions are a sequence of maps";
+            report.error(&place, SHAPE, message, SHAPES.to_owned());
             return None;
         }
     };
     let mut read: Vec<Exception> = Vec::new();
     let mut good = true;
     for entry in entries {
-        let at = place(&entry.span);
-        match one(entry, &at, mode, known, report) {
-            Some(exception) => {
-                if read.iter().any(|other| other.name == exception.name) {
-                    let message = format!(
-                        "the exception `{}` is written twice: both count",
-                        exception.name
-                    );
-                    report.warning(&at, NOT_UNIQUE, message, None);
-                }
-                read.push(exception);
-            }
-            None => good = false,
+        let mut entry = Entry {
+            file,
+            node: entry,
+            report,
+        };
+        let Some(exception) = entry.read(mode, known) else {
+            good = false;
+            continue;
+        };
+        if read.iter().any(|other| other.name == exception.name) {
+            let message = format!(
+                "the exception `{}` is written twice: both count",
+                exception.name
+            );
+            let help = "give each a name of its own, or put all values in one".to_owned();
+            report.warning(&exception.place, NOT_UNIQUE, message, help);
         }
+        read.push(exception);
     }
     good.then_some(read)
 }
 
-fn one(
-    entry: &Node,
-    at: &Place,
-    mode: Mode,
-    known: &[Exception],
-    report: &mut Report<'_>,
-) -> Option<Exception> {
-    if !matches!(entry.value, Value::Map(_)) {
-        report.error(at, SHAPE, "an exception is a map", None);
-        return None;
-    }
-    let Some(name) = entry.get("name").and_then(Node::text).map(str::to_owned) else {
-        report.error(at, SHAPE, "an exception needs a `name`", None);
-        return None;
-    };
-    let values = match entry.get("values").map(|node| &node.value) {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Sequence(values)) => values.clone(),
-        Some(_) => {
-            let help = "write `values: [...]`".to_owned();
-            report.error(at, SHAPE, "the values of an exception are a sequence", help);
-            return None;
+/// One entry that is being read.
+struct Entry<'e, 'a> {
+    file: usize,
+    node: &'e Node,
+    report: &'e mut Report<'a>,
+}
+
+impl Entry<'_, '_> {
+    fn at(&self, node: &Node) -> Place {
+        Place {
+            file: self.file,
+            span: node.span.clone(),
         }
-    };
-    let given = |key| {
-        entry
-            .get(key)
-            .filter(|node| !matches!(node.value, Value::Null))
-    };
-    if mode == Mode::Append && values.is_empty() {
-        let message = format!("the exception `{name}` is appended without values");
-        report.warning(at, NO_VALUES, message, None);
     }
-    if mode == Mode::Append
-        && let Some(existing) = known.iter().find(|other| other.name == name)
-    {
-        if given("fields").is_some() || given("comps").is_some() {
-            let message =
-                format!("the exception `{name}` is defined already: only `values` are appended");
-            report.error(
-                at,
+
+    /// Of a key that is there, else of the entry's name, else of its first key.
+    fn place(&self, key: &str) -> Place {
+        let first = match &self.node.value {
+            Value::Map(pairs) => pairs.first().map_or(self.node, |(key, _)| key),
+            _ => self.node,
+        };
+        let found = self.node.get(key).or_else(|| self.node.get("name"));
+        self.at(found.unwrap_or(first))
+    }
+
+    fn refuse<T>(
+        &mut self,
+        key: &str,
+        code: &'static str,
+        message: String,
+        help: impl Into<Option<String>>,
+    ) -> Option<T> {
+        let place = self.place(key);
+        self.report.error(&place, code, message, help);
+        None
+    }
+
+    fn read(&mut self, mode: Mode, known: &[Exception]) -> Option<Exception> {
+        let Value::Map(pairs) = &self.node.value else {
+            let message = "an exception is a map".to_owned();
+            return self.refuse("", SHAPE, message, SHAPES.to_owned());
+        };
+        self.unknown_keys(pairs);
+        let named = self.node.get("name");
+        let name = named.and_then(|node| self.report.text(self.file, node));
+        let Some(name) = name.filter(|name| !name.as_str().is_empty()) else {
+            let message = "an exception needs a `name`".to_owned();
+            return self.refuse("name", SHAPE, message, "add `name: ...`".to_owned());
+        };
+        let place = name.place(&(0..name.as_str().len()));
+        let name = name.as_str().to_owned();
+        let values = self.values()?;
+        if mode == Mode::Append && values.is_empty() {
+            let message = format!("the exception `{name}` is appended without values");
+            let help = "add `values: [...]`".to_owned();
+            self.report.warning(&place, NO_VALUES, message, help);
+        }
+        let known = known.iter().find(|other| other.name == name);
+        if mode == Mode::Append
+            && let Some(existing) = known
+        {
+            return self.more(existing, values);
+        }
+        let Some((scalar, fields)) = self.texts("fields") else {
+            let code = match mode {
+                Mode::Append => VALIDATE,
+                Mode::Define => SHAPE,
+            };
+            let message = format!("the exception `{name}` needs `fields`");
+            let help = "write `fields: proc.name`, or `fields: [proc.name, fd.sport]`".to_owned();
+            return self.refuse("fields", code, message, help);
+        };
+        if mode == Mode::Append && values.is_empty() {
+            let message = format!("the new exception `{name}` needs `values`");
+            return self.refuse(
+                "values",
                 VALIDATE,
                 message,
-                "leave out `fields` and `comps`".to_owned(),
+                "add `values: [...]`".to_owned(),
             );
-            return None;
         }
-        return Some(Exception {
+        let comps = self.comps(scalar, &fields)?;
+        let exception = Exception {
+            name,
+            place,
+            fields,
+            comps,
+            scalar,
+            values,
+        };
+        match exception.problem() {
+            None => Some(exception),
+            Some((place, message, help)) => {
+                self.report.error(&place, VALIDATE, message, help);
+                None
+            }
+        }
+    }
+
+    fn unknown_keys(&mut self, pairs: &[(Node, Node)]) {
+        for (key, _) in pairs {
+            let name = key.text().unwrap_or_default();
+            if !KEYS.contains(&name) {
+                let message = format!("the key `{name}` is not known in an exception");
+                let help = spelling::did_you_mean(name, KEYS)
+                    .unwrap_or_else(|| format!("known are {}", KEYS.join(", ")));
+                let place = self.at(key);
+                self.report.warning(&place, UNKNOWN_KEY, message, help);
+            }
+        }
+    }
+
+    fn values(&mut self) -> Option<Vec<Given>> {
+        match self.node.get("values").map(|node| &node.value) {
+            None | Some(Value::Null) => Some(Vec::new()),
+            Some(Value::Sequence(values)) => {
+                let read = |node| Given::read(self.file, node, self.report);
+                Some(values.iter().map(read).collect())
+            }
+            Some(_) => {
+                let message = "the values of an exception are a sequence".to_owned();
+                self.refuse("values", SHAPE, message, "write `values: [...]`".to_owned())
+            }
+        }
+    }
+
+    /// Values for an exception that the rule has.
+    fn more(&mut self, existing: &Exception, values: Vec<Given>) -> Option<Exception> {
+        for key in ["fields", "comps"] {
+            if self.given(key).is_some() {
+                let name = &existing.name;
+                let message = format!(
+                    "the exception `{name}` is defined already: only `values` are appended"
+                );
+                return self.refuse(key, VALIDATE, message, format!("leave out `{key}`"));
+            }
+        }
+        Some(Exception {
             values,
             ..existing.clone()
-        });
+        })
     }
-    let Some((scalar, fields)) = given("fields").and_then(texts) else {
-        let code = if mode == Mode::Append {
-            VALIDATE
-        } else {
-            SHAPE
-        };
-        report.error(
-            at,
-            code,
-            format!("the exception `{name}` needs `fields`"),
-            None,
-        );
-        return None;
-    };
-    if mode == Mode::Append && values.is_empty() {
-        let message = format!("the new exception `{name}` needs `values`");
-        report.error(at, VALIDATE, message, None);
-        return None;
+
+    fn given(&self, key: &str) -> Option<&Node> {
+        let node = self.node.get(key);
+        node.filter(|node| !matches!(node.value, Value::Null))
     }
-    let comps = match given("comps").map(texts) {
-        None => vec![if scalar { "in" } else { "=" }.to_owned(); fields.len()],
-        Some(Some((same, comps))) if same == scalar => {
-            comps.iter().map(|comp| comp.trim().to_owned()).collect()
+
+    /// A scalar, or a sequence of them.
+    fn texts(&self, key: &str) -> Option<(bool, Vec<Text>)> {
+        let node = self.given(key)?;
+        if let Value::Sequence(items) = &node.value {
+            let text = |item| self.report.text(self.file, item);
+            return Some((false, items.iter().map(text).collect::<Option<_>>()?));
         }
-        Some(_) => {
-            let message = "`fields` and `comps` are both one text, or both sequences";
-            report.error(at, VALIDATE, message, None);
-            return None;
-        }
-    };
-    let exception = Exception {
-        name,
-        place: at.clone(),
-        fields,
-        comps,
-        scalar,
-        values,
-    };
-    if let Some((message, help)) = exception.problem() {
-        report.error(at, VALIDATE, message, help);
-        return None;
+        Some((true, vec![self.report.text(self.file, node)?]))
     }
-    Some(exception)
+
+    /// The operators; without any, each takes the place of its field.
+    fn comps(&mut self, scalar: bool, fields: &[Text]) -> Option<Vec<Text>> {
+        if self.given("comps").is_none() {
+            let default = if scalar { "in" } else { "=" };
+            let all = |field: &Text| field.place(&(0..field.as_str().len()));
+            let comps = fields.iter().map(|field| Text::at(default, &all(field)));
+            return Some(comps.collect());
+        }
+        match self.texts("comps") {
+            Some((same, comps)) if same == scalar => {
+                Some(comps.iter().map(Text::trimmed).collect())
+            }
+            _ => {
+                let message = "`fields` and `comps` are both one text, or both sequences";
+                let help = if scalar {
+                    "write `comps: in`"
+                } else {
+                    "write `comps: [=, in]`, one for each field"
+                };
+                self.refuse("comps", VALIDATE, message.to_owned(), help.to_owned())
+            }
+        }
+    }
 }
 
 /// The operator of a comparison, and whether it takes a set.
-fn comparison(text: &str) -> Option<(Operator, bool)> {
+pub(super) fn comparison(text: &str) -> Option<(Operator, bool)> {
     let mut words = text.split_whitespace();
     let operator = Operator::parse(words.next()?)?;
     let modifier = words.next();
@@ -211,99 +319,45 @@ fn comparison(text: &str) -> Option<(Operator, bool)> {
 }
 
 impl Exception {
-    fn problem(&self) -> Option<(String, Option<String>)> {
+    fn problem(&self) -> Option<(Place, String, Option<String>)> {
         let name = &self.name;
-        if self.fields.len() != self.comps.len() {
-            return Some((
-                format!("the exception `{name}` has as many `comps` as `fields`"),
-                None,
-            ));
+        let all = |text: &Text| text.place(&(0..text.as_str().len()));
+        let (fields, comps) = (self.fields.len(), self.comps.len());
+        if fields != comps {
+            let message =
+                format!("the exception `{name}` has {fields} `fields` and {comps} `comps`");
+            let help = "write one operator for each field".to_owned();
+            let place = self.comps.last().map_or(self.place.clone(), all);
+            return Some((place, message, Some(help)));
         }
         for comp in &self.comps {
-            let Some((_, set)) = comparison(comp) else {
-                let message =
-                    format!("`{comp}` is no comparison operator of the exception `{name}`");
-                return Some((
-                    message,
-                    Some("use an operator such as = in startswith".to_owned()),
-                ));
+            let written = comp.as_str();
+            let Some((_, set)) = comparison(written) else {
+                let message = format!("`{written}` is no operator for an exception");
+                let words = Operator::ALL.iter().map(|one| one.as_str());
+                let own = spelling::foreign(written).map(|own| format!("write `{own}`"));
+                let near = || spelling::did_you_mean(written, words);
+                let help = own.or_else(near).unwrap_or_else(|| {
+                    "write an operator such as = in startswith, or one with oneof, anyof or allof"
+                        .to_owned()
+                });
+                return Some((all(comp), message, Some(help)));
             };
             if self.scalar && !set {
-                let message = format!("one field is compared with a set, and `{comp}` takes none");
-                let help = "use in, pmatch, intersects, or an operator with oneof, anyof or allof";
-                return Some((message, Some(help.to_owned())));
+                let message =
+                    format!("one field is compared with a set, and `{written}` takes none");
+                let help = format!(
+                    "write in, pmatch, intersects, or an operator with oneof, anyof or allof; or \
+                     `fields: [...]`, `comps: [{written}]` and `values: [[...]]`"
+                );
+                return Some((all(comp), message, Some(help)));
             }
         }
         self.fields.iter().find_map(|field| {
-            let problem = checker::field_problem(field)?;
-            Some((format!("in the exception `{name}`: {problem}"), None))
+            let (problem, help) = checker::field_problem(field.as_str())?;
+            let message = format!("in the exception `{name}`: {problem}");
+            Some((all(field), message, help))
         })
-    }
-
-    /// What is excepted, as a condition; nothing without values.
-    fn condition(&self) -> Result<Option<String>, String> {
-        if self.values.is_empty() {
-            return Ok(None);
-        }
-        if self.scalar {
-            let values = self
-                .values
-                .iter()
-                .map(|node| node.text().map(lists::quoted))
-                .collect::<Option<Vec<_>>>()
-                .ok_or("the values of one field are texts, not sequences")?;
-            let (field, comp) = (self.fields.first(), self.comps.first());
-            let (Some(field), Some(comp)) = (field, comp) else {
-                return Ok(None);
-            };
-            return Ok(Some(format!("{field} {comp} ({})", values.join(", "))));
-        }
-        let tuples = self
-            .values
-            .iter()
-            .map(|tuple| self.tuple(tuple))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(format!("({})", tuples.join(" or "))))
-    }
-
-    fn tuple(&self, tuple: &Node) -> Result<String, String> {
-        let name = &self.name;
-        let Value::Sequence(values) = &tuple.value else {
-            return Err(format!(
-                "each value of the exception `{name}` is a sequence"
-            ));
-        };
-        if values.len() != self.fields.len() {
-            let count = self.fields.len();
-            return Err(format!(
-                "each value of the exception `{name}` has {count} elements"
-            ));
-        }
-        let checks = self.fields.iter().zip(&self.comps).zip(values);
-        let checks = checks
-            .map(|((field, comp), value)| {
-                let set = comparison(comp).is_some_and(|(_, set)| set);
-                let value = match &value.value {
-                    Value::Sequence(items) => {
-                        let items = items
-                            .iter()
-                            .map(|item| item.text().map(lists::quoted))
-                            .collect::<Option<Vec<_>>>()
-                            .ok_or_else(|| {
-                                format!("a value of the exception `{name}` is too deep")
-                            })?;
-                        format!("({})", items.join(", "))
-                    }
-                    Value::Text(text) if set && !text.starts_with('(') => {
-                        format!("({})", lists::quoted(text))
-                    }
-                    Value::Text(text) => lists::quoted(text),
-                    _ => return Err(format!("a value of the exception `{name}` is missing")),
-                };
-                Ok(format!("{field} {comp} {value}"))
-            })
-            .collect::<Result<Vec<_>, String>>()?;
-        Ok(format!("({})", checks.join(" and ")))
     }
 }
 
@@ -315,26 +369,4 @@ pub(super) fn append(known: &mut Vec<Exception>, new: Vec<Exception>) {
             None => known.push(exception),
         }
     }
-}
-
-/// `(condition) and not exception and not ...`; a mistake keeps the place of its exception.
-pub(super) fn join(condition: &Text, exceptions: &[Exception]) -> Result<Text, (String, Place)> {
-    let mut parts = Vec::new();
-    for exception in exceptions {
-        let part = exception
-            .condition()
-            .map_err(|message| (message, exception.place.clone()))?;
-        parts.extend(part.map(|part| Text::at(&format!(" and not {part}"), &exception.place)));
-    }
-    if parts.is_empty() {
-        return Ok(condition.clone());
-    }
-    let first = condition.place(&(0..1));
-    let mut joined = Text::at("(", &first);
-    joined.push(condition);
-    joined.push_str(")");
-    for part in &parts {
-        joined.push(part);
-    }
-    Ok(joined)
 }

@@ -13,7 +13,7 @@ use crate::alert::Priority;
 
 pub(super) struct List {
     pub(super) name: String,
-    pub(super) items: Vec<String>,
+    pub(super) items: Vec<Text>,
     /// Of the first definition, among all items.
     pub(super) position: usize,
     /// Of the newest definition or append.

@@ -2,7 +2,10 @@
 //! (`rule_loader_compiler.cpp`): in list position or not, within quotes too if blanks bound the
 //! name. What this means for lists within lists is in docs/falco-compat.md.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap, HashSet},
+};
 
 use super::{super::text::Text, items::Collection};
 
@@ -14,24 +17,37 @@ fn bounds(character: Option<char>) -> bool {
 }
 
 /// A text with a blank is quoted, unless it brings its own quotes.
-pub(super) fn quoted(item: &str) -> String {
-    if item.contains(char::is_whitespace) && !item.starts_with(['"', '\'']) {
-        return format!("\"{item}\"");
+pub(super) fn quoted(item: &Text) -> Text {
+    let text = item.as_str();
+    if text.contains(char::is_whitespace) && !text.starts_with(['"', '\'']) {
+        return item.quoted();
     }
-    item.to_owned()
+    item.clone()
 }
 
-/// The lists in the order of definition, with their items flattened.
+/// The texts with a comma and a blank between them.
+fn joined<'a>(items: impl Iterator<Item = &'a Text>) -> Text {
+    let mut joined = Text::default();
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            joined.push_between(", ");
+        }
+        joined.push(&quoted(item));
+    }
+    joined
+}
+
+/// The lists in the order of definition, each as the text that takes the place of its name.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    lists: Vec<(String, Vec<String>)>,
+    lists: Vec<(String, Text)>,
     by_name: HashMap<String, usize>,
     /// Those whose name is no word, so that only a search finds it.
     by_search: Vec<usize>,
 }
 
 impl Lists {
-    fn new(lists: Vec<(String, Vec<String>)>) -> Self {
+    fn new(lists: Vec<(String, Text)>) -> Self {
         let mut by_name = HashMap::new();
         let mut by_search = Vec::new();
         for (index, (name, _)) in lists.iter().enumerate() {
@@ -59,14 +75,12 @@ impl Lists {
         let mut waiting: BTreeSet<usize> = self.named_in(text.as_str()).collect();
         waiting.extend(&self.by_search);
         while let Some(index) = waiting.pop_first() {
-            let Some((name, items)) = self.lists.get(index) else {
+            let Some((name, with)) = self.lists.get(index) else {
                 break;
             };
-            let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
-            let with = items.join(", ");
-            if put(text, name, &with)? {
+            if put(text, name, with)? {
                 used.insert(index);
-                waiting.extend(self.named_in(&with).filter(|later| *later > index));
+                waiting.extend(self.named_in(with.as_str()).filter(|later| *later > index));
             }
         }
         Ok(())
@@ -82,18 +96,23 @@ impl Collection {
         let mut used = Vec::new();
         let mut flattened = Vec::with_capacity(self.lists.len());
         for list in &self.lists {
-            let mut items = Vec::new();
+            let mut items: Vec<Cow<'_, Text>> = Vec::with_capacity(list.items.len());
             for item in &list.items {
                 let other = by_name.get(item.as_str());
                 match other.and_then(|index| Some((*index, self.lists.get(*index)?))) {
                     Some((index, other)) if other.position < list.visibility => {
                         used.push(index);
-                        items.extend(other.items.iter().cloned());
+                        items.extend(other.items.iter().map(|inner| {
+                            let mut placed = item.emptied();
+                            placed.push_list(item, 0..item.as_str().len(), inner);
+                            Cow::Owned(placed)
+                        }));
                     }
-                    _ => items.push(item.clone()),
+                    _ => items.push(Cow::Borrowed(item)),
                 }
             }
-            flattened.push((list.name.clone(), items));
+            let with = joined(items.iter().map(|item| &**item));
+            flattened.push((list.name.clone(), with));
         }
         for index in used {
             if let Some(list) = self.lists.get_mut(index) {
@@ -105,47 +124,52 @@ impl Collection {
 }
 
 /// Whether the name occurs, bounded; `with` takes its place.
-fn put(text: &mut Text, name: &str, with: &str) -> Result<bool, String> {
+fn put(text: &mut Text, name: &str, with: &Text) -> Result<bool, String> {
+    let whole = text.as_str();
+    if !whole.contains(name) {
+        return Ok(false);
+    }
+    let mut put = text.emptied();
     let mut from = 0;
     let mut occurs = false;
-    while let Some(at) = text.as_str().get(from..).and_then(|rest| rest.find(name)) {
-        let (start, end) = (from + at, from + at + name.len());
-        let before = text.as_str().get(..start).unwrap_or_default();
-        let after = text.as_str().get(end..).unwrap_or_default();
-        if !bounds(before.chars().next_back()) || !bounds(after.chars().next()) {
-            from = end;
+    for (start, _) in whole.match_indices(name) {
+        let end = start + name.len();
+        let before = whole.get(..start).unwrap_or_default();
+        let after = whole.get(end..).unwrap_or_default();
+        if start < from || !bounds(before.chars().next_back()) || !bounds(after.chars().next()) {
             continue;
         }
         occurs = true;
-        if with.is_empty() {
-            let (start, end) = with_comma(text.as_str(), start, end);
-            text.replace(start..end, "");
-            from = start;
+        put.push_part(text, from..start);
+        if with.as_str().is_empty() {
+            from = end + comma(&mut put, after);
             continue;
         }
-        if text.as_str().len() + with.len() > MAX_EXPANDED {
+        if put.as_str().len() + with.as_str().len() + after.len() > MAX_EXPANDED {
             return Err(format!(
                 "with the list `{name}` the condition is longer than {MAX_EXPANDED} bytes"
             ));
         }
-        text.replace(start..end, with);
-        from = start + with.len();
+        put.push_list(text, start..end, with);
+        from = end;
+    }
+    if occurs {
+        put.push_part(text, from..whole.len());
+        *text = put;
     }
     Ok(occurs)
 }
 
-/// An empty list takes one comma with it: the one after it, else the one before.
-fn with_comma(text: &str, start: usize, end: usize) -> (usize, usize) {
-    let after = text.get(end..).unwrap_or_default();
-    let next = after.trim_start();
-    if let Some(rest) = next.strip_prefix(',') {
-        return (start, text.len() - rest.trim_start().len());
+/// An empty list takes one comma with it: the one after it, and then the bytes that it is, else
+/// the one before.
+fn comma(before: &mut Text, after: &str) -> usize {
+    if let Some(rest) = after.trim_start().strip_prefix(',') {
+        return after.len() - rest.trim_start().len();
     }
-    let before = text.get(..start).unwrap_or_default().trim_end();
-    match before.strip_suffix(',') {
-        Some(rest) => (rest.len(), end),
-        None => (start, end),
+    if let Some(rest) = before.as_str().trim_end().strip_suffix(',') {
+        before.truncate(rest.len());
     }
+    0
 }
 
 #[cfg(test)]
@@ -159,11 +183,11 @@ mod tests {
             span: 0..9,
         };
         let mut text = Text::at(condition, &place);
-        let lists: Vec<(String, Vec<String>)> = lists
+        let lists: Vec<(String, Text)> = lists
             .iter()
             .map(|(name, items)| {
-                let items = items.iter().map(|item| (*item).to_owned()).collect();
-                ((*name).to_owned(), items)
+                let items: Vec<Text> = items.iter().map(|item| Text::at(item, &place)).collect();
+                ((*name).to_owned(), joined(items.iter()))
             })
             .collect();
         let lists = Lists::new(lists);
@@ -209,7 +233,7 @@ mod tests {
             span: 0..9,
         };
         let mut text = Text::at(&"a ".repeat(1000), &place);
-        let lists = Lists::new(vec![("a".to_owned(), vec!["b".repeat(2000)])]);
+        let lists = Lists::new(vec![("a".to_owned(), Text::at(&"b".repeat(2000), &place))]);
         assert!(lists.expand(&mut text, &mut HashSet::new()).is_err());
     }
 }

@@ -1,13 +1,16 @@
 //! Rule files to a ruleset: every mistake is reported, not the first. Falco: `rule_loader_reader`,
 //! `rule_loader_collector` and `rule_loader_compiler`.
 
+mod analyse;
 mod build;
+mod excepted;
 mod exceptions;
 mod items;
 mod lists;
 mod read;
 mod report;
 mod rule_item;
+mod syntax;
 mod versions;
 
 use super::{
@@ -16,8 +19,11 @@ use super::{
     text::Place,
     yaml::{self, Value},
 };
+pub(super) use exceptions::KEYS as EXCEPTION_KEYS;
 use items::Collection;
+pub(super) use read::{KINDS, keys_of};
 use report::Report;
+pub(super) use rule_item::LEVELS;
 
 pub(super) const PARSE: &str = "LOAD_ERR_YAML_PARSE";
 pub(super) const SHAPE: &str = "LOAD_ERR_YAML_VALIDATE";
@@ -78,7 +84,8 @@ fn read_file(
     let documents = match yaml::parse(&source.text) {
         Ok(documents) => documents,
         Err((message, at)) => {
-            return report.error(&Place { file, span: at..at }, PARSE, message, None);
+            let (span, help) = syntax::explained(&source.text, &message, at);
+            return report.error(&Place { file, span }, PARSE, message, help);
         }
     };
     for document in documents {

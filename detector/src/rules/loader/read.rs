@@ -2,9 +2,10 @@
 
 use super::{
     super::{
-        checker::Macro,
+        checker::{Macro, Mistake},
+        diagnostic::Severity,
         lexer::SyntaxError,
-        parser,
+        parser, spelling,
         text::{Place, Text},
         yaml::{Node, Value},
     },
@@ -14,7 +15,7 @@ use super::{
     rule_item, versions,
 };
 
-const KINDS: [&str; 5] = [
+pub(in super::super) const KINDS: [&str; 5] = [
     "required_engine_version",
     "required_plugin_versions",
     "list",
@@ -45,22 +46,23 @@ pub(super) fn item(file: usize, node: &Node, collection: &mut Collection, report
     collection.position += 1;
     let kind = KINDS.into_iter().find(|kind| node.get(kind).is_some());
     let Some((kind, value)) = kind.and_then(|kind| Some((kind, node.get(kind)?))) else {
-        let help = "begin it with `- rule:`, `- macro:` or `- list:`".to_owned();
-        return report.warning(
-            &place,
-            UNKNOWN_ITEM,
-            "this item is no rule, macro or list",
-            help,
-        );
+        let first = pairs.first().map(|(key, _)| key);
+        let span = first.map_or_else(|| node.span.clone(), |key| key.span.clone());
+        let word = first.and_then(Node::text).unwrap_or_default();
+        let help = spelling::did_you_mean(word, KINDS)
+            .unwrap_or_else(|| "begin it with `- rule:`, `- macro:` or `- list:`".to_owned());
+        let message = "this item is no rule, macro or list, and has no effect";
+        return report.warning(&Place { file, span }, UNKNOWN_ITEM, message, help);
     };
+    // What an item lacks is told at its first line.
+    let named = pairs.iter().find(|(key, _)| key.text() == Some(kind));
+    let span = named.map_or_else(
+        || node.span.clone(),
+        |(key, value)| key.span.start..value.span.end.max(key.span.end),
+    );
+    let place = Place { file, span };
     let item = Item { file, node, place };
-    let keys: &[&str] = match kind {
-        "list" => &["list", "items", "append", "override"],
-        "macro" => &["macro", "condition", "append", "override"],
-        "rule" => rule_item::KEYS,
-        other => &[other],
-    };
-    item.unknown_keys(pairs, keys, report);
+    item.unknown_keys(pairs, keys_of(kind), report);
     match kind {
         "required_engine_version" => versions::engine(file, value, report),
         "required_plugin_versions" => versions::plugins(file, value, report),
@@ -77,6 +79,17 @@ pub(super) fn item(file: usize, node: &Node, collection: &mut Collection, report
     }
 }
 
+/// What an item of a kind may have.
+pub(in super::super) fn keys_of(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "list" => &["list", "items", "append", "override"],
+        "macro" => &["macro", "condition", "append", "override"],
+        "rule" => rule_item::KEYS,
+        "required_engine_version" => &["required_engine_version"],
+        _ => &["required_plugin_versions"],
+    }
+}
+
 impl Item<'_> {
     pub(super) fn at(&self, node: &Node) -> Place {
         Place {
@@ -85,12 +98,25 @@ impl Item<'_> {
         }
     }
 
+    /// Of a key's value; of the key if that is nothing, of the item if there is none.
+    pub(super) fn place_of(&self, key: &str) -> Place {
+        let Value::Map(pairs) = &self.node.value else {
+            return self.place.clone();
+        };
+        match pairs.iter().find(|(name, _)| name.text() == Some(key)) {
+            Some((_, value)) if !value.span.is_empty() => self.at(value),
+            Some((name, _)) => self.at(name),
+            None => self.place.clone(),
+        }
+    }
+
     fn unknown_keys(&self, pairs: &[(Node, Node)], keys: &[&str], report: &mut Report<'_>) {
         for (key, _) in pairs {
             let name = key.text().unwrap_or_default();
             if !keys.contains(&name) {
                 let message = format!("the key `{name}` is not known here and has no effect");
-                let help = format!("known are {}", keys.join(", "));
+                let help = spelling::did_you_mean(name, keys.iter().copied())
+                    .unwrap_or_else(|| format!("known are {}", keys.join(", ")));
                 report.warning(&self.at(key), UNKNOWN_KEY, message, help);
             }
         }
@@ -105,17 +131,21 @@ impl Item<'_> {
         {
             return Some(text);
         }
-        let place = node.map_or_else(|| self.place.clone(), |node| self.at(node));
         let (message, help) = match node.map(|node| &node.value) {
-            Some(Value::Sequence(_) | Value::Map(_)) => {
-                (format!("the value of `{key}` is a text"), None)
-            }
-            _ => {
-                let help = format!("add `{key}: ...` to this item");
-                (format!("the key `{key}` is missing or empty"), Some(help))
-            }
+            Some(Value::Sequence(_) | Value::Map(_)) => (
+                format!("the value of `{key}` is a text"),
+                format!("write one text; with `{key}: >` it may go over several lines"),
+            ),
+            Some(_) => (
+                format!("the key `{key}` is empty"),
+                format!("write a text after `{key}:`, more indented if it is on the next line"),
+            ),
+            None => (
+                format!("the key `{key}` is missing"),
+                format!("add `{key}: ...` to this item"),
+            ),
         };
-        report.error(&place, SHAPE, message, help);
+        report.error(&self.place_of(key), SHAPE, message, help);
         None
     }
 
@@ -134,15 +164,16 @@ impl Item<'_> {
             "true" | "yes" | "on" if cased => Some(true),
             "false" | "no" | "off" if cased => Some(false),
             _ => {
-                let message = format!("`{key}` is true or false");
-                report.error(&self.at(node), SHAPE, message, None);
+                let message = format!("`{key}` is true or false, not `{text}`");
+                let help = "write true or false; yes, no, on and off will do too".to_owned();
+                report.error(&self.place_of(key), SHAPE, message, help);
                 None
             }
         }
     }
 
     /// The sequence of texts under a key.
-    pub(super) fn texts(&self, key: &str, report: &mut Report<'_>) -> Option<Vec<String>> {
+    pub(super) fn texts(&self, key: &str, report: &mut Report<'_>) -> Option<Vec<Text>> {
         let Some(node) = self.node.get(key) else {
             report.error(
                 &self.place,
@@ -152,23 +183,31 @@ impl Item<'_> {
             );
             return None;
         };
-        let texts = match &node.value {
-            Value::Sequence(items) => items
-                .iter()
-                .map(|item| item.text().map(str::to_owned))
-                .collect(),
-            _ => None,
-        };
-        if texts.is_none() {
+        let Value::Sequence(items) = &node.value else {
+            let message = format!("`{key}` is a sequence of texts");
             let help = format!("write `{key}: [a, b]`");
-            report.error(
-                &self.at(node),
-                SHAPE,
-                format!("`{key}` is a sequence of texts"),
-                help,
-            );
+            report.error(&self.place_of(key), SHAPE, message, help);
+            return None;
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for item in items {
+            let Some(text) = report.text(self.file, item) else {
+                let message = format!("an element of `{key}` is no text");
+                let help = match &item.value {
+                    Value::Null => "write one, in quotes if it is empty, or leave it out",
+                    _ => "write a text, in quotes if it has any of : , [ ] { }",
+                };
+                let place = if item.span.is_empty() {
+                    self.at(node)
+                } else {
+                    self.at(item)
+                };
+                report.error(&place, SHAPE, message, help.to_owned());
+                return None;
+            };
+            texts.push(text);
         }
-        texts
+        Some(texts)
     }
 
     /// The deprecated `append: true`.
@@ -226,27 +265,30 @@ impl Item<'_> {
                     (true, false) => "append",
                     (false, true) => "replace",
                     (false, false) => {
-                        let keys = replaceable.join(", ");
                         let message = format!("`{name}` cannot be overridden");
-                        report.error(&self.at(key), SHAPE, message, format!("what can: {keys}"));
+                        let help = spelling::did_you_mean(name, replaceable.iter().copied())
+                            .unwrap_or_else(|| format!("what can: {}", replaceable.join(", ")));
+                        report.error(&self.at(key), SHAPE, message, help);
                         continue;
                     }
                 };
                 let message = format!("`{operation}` is no operation for `{name}`");
                 (message, format!("write {operations}"))
             };
-            report.error(&self.at(key), SHAPE, message, help);
+            let wrong = if allowed || value.span.is_empty() {
+                key
+            } else {
+                value
+            };
+            report.error(&self.at(wrong), SHAPE, message, help);
         }
         let both =
             !overrides.is_empty() && self.node.get("append").and_then(Node::text) == Some("true");
         if both {
             let help = "leave out `append`".to_owned();
-            report.error(
-                &self.place,
-                SHAPE,
-                "`append` and `override` exclude each other",
-                help,
-            );
+            let place = self.place_of("append");
+            let message = "`append` and `override` exclude each other";
+            report.error(&place, SHAPE, message, help);
         }
         (good && !both).then_some(overrides)
     }
@@ -265,6 +307,12 @@ fn is_name(text: &str) -> bool {
         .next()
         .is_some_and(|first| first.is_ascii_alphabetic())
         && characters.all(|one| one.is_ascii_alphanumeric() || one == '_')
+}
+
+/// Of what is appended to.
+pub(super) fn undefined<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    spelling::did_you_mean(name, known)
+        .unwrap_or_else(|| "define it before, or load the file that defines it first".to_owned())
 }
 
 fn list(item: &Item<'_>, name: &Text, collection: &mut Collection, report: &mut Report<'_>) {
@@ -290,8 +338,9 @@ fn list(item: &Item<'_>, name: &Text, collection: &mut Collection, report: &mut 
             list.visibility = position;
         }
         None if append => {
+            let names = collection.lists.iter().map(|list| list.name.as_str());
+            let help = undefined(text, names);
             let message = format!("the list `{text}` is not defined before this append");
-            let help = "define it before, or load the file that defines it first".to_owned();
             report.error(&place, VALIDATE, message, help);
         }
         None => collection.add_list(List {
@@ -336,8 +385,8 @@ fn define_macro(
             body.visibility = position;
         }
         None if append => {
+            let help = undefined(text, collection.macros.keys().map(String::as_str));
             let message = format!("the macro `{text}` is not defined before this append");
-            let help = "define it before, or load the file that defines it first".to_owned();
             report.error(&place, VALIDATE, message, help);
         }
         None => {
@@ -363,7 +412,26 @@ pub(super) fn parse(text: &Text, report: &mut Report<'_>) -> Option<super::super
             span,
             help,
         }) => {
-            report.error(&text.place(&span), CONDITION, message, help);
+            let via = text.steps(&span);
+            let before = span.start.checked_sub(1).map(|last| last..span.start);
+            let list = before.and_then(|last| text.steps(&last).pop());
+            let help = match list {
+                Some(_) if !via.is_empty() => {
+                    let quotes = "an item with blanks or any of ( ) ' \" = , needs quotes of its own, \
+                                  within those of YAML: '\"...\"'";
+                    Some(quotes.to_owned())
+                }
+                Some(list) => Some(format!("`{0}` is a list: write `in ({0})`", list.name)),
+                None => help,
+            };
+            let mistake = Mistake {
+                code: CONDITION,
+                message,
+                place: text.place(&span),
+                help,
+                via,
+            };
+            report.mistake(Severity::Error, mistake);
             None
         }
     }

@@ -6,7 +6,7 @@ use super::{
     super::{
         checker::Mistake,
         diagnostic::{Diagnostic, Severity},
-        text::{Lines, Place, Text},
+        text::{Lines, Place, Step, Text},
         yaml::Node,
     },
     SourceFile,
@@ -110,6 +110,12 @@ impl<'a> Report<'a> {
         self.push(severity, &place, code, message, help, &via);
     }
 
+    /// For a message that speaks of another place.
+    pub(super) fn told(&self, place: &Place) -> String {
+        let position = self.position(place);
+        position.map_or_else(String::new, |(file, _, line, _)| format!("{file}:{line}"))
+    }
+
     fn position(&self, place: &Place) -> Option<(String, Range<usize>, usize, usize)> {
         let file = self.files.get(place.file)?;
         let (line, column) = (self.lines.get(place.file)?).line_and_column(place.span.start);
@@ -123,7 +129,7 @@ impl<'a> Report<'a> {
         code: &'static str,
         message: String,
         help: Option<String>,
-        via: &[(String, Place)],
+        via: &[Step],
     ) {
         let Some((file, span, line, column)) = self.position(place) else {
             return;
@@ -143,10 +149,10 @@ impl<'a> Report<'a> {
         }
         let notes = via
             .iter()
-            .filter_map(|(name, place)| {
+            .filter_map(|Step { what, name, place }| {
                 let (file, _, line, column) = self.position(place)?;
                 Some(format!(
-                    "through the macro `{name}`, used at {file}:{line}:{column}"
+                    "through the {what} `{name}`, used at {file}:{line}:{column}"
                 ))
             })
             .collect();

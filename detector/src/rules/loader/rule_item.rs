@@ -3,13 +3,14 @@
 
 use super::{
     super::{
+        spelling,
         text::{Place, Text},
         yaml::{Node, Value},
     },
     DEPRECATED, SHAPE, VALIDATE,
     exceptions::{self, Mode},
     items::{Collection, RuleItem},
-    read::Item,
+    read::{Item, undefined},
     report::Report,
 };
 use crate::alert::Priority;
@@ -30,6 +31,17 @@ pub(super) const KEYS: &[&str] = &[
     "exceptions",
     "append",
     "override",
+];
+/// As Falco's schema has them.
+pub(in super::super) const LEVELS: [&str; 8] = [
+    "EMERGENCY",
+    "ALERT",
+    "CRITICAL",
+    "ERROR",
+    "WARNING",
+    "NOTICE",
+    "INFO",
+    "DEBUG",
 ];
 const APPENDABLE: &[&str] = &["condition", "output", "desc", "tags", "exceptions"];
 const REPLACEABLE: &[&str] = &[
@@ -64,6 +76,19 @@ pub(super) fn read(
         .into_iter()
         .any(given);
     if overrides.is_empty() && !append && defines {
+        if let Some(old) = collection.rule(name.as_str())
+            && let Some(missing) = ["condition", "output", "desc", "priority"]
+                .into_iter()
+                .find(|key| !given(key))
+        {
+            let (name, defined) = (name.as_str(), report.told(&old.place));
+            let message = format!("the rule `{name}` is defined again, without `{missing}`");
+            let help = format!(
+                "to change the one at {defined}, name in `override` each key that is changed: \
+                 `override: {{condition: append}}`"
+            );
+            return report.error(&place, SHAPE, message, help);
+        }
         match definition(item, name, &place, report) {
             Some(rule) => define(rule, item, collection, report),
             None => {
@@ -75,12 +100,9 @@ pub(super) fn read(
     let Some(rule) = collection.rule(name.as_str()) else {
         if !collection.refused.contains(name.as_str()) {
             let message = format!("the rule `{}` is not defined before", name.as_str());
-            let help = if overrides.is_empty() && !append {
-                "a definition needs condition, output, desc and priority"
-            } else {
-                "load the file that defines it first"
-            };
-            report.error(&place, VALIDATE, message, help.to_owned());
+            let names = collection.rules.iter().map(|rule| rule.name.as_str());
+            let help = undefined(name.as_str(), names);
+            report.error(&place, VALIDATE, message, help);
         }
         return;
     };
@@ -110,7 +132,7 @@ fn define(rule: RuleItem, item: &Item<'_>, collection: &mut Collection, report: 
     if let Some(old) = collection.rule(&rule.name)
         && old.source != rule.source
     {
-        source_changed(&item.place, &rule.name, report);
+        source_changed(&item.place_of("source"), &rule.name, report);
         return;
     }
     collection.define_rule(rule);
@@ -129,7 +151,7 @@ fn changes_source(item: &Item<'_>, rule: &RuleItem, report: &mut Report<'_>) -> 
         .unwrap_or_default();
     let changes = !source.is_empty() && source != rule.source;
     if changes {
-        source_changed(&item.place, &rule.name, report);
+        source_changed(&item.place_of("source"), &rule.name, report);
     }
     changes
 }
@@ -184,10 +206,11 @@ fn priority(item: &Item<'_>, report: &mut Report<'_>) -> Option<Option<Priority>
     let text = item.required("priority", report)?;
     let level = Priority::parse(text.as_str());
     if level.is_none() {
-        let help = "use EMERGENCY, ALERT, CRITICAL, ERROR, WARNING, NOTICE, INFO or DEBUG";
+        let help = spelling::did_you_mean(text.as_str(), LEVELS)
+            .unwrap_or_else(|| format!("use one of {}", LEVELS.join(" ")));
         let place = text.place(&(0..text.as_str().len()));
         let message = format!("the priority `{}` is not known", text.as_str());
-        report.error(&place, SHAPE, message, help.to_owned());
+        report.error(&place, SHAPE, message, help);
     }
     Some(level)
 }
@@ -199,7 +222,8 @@ fn capture_duration(item: &Item<'_>, report: &mut Report<'_>) -> Option<u32> {
     let duration = node.text().and_then(|text| text.parse().ok());
     if duration.is_none() {
         let message = "`capture_duration` is a number of milliseconds";
-        report.error(&item.at(node), SHAPE, message, None);
+        let help = "write digits only, such as 5000".to_owned();
+        report.error(&item.at(node), SHAPE, message, help);
     }
     duration
 }
@@ -208,7 +232,11 @@ fn tags(item: &Item<'_>, report: &mut Report<'_>) -> Option<Vec<String>> {
     if item.node.get("tags").is_none() {
         return Some(Vec::new());
     }
-    item.texts("tags", report)
+    Some(strings(&item.texts("tags", report)?))
+}
+
+fn strings(texts: &[Text]) -> Vec<String> {
+    texts.iter().map(|text| text.as_str().to_owned()).collect()
 }
 
 /// Only `condition` and `exceptions` are looked at.
@@ -216,7 +244,8 @@ fn append_deprecated(item: &Item<'_>, rule: &mut RuleItem, report: &mut Report<'
     let given = |key: &str| item.node.get(key);
     if given("condition").is_none() && given("exceptions").is_none() {
         let message = "an append needs `condition` or `exceptions`";
-        return report.error(&item.place, SHAPE, message, None);
+        let help = "write `override` and name the keys that are changed".to_owned();
+        return report.error(&item.place, SHAPE, message, help);
     }
     if given("condition").is_some()
         && let Some(more) = item.required("condition", report)
@@ -292,7 +321,7 @@ fn override_key(
             if !append {
                 rule.tags.clear();
             }
-            rule.tags.extend(tags);
+            rule.tags.extend(strings(&tags));
         }
         "exceptions" => {
             let Some(node) = item.node.get(key) else {

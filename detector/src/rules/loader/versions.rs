@@ -42,7 +42,9 @@ pub(super) fn engine(file: usize, node: &Node, report: &mut Report<'_>) {
     if required.0 != ENGINE.0 || required > ENGINE {
         let (major, minor, patch) = ENGINE;
         let message = format!("engine version {text} is required, this is {major}.{minor}.{patch}");
-        report.error(&place, VALIDATE, message, None);
+        let help = "the rules may ask for what is not known here: load older ones, or lower the \
+                    number if they do without";
+        report.error(&place, VALIDATE, message, help.to_owned());
     }
 }
 
@@ -75,25 +77,29 @@ pub(super) fn plugins(file: usize, node: &Node, report: &mut Report<'_>) {
 }
 
 fn plugin(file: usize, entry: &Node, names: &mut Vec<String>, report: &mut Report<'_>) {
-    let place = Place {
+    // The part that is told of: the name, and the version where that is wrong.
+    let at = |key: &str| Place {
         file,
-        span: entry.span.clone(),
+        span: entry.get(key).unwrap_or(entry).span.clone(),
     };
+    let place = at("name");
     let text = |key| entry.get(key).and_then(Node::text);
     let (Some(name), Some(found)) = (text("name"), text("version")) else {
-        return report.error(&place, SHAPE, "a plugin needs `name` and `version`", None);
+        let help = "write `- name: ...` and `version: 0.4.0`".to_owned();
+        return report.error(&place, SHAPE, "a plugin needs `name` and `version`", help);
     };
     if version(found).is_none() {
         report.error(
-            &place,
+            &at("version"),
             VALIDATE,
             format!("`{found}` is no plugin version"),
-            None,
+            "write three numbers, such as 0.4.0".to_owned(),
         );
     }
     if names.iter().any(|one| one == name) {
         let message = format!("the plugin `{name}` is named twice among alternatives");
-        report.error(&place, VALIDATE, message, None);
+        let help = "name it once, with the least version that will do".to_owned();
+        report.error(&place, VALIDATE, message, help);
     }
     names.push(name.to_owned());
 }

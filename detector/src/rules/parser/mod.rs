@@ -2,6 +2,7 @@
 //! The order in which alternatives are tried, and where a blank is asked for, is Falco's
 //! (`userspace/libsinsp/filter/parser.cpp`).
 
+mod help;
 mod operand;
 
 use super::{
@@ -30,7 +31,10 @@ pub fn parse(text: &str) -> Parsed<Expression> {
     if parser.lexer.at_end() {
         return Ok(expression);
     }
-    Err(parser.misplaced("`and`, `or` or the end of the condition expected"))
+    let (before, rest) = parser.lexer.around();
+    let help = help::after_check(before, rest);
+    let message = "`and`, `or` or the end of the condition expected";
+    Err(SyntaxError::new(message, parser.lexer.here()).help(help))
 }
 
 /// A field or a transformer call at the start of a text, and its length: what an output template
@@ -53,24 +57,19 @@ impl<'a> Parser<'a> {
     }
 
     fn misplaced(&self, message: &str) -> SyntaxError {
-        let rest = self.lexer.rest();
+        let (before, rest) = self.lexer.around();
         let error = SyntaxError::new(message, self.lexer.here());
-        let upper = ["AND", "OR", "NOT", "IN", "EXISTS", "CONTAINS"]
-            .into_iter()
-            .find(|word| rest.starts_with(word));
-        if rest.starts_with("&&") || rest.starts_with("||") {
-            error.help("write `and` and `or` in words")
-        } else if rest.starts_with('!') {
-            error.help("write `not` as a word, with a blank after it")
-        } else if let Some(word) = upper {
-            error.help(format!(
-                "keywords are lower-case: write `{}`",
-                word.to_lowercase()
-            ))
-        } else if rest.is_empty() {
-            error.help("the condition ends too early")
-        } else {
-            error
+        match help::general(before, rest) {
+            Some(help) => error.help(help),
+            None => error,
+        }
+    }
+
+    /// With a help for this place, unless there is none.
+    fn expected(&self, message: &str, help: Option<String>) -> SyntaxError {
+        match help {
+            Some(help) => SyntaxError::new(message, self.lexer.here()).help(help),
+            None => self.misplaced(message),
         }
     }
 
@@ -127,18 +126,21 @@ impl<'a> Parser<'a> {
     }
 
     fn parenthesised(&mut self) -> Parsed<Expression> {
-        let open = self.lexer.here();
+        let start = self.lexer.position();
         self.lexer.eat("(");
+        let open = self.lexer.since(start);
         let inner = self.or()?;
         self.lexer.blanks();
         if self.lexer.eat(")") {
             return Ok(inner);
         }
-        let mut error = self.misplaced("`)` expected");
-        error.help.get_or_insert_with(|| {
-            format!("the parenthesis opens at character {}", open.start + 1)
-        });
-        Err(error)
+        if self.lexer.at_end() {
+            let error = SyntaxError::new("this parenthesis is not closed", open);
+            return Err(error.help("write `)` where it is to end"));
+        }
+        let (before, rest) = self.lexer.around();
+        let help = help::after_check(before, rest);
+        Err(SyntaxError::new("`and`, `or` or `)` expected", self.lexer.here()).help(help))
     }
 
     fn not(&mut self) -> Parsed<Expression> {
@@ -186,34 +188,42 @@ impl<'a> Parser<'a> {
         match self.lexer.identifier() {
             Some(word @ ("and" | "or" | "not")) => {
                 let span = self.lexer.since(start);
-                Err(SyntaxError::new(
-                    format!("a check is missing before `{word}`"),
-                    span,
-                ))
+                let message = format!("a check is missing before `{word}`");
+                Err(SyntaxError::new(message, span)
+                    .help(format!("write one before it, or leave out `{word}`")))
             }
             Some(name) => Ok(Expression::Macro {
                 name: name.to_owned(),
                 span: self.lexer.since(start),
             }),
-            None => Err(self.misplaced("a field, a macro or `(` expected")),
+            None => Err(self.missing_check()),
         }
+    }
+
+    fn missing_check(&self) -> SyntaxError {
+        let mut error = self.misplaced("a field, a macro or `(` expected");
+        error.help.get_or_insert_with(|| {
+            let check = "write a check such as `proc.name = curl`, or the name of a macro";
+            check.to_owned()
+        });
+        error
     }
 
     fn test(&mut self, left: Operand) -> Parsed<Check> {
         self.lexer.blanks();
         let start = self.lexer.position();
-        let operator = self.operator()?;
+        let operator = self.operator(&left)?;
         let span = self.lexer.since(start);
         let (modifier, right) = if operator == Operator::Exists {
             (None, Right::Nothing)
         } else if operator.is_order() {
             self.lexer.blanks();
-            (None, self.order_side()?)
+            (None, self.order_side(operator)?)
         } else if operator.is_list() {
             self.lexer.blanks();
-            (None, self.list_side()?)
+            (None, self.list_side(operator)?)
         } else {
-            self.text_side()?
+            self.text_side(operator)?
         };
         Ok(Check {
             left,
@@ -224,7 +234,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn operator(&mut self) -> Parsed<Operator> {
+    fn operator(&mut self, left: &Operand) -> Parsed<Operator> {
         let rest = self.lexer.rest();
         let word = |operator: &&Operator| {
             let text = operator.as_str();
@@ -249,15 +259,11 @@ impl<'a> Parser<'a> {
             self.lexer.eat(text);
             return Ok(operator);
         }
-        let error = self.misplaced("an operator expected");
-        let named = |one: &&Operator| rest.starts_with(one.as_str());
-        Err(match Operator::ALL.iter().find(named) {
-            Some(operator) => error.help(format!("a blank is missing after `{operator}`")),
-            None => error.help(format!("write {}", operators())),
-        })
+        let help = help::operator(&left.to_string(), rest);
+        Err(SyntaxError::new("an operator expected", self.lexer.here()).help(help))
     }
 
-    fn order_side(&mut self) -> Parsed<Right> {
+    fn order_side(&mut self, operator: Operator) -> Parsed<Right> {
         if let Some(operand) = self.right_operand()? {
             return Ok(Right::Operand(operand));
         }
@@ -267,11 +273,14 @@ impl<'a> Parser<'a> {
                 text: number.to_owned(),
                 span: self.lexer.since(start),
             }])),
-            None => Err(self.misplaced("a number expected")),
+            None => {
+                let help = help::number(operator, self.lexer.rest());
+                Err(self.expected("a number expected", Some(help)))
+            }
         }
     }
 
-    fn list_side(&mut self) -> Parsed<Right> {
+    fn list_side(&mut self, operator: Operator) -> Parsed<Right> {
         if self.lexer.rest().starts_with('(') {
             return self.arguments(Self::constant).map(Right::Constants);
         }
@@ -280,11 +289,14 @@ impl<'a> Parser<'a> {
         }
         match self.named()? {
             Some(constant) => Ok(Right::Constants(vec![constant])),
-            None => Err(self.misplaced("`(` expected").help("write `in (a, b)`")),
+            None => {
+                let help = help::set(operator, self.lexer.rest());
+                Err(self.expected("`(` expected", Some(help)))
+            }
         }
     }
 
-    fn text_side(&mut self) -> Parsed<(Option<Modifier>, Right)> {
+    fn text_side(&mut self, operator: Operator) -> Parsed<(Option<Modifier>, Right)> {
         if self.lexer.blanks()
             && let Some(modifier) = self.modifier()
         {
@@ -298,7 +310,13 @@ impl<'a> Parser<'a> {
         if let Some(operand) = self.right_operand()? {
             return Ok((None, Right::Operand(operand)));
         }
-        Ok((None, Right::Constants(vec![self.constant()?])))
+        match self.text()? {
+            Some(constant) => Ok((None, Right::Constants(vec![constant]))),
+            None => {
+                let help = help::value(operator, self.lexer.rest());
+                Err(self.expected("a value expected", help))
+            }
+        }
     }
 
     /// A modifier only where a set follows; else the word is a plain text.
@@ -333,25 +351,27 @@ impl<'a> Parser<'a> {
         }))
     }
 
+    /// An element of a set.
     fn constant(&mut self) -> Parsed<Constant> {
+        let missing = |parser: &Self| {
+            let help = "leave out the comma, or write a value; an empty one is \"\"";
+            parser.expected("a value expected", Some(help.to_owned()))
+        };
+        self.text()?.ok_or_else(|| missing(self))
+    }
+
+    /// In quotes or bare.
+    fn text(&mut self) -> Parsed<Option<Constant>> {
         let start = self.lexer.position();
         let text = match self.lexer.quoted()? {
-            Some(text) => text,
-            None => match self.lexer.bare() {
-                Some(text) => text.to_owned(),
-                None => return Err(self.misplaced("a value expected")),
-            },
+            Some(text) => Some(text),
+            None => self.lexer.bare().map(str::to_owned),
         };
-        Ok(Constant {
+        Ok(text.map(|text| Constant {
             text,
             span: self.lexer.since(start),
-        })
+        }))
     }
-}
-
-fn operators() -> String {
-    let words: Vec<&str> = Operator::ALL.iter().map(|one| one.as_str()).collect();
-    words.join(" ")
 }
 
 #[cfg(test)]
@@ -431,13 +451,13 @@ mod tests {
     fn mistakes_are_placed() {
         for (text, at) in [
             ("", 0),
-            ("a and", 5),
+            ("a and", 2),
             ("a b", 2),
             ("a && b", 2),
             ("proc.name is x", 10),
             ("fd.sport in 443", 12),
             ("fd.sport in (1,)", 15),
-            ("(a", 2),
+            ("(a", 0),
             ("proc.name = \"x", 12),
         ] {
             assert_eq!(parse(text).unwrap_err().span.start, at, "{text}");

@@ -2,7 +2,7 @@
 
 use super::{
     super::ast::{Argument, Call, Constant, FieldReference, Operand, Transformer},
-    Parsed, Parser, SyntaxError,
+    Parsed, Parser, SyntaxError, help,
 };
 
 impl Parser<'_> {
@@ -42,10 +42,10 @@ impl Parser<'_> {
         let argument = self.lexer.argument()?;
         if arguments.is_empty() {
             let span = self.lexer.since(start);
-            return Err(SyntaxError::new(
-                format!("`{transformer}` needs an argument"),
-                span,
-            ));
+            return Err(
+                SyntaxError::new(format!("`{transformer}` needs an argument"), span)
+                    .help(format!("write a field in it: `{transformer}(proc.name)`")),
+            );
         }
         Ok(Some(Call {
             transformer,
@@ -58,7 +58,7 @@ impl Parser<'_> {
     /// `( a, b )`, possibly empty.
     pub(super) fn arguments<T>(&mut self, each: fn(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
         if !self.lexer.eat("(") {
-            return Err(self.misplaced("`(` expected"));
+            return Err(self.expected("`(` expected", None));
         }
         self.lexer.blanks();
         let mut items = Vec::new();
@@ -75,7 +75,8 @@ impl Parser<'_> {
             if self.lexer.eat(")") {
                 return Ok(items);
             }
-            return Err(self.misplaced("`,` or `)` expected"));
+            let help = help::within_set(self.lexer.rest());
+            return Err(self.expected("`,` or `)` expected", help));
         }
     }
 
@@ -123,6 +124,7 @@ impl Parser<'_> {
         if self.lexer.eat(")") {
             return Ok(Some(Operand::Field(field)));
         }
-        Err(self.misplaced("`)` expected"))
+        let help = "close it: `val(field)`".to_owned();
+        Err(self.expected("`)` expected", Some(help)))
     }
 }

@@ -1,6 +1,9 @@
 //! A parsed condition to a checked one: macros put in place, fields looked up, operators allowed
 //! for their types, constants converted.
 
+mod allowed;
+mod suspicion;
+
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
@@ -11,11 +14,14 @@ use super::{
     operand::Operand,
     pattern::Prefixes,
     predicate::{Many, Predicate, Set},
-    text::{Place, Text},
+    spelling,
+    text::{Place, Step, Text},
 };
 
 /// Conditions within macros within conditions: bounds the stack.
 const MAX_DEPTH: usize = 500;
+/// Mistakes of one condition beside its first: more would tell nothing new.
+const MAX_MORE: usize = 32;
 
 pub(super) struct Macro {
     pub text: Text,
@@ -38,8 +44,8 @@ pub(super) struct Mistake {
     pub message: String,
     pub place: Place,
     pub help: Option<String>,
-    /// The macros that lead there, outermost first.
-    pub via: Vec<(String, Place)>,
+    /// The macros and lists that lead there, outermost first.
+    pub via: Vec<Step>,
 }
 
 pub(super) struct Checker<'a> {
@@ -47,22 +53,22 @@ pub(super) struct Checker<'a> {
     /// The rule's file: macros of later files are not defined for it.
     pub file: usize,
     pub warnings: Vec<Mistake>,
+    /// Beside the one that is returned: those of the terms after it.
+    pub more: Vec<Mistake>,
     pub used: Vec<String>,
+    /// A macro that does not parse stands for no condition: nothing can be told of the whole.
+    pub broken: bool,
     depth: usize,
     /// The macros that are being put in place.
-    stack: Vec<(String, Place)>,
+    stack: Vec<Step>,
 }
 
 type Checked<T> = Result<T, Mistake>;
 
 pub(super) const CONDITION: &str = "LOAD_ERR_COMPILE_CONDITION";
 pub(super) const VALIDATE: &str = "LOAD_ERR_VALIDATE";
-const SUSPICIOUS: &str = "LOAD_COMPILE_CONDITION";
-/// Our own.
-const NAME_TOO_LONG: &str = "RULE_NAME_TOO_LONG";
-/// TASK_COMM_LEN without its terminator.
-const MAX_COMM: usize = 15;
 const DEPRECATED: &str = "LOAD_DEPRECATED_ITEM";
+const MACRO: &str = "macro";
 
 impl<'a> Checker<'a> {
     pub(super) fn new(macros: &'a Macros, file: usize) -> Self {
@@ -70,19 +76,23 @@ impl<'a> Checker<'a> {
             macros,
             file,
             warnings: Vec::new(),
+            more: Vec::new(),
             used: Vec::new(),
+            broken: false,
             depth: 0,
             stack: Vec::new(),
         }
     }
 
     fn mistake(&self, text: &Text, span: &Range<usize>, message: impl Into<String>) -> Mistake {
+        let mut via = self.stack.clone();
+        via.extend(text.steps(span));
         Mistake {
             code: CONDITION,
             message: message.into(),
             place: text.place(span),
             help: None,
-            via: self.stack.clone(),
+            via,
         }
     }
 
@@ -99,19 +109,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn warn(&mut self, text: &Text, span: &Range<usize>, message: String, help: &str) {
-        let warning = Mistake {
-            code: SUSPICIOUS,
-            ..self.helped(text, span, message, help.to_owned())
-        };
-        self.warnings.push(warning);
-    }
-
     pub(super) fn check(&mut self, expression: &Expression, text: &Text) -> Checked<Condition> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             let message = "macros and parentheses are nested too deeply";
-            return Err(self.mistake(text, &(0..1), message));
+            let help = format!("together they go {MAX_DEPTH} deep");
+            return Err(self.helped(text, &(0..1), message, help));
         }
         let checked = match expression {
             Expression::And(terms) => Condition::And(self.all(terms, text)?),
@@ -124,8 +127,26 @@ impl<'a> Checker<'a> {
         Ok(checked)
     }
 
+    /// Every term is looked at, whatever is wrong with the one before.
     fn all(&mut self, terms: &[Expression], text: &Text) -> Checked<Vec<Condition>> {
-        terms.iter().map(|term| self.check(term, text)).collect()
+        let mut checked = Vec::with_capacity(terms.len());
+        let mut first = None;
+        let (depth, stack) = (self.depth, self.stack.len());
+        for term in terms {
+            match self.check(term, text) {
+                Ok(condition) => checked.push(condition),
+                Err(mistake) => {
+                    self.depth = depth;
+                    self.stack.truncate(stack);
+                    if first.is_none() {
+                        first = Some(mistake);
+                    } else if self.more.len() < MAX_MORE {
+                        self.more.push(mistake);
+                    }
+                }
+            }
+        }
+        first.map_or(Ok(checked), Err)
     }
 
     fn macro_body(&mut self, name: &str, span: &Range<usize>, text: &Text) -> Checked<Condition> {
@@ -134,23 +155,32 @@ impl<'a> Checker<'a> {
             ..checker.helped(text, span, format!("undefined macro `{name}`"), help)
         };
         let Some(body) = self.macros.get(name) else {
-            let help = format!("define `- macro: {name}`, or write a field such as `proc.name`");
-            return Err(undefined(self, Some(help)));
+            return Err(undefined(self, Some(self.meant(name, span, text))));
         };
         if body.file > self.file {
             let help = "it is defined in a later file: load that file first".to_owned();
             return Err(undefined(self, Some(help)));
         }
-        if self.stack.iter().any(|(open, _)| open == name) {
+        if self
+            .stack
+            .iter()
+            .any(|open| open.what == MACRO && open.name == name)
+        {
+            let macros = self.stack.iter().filter(|open| open.what == MACRO);
+            let mut way: Vec<&str> = macros.map(|open| open.name.as_str()).collect();
+            way.push(name);
+            let help = format!("{}: one of them must do without", way.join(" uses "));
+            let message = format!("reference loop in macro `{name}`");
             return Err(Mistake {
                 code: VALIDATE,
-                ..self.mistake(text, span, format!("reference loop in macro `{name}`"))
+                ..self.helped(text, span, message, help)
             });
         }
         let outer = self
             .stack
-            .last()
-            .and_then(|(outer, _)| self.macros.get(outer));
+            .iter()
+            .rfind(|outer| outer.what == MACRO)
+            .and_then(|outer| self.macros.get(&outer.name));
         if outer.is_some_and(|outer| body.position >= outer.visibility) {
             let help = "a macro sees only the macros that stand before it".to_owned();
             return Err(undefined(self, Some(help)));
@@ -158,15 +188,42 @@ impl<'a> Checker<'a> {
         self.used.push(name.to_owned());
         let Some(expression) = &body.expression else {
             // Its own syntax error is reported where it stands.
+            self.broken = true;
             return Ok(Condition::Constant(false));
         };
-        self.stack.push((name.to_owned(), text.place(span)));
+        let outer = self.stack.len();
+        self.stack.extend(text.steps(span));
+        self.stack.push(Step {
+            what: MACRO,
+            name: name.to_owned(),
+            place: text.place(span),
+        });
         let checked = self.check(expression, &body.text);
-        self.stack.pop();
+        self.stack.truncate(outer);
         checked
     }
 
+    /// What a name that is no macro was probably to be.
+    fn meant(&self, name: &str, span: &Range<usize>, text: &Text) -> String {
+        if let Some(list) = text.steps(span).last() {
+            let list = &list.name;
+            return format!("a list stands for its items: write `proc.name in ({list})`");
+        }
+        let field = name.replacen('_', ".", 1);
+        if fields::find(&field).is_some() {
+            return format!("did you mean the field `{field}`?");
+        }
+        let known = self
+            .macros
+            .iter()
+            .filter(|(_, body)| body.file <= self.file);
+        spelling::did_you_mean(name, known.map(|(known, _)| known.as_str())).unwrap_or_else(|| {
+            format!("define `- macro: {name}`, or write a check such as `proc.name = {name}`")
+        })
+    }
+
     fn test(&mut self, check: &Check, text: &Text) -> Checked<Condition> {
+        self.unsafe_na(check, text);
         let mut left = self.operand(&check.left, text)?;
         // Falco compares with the environment of any ancestor here, whatever the number.
         if let Operand::Field { field, argument } = &mut left
@@ -177,7 +234,7 @@ impl<'a> Checker<'a> {
         }
         let operator = check.operator;
         let kind = left.kind();
-        if !is_allowed(operator, kind) {
+        if !allowed::is_allowed(operator, kind) {
             let message = format!(
                 "`{operator}` does not apply to the {} `{}`",
                 kind.as_str(),
@@ -185,7 +242,7 @@ impl<'a> Checker<'a> {
             );
             let allowed: Vec<&str> = Operator::ALL
                 .iter()
-                .filter(|one| is_allowed(**one, kind))
+                .filter(|one| allowed::is_allowed(**one, kind))
                 .map(|one| one.as_str())
                 .collect();
             let help = format!("use one of {}", allowed.join(" "));
@@ -197,7 +254,8 @@ impl<'a> Checker<'a> {
             && !matches!(operator, Operator::Equal | Operator::NotEqual)
         {
             let message = format!("`{operator}` takes no modifier with addresses");
-            return Err(self.mistake(text, &check.span, message));
+            let help = "write `=` or `!=` before it, or `in (...)`".to_owned();
+            return Err(self.helped(text, &check.span, message, help));
         }
         let predicate = match &check.right {
             Right::Nothing => Predicate::Exists,
@@ -222,9 +280,11 @@ impl<'a> Checker<'a> {
         text: &Text,
     ) -> Checked<Predicate> {
         for constant in written {
-            constants::checked_length(&constant.text)
-                .map_err(|message| self.mistake(text, &constant.span, message))?;
+            constants::checked_length(&constant.text).map_err(|(message, help)| {
+                self.helped(text, &constant.span, message, help.to_owned())
+            })?;
             self.suspicious(operator, constant, text);
+            self.list_within(constant, text);
         }
         if operator == Operator::Pmatch {
             let patterns = written.iter().map(|constant| constant.text.as_str());
@@ -239,8 +299,14 @@ impl<'a> Checker<'a> {
         }
         let mut converted = Vec::with_capacity(written.len());
         for constant in written {
-            let one = constants::convert(field, left.kind(), operator, &constant.text)
-                .map_err(|(message, help)| self.helped(text, &constant.span, message, help))?;
+            let one = constants::convert(field, left.kind(), operator, &constant.text).map_err(
+                |(message, help)| {
+                    let named = self.macros.contains_key(&constant.text);
+                    let alone = "it is a macro: write its name alone, without field and operator";
+                    let help = if named { Some(alone.to_owned()) } else { help };
+                    self.helped(text, &constant.span, message, help)
+                },
+            )?;
             converted.push(one);
         }
         Ok(match (operator, modifier) {
@@ -254,69 +320,6 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// The kernel cuts a thread's name (`comm`, include/linux/sched.h): a longer one is never equal.
-    fn too_long(
-        &mut self,
-        field: &Field,
-        operator: Operator,
-        written: &[ast::Constant],
-        text: &Text,
-    ) {
-        let named = matches!(field.name, "proc.name" | "proc.pname" | "proc.aname");
-        let equal = matches!(
-            operator,
-            Operator::Equal | Operator::In | Operator::Intersects
-        );
-        if !named || !equal {
-            return;
-        }
-        for constant in written.iter().filter(|one| one.text.len() > MAX_COMM) {
-            let (long, name) = (&constant.text, field.name);
-            let cut = long.get(..MAX_COMM).unwrap_or(long);
-            let message =
-                format!("`{long}` is never equal to `{name}`, which has {MAX_COMM} bytes");
-            let help = format!("write `{cut}`, or compare `proc.exepath`");
-            let warning = Mistake {
-                code: NAME_TOO_LONG,
-                ..self.helped(text, &constant.span, message, help)
-            };
-            self.warnings.push(warning);
-        }
-    }
-
-    /// What is allowed but was probably not meant (Falco, `filter.cpp`).
-    fn suspicious(&mut self, operator: Operator, constant: &ast::Constant, text: &Text) {
-        let written = &constant.text;
-        if let Ok((operand, end)) = super::parser::operand(written)
-            && end == written.len()
-        {
-            let field = match &operand {
-                ast::Operand::Field(field) => {
-                    fields::resolve(&field.name, field.argument.as_deref()).is_ok()
-                }
-                ast::Operand::Call(_) => true,
-            };
-            if field {
-                let message =
-                    format!("`{written}` is compared as a plain text, although it names a field");
-                let help = match operand {
-                    ast::Operand::Field(_) => {
-                        format!("write `val({written})` to compare with the field")
-                    }
-                    ast::Operand::Call(_) => {
-                        "write it without quotes to compare with its result".to_owned()
-                    }
-                };
-                self.warn(text, &constant.span, message, &help);
-            }
-        }
-        if operator == Operator::Regex && constants::is_simple_regex(written) {
-            let message = "this regex has no pattern that simpler operators do not have".to_owned();
-            let help = "`=`, `startswith`, `endswith` and `contains` are faster";
-            self.warn(text, &constant.span, message, help);
-        }
-    }
-
     fn right(
         &mut self,
         left: &Operand,
@@ -328,7 +331,8 @@ impl<'a> Checker<'a> {
         let right = self.operand(written, text)?;
         if matches!(operator, Operator::Pmatch | Operator::Regex) {
             let message = format!("`{operator}` compares with constants only");
-            return Err(self.mistake(text, span, message));
+            let help = "write the text itself, or compare with `=` or `startswith`".to_owned();
+            return Err(self.helped(text, span, message, help));
         }
         let plain = |operand: &Operand| match operand {
             Operand::Field { field, .. } => field.is_plain(),
@@ -339,13 +343,16 @@ impl<'a> Checker<'a> {
                 && (!plain(side) || field.name == "evt.type")
             {
                 let message = format!("`{}` cannot be compared with another field", field.name);
-                return Err(self.mistake(text, span, message));
+                let help = "compare it with a constant, or ask for a field with one value such as \
+                            `fd.sip` or `proc.pname`";
+                return Err(self.helped(text, span, message, help.to_owned()));
             }
         }
         if left.kind() != right.kind() {
             let (one, other) = (left.kind().as_str(), right.kind().as_str());
             let message = format!("a {one} cannot be compared with a {other}");
-            return Err(self.mistake(text, span, message));
+            let help = "both fields must be of one type: docs/fields.md has them".to_owned();
+            return Err(self.helped(text, span, message, help));
         }
         Ok(Predicate::Operand(operator, right))
     }
@@ -355,13 +362,18 @@ impl<'a> Checker<'a> {
         written: &ast::FieldReference,
         text: &Text,
     ) -> Checked<(&'static Field, Argument)> {
-        let resolved = fields::resolve(&written.name, written.argument.as_deref())
-            .map_err(|(message, help)| self.helped(text, &written.span, message, help))?;
+        let resolved = fields::resolve(&written.name, written.argument.as_deref()).map_err(
+            |(message, help)| {
+                let help = help.unwrap_or_else(|| elsewhere(&written.name).to_owned());
+                self.helped(text, &written.span, message, help)
+            },
+        )?;
         if resolved.0.deprecated {
             let message = format!("the field `{}` is deprecated", written.name);
+            let help = "leave it out: it has one value only, for old rules' sake".to_owned();
             let mistake = Mistake {
                 code: DEPRECATED,
-                ..self.mistake(text, &written.span, message)
+                ..self.helped(text, &written.span, message, help)
             };
             self.warnings.push(mistake);
         }
@@ -378,15 +390,16 @@ impl<'a> Checker<'a> {
         };
         if call.argument.is_some() && call.transformer != Transformer::Getopt {
             let message = format!("`{}` takes no argument in brackets", call.transformer);
-            return Err(self.mistake(text, &call.span, message));
+            let help = "leave the brackets out; `getopt(...)[x]` alone has them".to_owned();
+            return Err(self.helped(text, &call.span, message, help));
         }
         let arguments = call
             .arguments
             .iter()
             .map(|argument| self.argument(argument, text))
             .collect::<Checked<Vec<_>>>()?;
-        if let Err(message) = accepts(call.transformer, &arguments) {
-            return Err(self.mistake(text, &call.span, message));
+        if let Err((message, help)) = allowed::accepts(call.transformer, &arguments) {
+            return Err(self.helped(text, &call.span, message, help.to_owned()));
         }
         Ok(Operand::Call {
             transformer: call.transformer,
@@ -410,7 +423,9 @@ impl<'a> Checker<'a> {
                     && (!field.is_plain() || field.name == "evt.type")
                 {
                     let message = format!("`{}` takes no transformer", field.name);
-                    return Err(self.mistake(text, operand.span(), message));
+                    let help = "compare the field itself, with `icontains` or `iglob` if case is \
+                                not to matter";
+                    return Err(self.helped(text, operand.span(), message, help.to_owned()));
                 }
                 checked
             }
@@ -418,67 +433,26 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn accepts(transformer: Transformer, arguments: &[Operand]) -> Result<(), String> {
-    let kinds: Vec<Type> = arguments.iter().map(Operand::kind).collect();
-    let texts = |kinds: &[Type]| kinds.iter().all(|kind| *kind == Type::Text);
-    let good = match transformer {
-        Transformer::Concat => kinds.len() >= 2 && texts(&kinds),
-        Transformer::Join => matches!(kinds.as_slice(), [Type::Text, Type::List]),
-        Transformer::Getopt => matches!(kinds.as_slice(), [Type::List, Type::Text]),
-        Transformer::Len => matches!(kinds.as_slice(), [Type::Text | Type::Bytes | Type::List]),
-        Transformer::B64 => matches!(kinds.as_slice(), [Type::Text | Type::Bytes]),
-        Transformer::ToLower | Transformer::ToUpper | Transformer::Basename => {
-            matches!(kinds.as_slice(), [Type::Text])
-        }
-    };
-    if good {
-        return Ok(());
+/// Where to look for a field that is like none.
+fn elsewhere(name: &str) -> &'static str {
+    if name.starts_with("evt.arg") || name.starts_with("evt.rawarg") {
+        return "of these events `evt.arg.res`, `evt.arg.tuple` and `evt.arg.addr` are known";
     }
-    let wants = match transformer {
-        Transformer::Concat => "two or more texts",
-        Transformer::Join => "a separator and a list in parentheses",
-        Transformer::Getopt => "a list and the known options",
-        Transformer::Len => "one text or list",
-        _ => "one text",
-    };
-    let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-    Err(format!(
-        "`{transformer}` takes {wants}, not ({})",
-        names.join(", ")
-    ))
-}
-
-/// Falco, `filter_compare.cpp`.
-pub(super) fn is_allowed(operator: Operator, kind: Type) -> bool {
-    match operator {
-        Operator::Exists => true,
-        _ if kind == Type::Socket => false,
-        Operator::In | Operator::Intersects => true,
-        Operator::Equal | Operator::NotEqual => kind != Type::List,
-        Operator::Less | Operator::LessEqual | Operator::Greater | Operator::GreaterEqual => {
-            kind.is_number() || kind == Type::Text
-        }
-        Operator::Contains | Operator::StartsWith | Operator::EndsWith => {
-            matches!(kind, Type::Text | Type::Bytes)
-        }
-        Operator::Icontains
-        | Operator::Glob
-        | Operator::Iglob
-        | Operator::Pmatch
-        | Operator::Regex => kind == Type::Text,
-        Operator::Bcontains | Operator::BstartsWith => kind == Type::Bytes,
-    }
+    "`kubelet-detector rules fields` lists the fields"
 }
 
 /// Whether a text can be the left side of a check: what an exception's `fields` must be.
-pub(super) fn field_problem(written: &str) -> Option<String> {
+pub(super) fn field_problem(written: &str) -> Option<(String, Option<String>)> {
     let macros = Macros::new();
     match super::parser::operand(written) {
         Ok((operand, end)) if end == written.len() => Checker::new(&macros, 0)
             .operand(&operand, &Text::default())
             .err()
-            .map(|mistake| mistake.message),
-        Ok(_) => Some(format!("`{written}` is more than one field")),
-        Err(error) => Some(error.message),
+            .map(|mistake| (mistake.message, mistake.help)),
+        Ok(_) => Some((
+            format!("`{written}` is more than one field"),
+            Some("write one field, or a transformer of one, without blanks".to_owned()),
+        )),
+        Err(error) => Some((error.message, error.help)),
     }
 }

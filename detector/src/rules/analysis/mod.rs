@@ -1,6 +1,9 @@
 //! What a valid rule is probably not meant to be: never true, shadowed by another, or trusting what
 //! a process chooses itself. Only what is certain is told: checks are compared as they are written.
 
+mod contradiction;
+mod widens;
+
 use std::{
     collections::{BTreeSet, hash_map::DefaultHasher},
     hash::{BuildHasher as _, BuildHasherDefault},
@@ -8,15 +11,17 @@ use std::{
 
 use super::{
     Rule,
-    ast::Operator,
     compiler::{Condition, Test},
-    fields::{Argument, Get, Type, Value},
     operand::Operand,
-    predicate::{Constant, Predicate, Set},
+    predicate::Predicate,
 };
+pub(super) use contradiction::contradiction;
+pub(super) use widens::widens;
 
 /// The condition cannot be true of any event.
 pub(super) const NEVER: &str = "RULE_NEVER_MATCHES";
+/// An exception lets off more than it says.
+pub(super) const WIDENS: &str = "RULE_EXCEPTION_WIDENS";
 /// Whatever it matches, an earlier rule matches too.
 pub(super) const SHADOWED: &str = "RULE_SHADOWED";
 /// A process is let off for a name that it chooses itself.
@@ -66,98 +71,10 @@ fn key(condition: &Condition) -> String {
     }
 }
 
-/// Two terms that exclude each other.
-pub(super) fn contradiction(condition: &Condition) -> Option<String> {
-    let terms = Terms::of(condition);
-    let required = Terms::keys(&terms.required);
-    for refused in &terms.refused {
-        // `a and not (a and b)` still needs `b`; with `b` required too, nothing is left.
-        let parts: Vec<String> = match refused {
-            Condition::And(parts) => parts.iter().map(key).collect(),
-            one => vec![key(one)],
-        };
-        if parts.iter().all(|part| required.contains(part)) {
-            let text = parts.join(" and ");
-            return Some(format!("`{text}` is required, and `not ({text})` too"));
-        }
-    }
-    for one in tests(&terms.required) {
-        let Some(values) = values(one) else { continue };
-        if values.is_empty() {
-            return Some(format!("`{}` is false of every event", one.written));
-        }
-        let same = |other: &&Test| is_same_field(one, other);
-        let fails = |other: &Test, expected: bool| {
-            values
-                .iter()
-                .all(|value| other.predicate.decided(value) == Some(!expected))
-        };
-        if let Some(other) = tests(&terms.required)
-            .filter(same)
-            .find(|other| fails(other, true))
-        {
-            let (one, other) = (&one.written, &other.written);
-            return Some(format!("`{one}` and `{other}` are never both true"));
-        }
-        if let Some(other) = tests(&terms.refused)
-            .filter(same)
-            .find(|other| fails(other, false))
-        {
-            let (one, other) = (&one.written, &other.written);
-            return Some(format!(
-                "`{one}` is never true without `{other}`, which is excluded"
-            ));
-        }
-    }
-    None
-}
-
 fn tests<'c>(terms: &'c [&'c Condition]) -> impl Iterator<Item = &'c Test> {
     terms.iter().filter_map(|term| match term {
         Condition::Test(test) => Some(&**test),
         _ => None,
-    })
-}
-
-/// A field with one value at a time, and the argument to it.
-fn single(test: &Test) -> Option<(&'static str, &Argument)> {
-    match &test.left {
-        Operand::Field { field, argument } => match (field.get, argument) {
-            (Get::Ends(_) | Get::Names(_), _) | (Get::Ancestors(_), Argument::None) => None,
-            // An empty list is in every set.
-            _ if field.kind == Type::List => None,
-            _ => Some((field.name, argument)),
-        },
-        _ => None,
-    }
-}
-
-fn is_same_field(one: &Test, other: &Test) -> bool {
-    single(one).is_some() && single(one) == single(other)
-}
-
-/// All values for which the test is true, where they are listed.
-fn values(test: &Test) -> Option<Vec<Value<'_>>> {
-    single(test)?;
-    match &test.predicate {
-        Predicate::Compare(Operator::Equal, constant) => Some(vec![value(constant)?]),
-        Predicate::In(Set::Few(constants)) => constants.iter().map(value).collect(),
-        Predicate::In(Set::FewTexts { texts, .. }) => {
-            Some(texts.iter().map(|text| Value::Text(text.into())).collect())
-        }
-        _ => None,
-    }
-}
-
-fn value(constant: &Constant) -> Option<Value<'_>> {
-    Some(match constant {
-        Constant::Text(text) => Value::Text(text.into()),
-        Constant::Signed(number) => Value::Signed(*number),
-        Constant::Unsigned(number) => Value::Unsigned(*number),
-        Constant::Double(number) => Value::Double(*number),
-        Constant::Bool(value) => Value::Bool(*value),
-        Constant::Ip(ip) => Value::Ip(*ip),
-        Constant::Net(_) | Constant::Glob(_) | Constant::Regex(_) => return None,
     })
 }
 
@@ -214,20 +131,35 @@ pub(super) fn trusts_name(condition: &Condition) -> Option<String> {
         return None;
     }
     let terms = Terms::of(condition);
-    let named = |test: &&Test| {
-        let name = single(test).map(|(name, _)| name);
-        matches!(name, Some("proc.name" | "proc.exe" | "proc.cmdline"))
-    };
-    let listed = |test: &&Test| {
-        matches!(
-            test.predicate,
-            Predicate::In(_) | Predicate::Compare(Operator::Equal, _)
-        )
-    };
-    let differs =
-        |test: &&Test| matches!(test.predicate, Predicate::Compare(Operator::NotEqual, _));
-    let mut refused = tests(&terms.refused).filter(named);
-    let mut required = tests(&terms.required).filter(named);
-    let found = refused.find(listed).or_else(|| required.find(differs))?;
+    let mut refused = tests(&terms.refused).filter(|test| is_name(test) && !is_negated(test));
+    // That some ancestor has another name is true of nearly all.
+    let mut required = tests(&terms.required)
+        .filter(|test| is_name(test) && is_negated(test) && !is_of_ancestors(test));
+    let found = refused.next().or_else(|| required.next())?;
     Some(found.written.clone())
+}
+
+/// What a process, or an ancestor of it, sets itself.
+fn is_name(test: &Test) -> bool {
+    let Operand::Field { field, .. } = &test.left else {
+        return false;
+    };
+    matches!(
+        field.name,
+        "proc.name"
+            | "proc.exe"
+            | "proc.cmdline"
+            | "proc.exeline"
+            | "proc.args"
+            | "proc.pname"
+            | "proc.aname"
+    ) && !matches!(test.predicate, Predicate::Exists | Predicate::Operand(..))
+}
+
+fn is_of_ancestors(test: &Test) -> bool {
+    matches!(&test.left, Operand::Field { field, .. } if field.name == "proc.aname")
+}
+
+fn is_negated(test: &Test) -> bool {
+    test.predicate.differs() && !matches!(test.predicate, Predicate::Exists)
 }

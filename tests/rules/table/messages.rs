@@ -1,0 +1,67 @@
+//! Output templates: the message, and the fields beside it.
+
+/// Paragraph, template, message; none if it does not compile.
+pub(super) const ROWS: &[(&str, &str, Option<&str>)] = &[
+    ("4.1", "%proc.name", Some("curl")),
+    ("4.1", "a%proc.name.b", Some("acurl.b")),
+    ("4.1", "%proc.nameand", Some("curland")),
+    ("4.1", "%proc.name[", Some("curl[")),
+    ("4.1", "%proc.aname[1]%proc.aname[2]", Some("bashsshd")),
+    ("4.1", "%proc.aname[9]", Some("<NA>")),
+    ("4.1", "%fd.filename|", Some("<NA>|")),
+    ("4.1", "*%proc.name", Some("curl")),
+    ("4.1", "%toupper(proc.name)", Some("CURL")),
+    ("4.1", "%toupper( proc.name )", Some("CURL")),
+    ("4.1", "%6proc.name|", Some("curl  |")),
+    ("4.1", "%2proc.name|", Some("cu|")),
+    ("4.1", "%fd.name", Some("10.0.0.9:5002->10.0.0.5:10250")),
+    ("4.1", "%fd.ip %fd.port", Some("<NA> <NA>")),
+    ("4.1", "%proc.aname", Some("bash sshd systemd")),
+    ("4.1", "%fd.name_changed", Some("true")),
+    ("4.1", "%container.info", Some("")),
+    ("4.1", "no field", Some("no field")),
+    ("4.1", "%%", None),
+    ("4.1", "50% of it", None),
+    ("4.1", "trailing %", None),
+    ("4.1", "%nosuch.field", None),
+    ("4.1", "%Proc.name", None),
+    ("4.1", "%val(proc.name)", None),
+    ("4.1", "%tolower(fd.sport)", None),
+    ("4.1", "%evt.arg.nosuch", None),
+    ("4.2", "%evt.time", Some("22:13:20.000000001")),
+    (
+        "4.2",
+        "%evt.time.iso8601",
+        Some("2023-11-14T22:13:20.000000001+0000"),
+    ),
+    (
+        "4.4",
+        "%proc.name container_id=%container.id",
+        Some("curl container_id=0123456789ab"),
+    ),
+];
+
+/// Paragraph, template, key, its value as JSON; none if there is no such key.
+pub(super) const FIELDS: &[(&str, &str, &str, Option<&str>)] = &[
+    ("4.3", "%proc.name", "proc.name", Some("\"curl\"")),
+    ("4.3", "%fd.sport", "fd.sport", Some("10250")),
+    ("4.3", "%fd.sip", "fd.sip", Some("\"10.0.0.5\"")),
+    ("4.3", "%fd.name_changed", "fd.name_changed", Some("true")),
+    ("4.3", "%proc.aname[1]", "proc.aname[1]", Some("\"bash\"")),
+    ("4.3", "%proc.aname[9]", "proc.aname[9]", Some("null")),
+    ("4.3", "%fd.filename", "fd.filename", Some("null")),
+    ("4.3", "%fd.ip", "fd.ip", Some("null")),
+    ("4.3", "%fd.snet", "fd.snet", Some("\"<IPNET>\"")),
+    ("4.3", "%toupper(proc.name)", "proc.name", Some("\"curl\"")),
+    ("4.3", "%toupper(proc.name)", "toupper(proc.name)", None),
+    ("4.3", "%evt.time", "evt.time", Some("1700000000000000001")),
+    (
+        "4.3",
+        "%evt.datetime",
+        "evt.datetime",
+        Some("1700000000000000001"),
+    ),
+    ("4.3", "%user.uid", "user.uid", Some("1000")),
+    ("4.3", "%evt.failed", "evt.failed", Some("null")),
+    ("4.3", "no field", "proc.name", None),
+];
