@@ -55,7 +55,8 @@ fn check_writes_every_style() {
     let locations = result["errors"][0]["context"]["locations"]
         .as_array()
         .unwrap();
-    let position = &locations.last().unwrap()["position"];
+    let of_condition = |one: &&Value| one["item_type"] == "rule condition";
+    let position = &locations.iter().find(of_condition).unwrap()["position"];
     assert_eq!(
         (&position["line"], &position["column"]),
         (&2.into(), &13.into())
