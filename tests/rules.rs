@@ -18,6 +18,8 @@ mod documents;
 mod events;
 #[path = "rules/exceptions.rs"]
 mod exceptions;
+#[path = "rules/explained.rs"]
+mod explained;
 #[path = "rules/files.rs"]
 mod files;
 #[path = "rules/mistakes.rs"]
