@@ -22,6 +22,8 @@ mod documents;
 mod events;
 #[path = "rules/exceptions.rs"]
 mod exceptions;
+#[path = "rules/explained.rs"]
+mod explained;
 #[path = "rules/fields.rs"]
 mod fields;
 #[path = "rules/files.rs"]

@@ -96,3 +96,34 @@ fn a_disabled_rule_opens_no_port() {
     let (rules, _idle) = ruleset(&[&text]).select(&selection);
     assert_eq!(rules.watched_ports().connect.ports(), [2]);
 }
+
+#[test]
+fn what_is_switched_is_written_as_it_is_told() {
+    for (text, which, told) in [
+        ("tag:net", Which::Tag("net".to_owned()), "tag `net`"),
+        ("a *", rule_named("a *"), "rule `a *`"),
+        ("Tag:net", rule_named("Tag:net"), "rule `Tag:net`"),
+    ] {
+        assert_eq!(Which::parse(text), which);
+        assert_eq!(which.to_string(), told);
+    }
+}
+
+/// `*` alone is special in a pattern.
+#[test]
+fn patterns_are_of_the_whole_name() {
+    let rules = ruleset(&[&rule("a [1]? x", "evt.type = connect")]);
+    for (pattern, fits) in [
+        ("a [1]? x", true),
+        ("*", true),
+        ("a*x", true),
+        ("*?*", true),
+        ("a [12]? x", false),
+        ("a ?1]? x", false),
+        ("a", false),
+        ("", false),
+    ] {
+        let which = rule_named(pattern);
+        assert_eq!(which.is_of(&rules.rules()[0]), fits, "{pattern}");
+    }
+}

@@ -128,6 +128,49 @@ fn events_show_what_falcos_show() {
     check(events::GROUPS);
 }
 
+/// As a connect can end; a number that has no name here is told as it is.
+#[test]
+fn results_have_their_names() {
+    for (errno, name) in [
+        (0, "SUCCESS"),
+        (1, "EPERM"),
+        (4, "EINTR"),
+        (11, "EAGAIN"),
+        (12, "ENOMEM"),
+        (13, "EACCES"),
+        (22, "EINVAL"),
+        (24, "EMFILE"),
+        (98, "EADDRINUSE"),
+        (99, "EADDRNOTAVAIL"),
+        (100, "ENETDOWN"),
+        (101, "ENETUNREACH"),
+        (103, "ECONNABORTED"),
+        (104, "ECONNRESET"),
+        (105, "ENOBUFS"),
+        (106, "EISCONN"),
+        (110, "ETIMEDOUT"),
+        (111, "ECONNREFUSED"),
+        (112, "EHOSTDOWN"),
+        (113, "EHOSTUNREACH"),
+        (114, "EALREADY"),
+        (115, "EINPROGRESS"),
+    ] {
+        let event = Event {
+            errno: Some(errno),
+            ..given::event(Kind::ConnectOutcome)
+        };
+        assert_eq!(
+            verdict(&format!("evt.res = {name}"), &event),
+            TRUE,
+            "{errno}"
+        );
+        let failed = format!("evt.failed = {}", errno != 0);
+        assert_eq!(verdict(&failed, &event), TRUE, "{errno}");
+        let raw = format!("evt.rawres = -{errno}");
+        assert_eq!(verdict(&raw, &event), TRUE, "{errno}");
+    }
+}
+
 /// What comes of files: `@name condition` is a rule in one line, `===` parts files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
