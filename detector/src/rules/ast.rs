@@ -172,16 +172,20 @@ words! {
 /// Always in quotes, so that no text is taken for anything else.
 fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str("\"")?;
-    for character in text.chars() {
-        match character {
-            '"' => f.write_str("\\\"")?,
-            '\\' => f.write_str("\\x5C")?,
-            '\n' => f.write_str("\\n")?,
-            '\r' => f.write_str("\\r")?,
-            '\t' => f.write_str("\\t")?,
-            other => write!(f, "{other}")?,
-        }
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '\\', '\n', '\r', '\t']) {
+        let (plain, special) = rest.split_at(at);
+        f.write_str(plain)?;
+        f.write_str(match special.as_bytes().first() {
+            Some(b'"') => "\\\"",
+            Some(b'\n') => "\\n",
+            Some(b'\r') => "\\r",
+            Some(b'\t') => "\\t",
+            _ => "\\x5C",
+        })?;
+        rest = special.get(1..).unwrap_or_default();
     }
+    f.write_str(rest)?;
     f.write_str("\"")
 }
 

@@ -3,6 +3,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use foldhash::fast::FixedState;
+
 use super::{
     Rule,
     compiler::{Condition, Test},
@@ -169,7 +171,7 @@ impl Verdicts {
 #[derive(Default)]
 struct Numbered<'c> {
     tests: Vec<Arc<Test>>,
-    numbers: HashMap<&'c str, usize>,
+    numbers: HashMap<&'c str, usize, FixedState>,
 }
 
 impl<'c> Numbered<'c> {

@@ -53,29 +53,6 @@ pub(crate) fn rules(count: usize, differ: Differ) -> String {
     text
 }
 
-/// As people write them: lists of lists, macros of macros, exceptions in both forms.
-pub(crate) fn whole_file(count: usize) -> String {
-    let mut text = "- macro: kubelet_port\n  condition: fd.sport in (10250, 10255)\n\
-                    - list: trusted\n  items: [kubelet, kube-apiserver, metrics-server]\n"
-        .to_owned();
-    for n in 0..count {
-        let _written = writeln!(
-            text,
-            "- list: clients_{n}\n  items: [trusted, agent-{n}, \"agent {n}\"]\n\
-             - macro: clients_of_{n}\n  condition: (proc.name in (clients_{n}) or proc.pname = agent-{n})\n\
-             - rule: rule {n}\n  desc: generated\n  \
-             condition: >\n    evt.type = connect and kubelet_port\n    and not clients_of_{n}\n  \
-             output: >\n    access (process=%proc.name parent=%proc.pname exe=%proc.exepath\n    \
-             connection=%fd.name user=%user.name)\n  \
-             priority: NOTICE\n  tags: [network, generated]\n  exceptions:\n    \
-             - name: programs\n      fields: [proc.exepath, fd.sip]\n      comps: [startswith, in]\n      \
-             values:\n        - [/opt/vendor-{n}/, [10.0.0.1, 10.0.0.2]]\n        - [/srv/{n}/, [10.0.0.3]]\n    \
-             - name: users\n      fields: user.name\n      values: [user-{n}, root]"
-        );
-    }
-    text
-}
-
 /// Connects of many processes from many places; of few of them the rules above know.
 pub(crate) fn events(count: usize) -> Vec<Event> {
     (0..count).map(event).collect()

@@ -1,5 +1,5 @@
-//! What evaluating and loading rules costs, on one core and in memory, printed with the limits:
-//! `cargo xtask bench rules`. Arguments are rule files whose loading is timed too.
+//! What evaluating rules costs, on one core and in memory, printed with the limits: `cargo xtask
+//! bench rules`.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 mod generated;
@@ -13,7 +13,7 @@ use detector::{
     event::Event,
     rules::{Memory, Ruleset, SourceFile, load},
 };
-use generated::{Differ, events, rules, whole_file};
+use generated::{Differ, events, rules};
 
 const SHIPPED: &str = include_str!("../../../rules/kubelet_rules.yaml");
 const EVENTS: usize = 4096;
@@ -47,32 +47,14 @@ fn main() -> Result<(), Failure> {
         let times = 1.0 / cost(10, None)? * cost(1000, Some(limit))?;
         println!("rules: from 10 to 1000 that {what}: {times:.1} times the cost (limit {most})");
     }
-    loaded(
-        "1000 generated rules",
-        &[source("generated", whole_file(1000))],
-        100,
-    )?;
-    let mut paths: Vec<String> = std::env::args().skip(1).collect();
-    paths.sort();
-    let files = paths
-        .iter()
-        .map(|path| Ok(source(path, std::fs::read_to_string(path)?)))
-        .collect::<Result<Vec<_>, Failure>>()?;
-    if !files.is_empty() {
-        loaded("the files named", &files, 50)?;
-    }
     Ok(())
 }
 
-fn source(name: &str, text: String) -> SourceFile {
-    SourceFile {
-        name: name.to_owned(),
-        text,
-    }
-}
-
-fn ruleset(files: &[SourceFile]) -> Result<Ruleset, Failure> {
-    let loaded = load(files);
+fn ruleset(text: &str) -> Result<Ruleset, Failure> {
+    let loaded = load(&[SourceFile {
+        name: "bench".to_owned(),
+        text: text.to_owned(),
+    }]);
     let first = loaded.diagnostics.first().map(ToString::to_string);
     Ok(loaded.ruleset.ok_or_else(|| first.unwrap_or_default())?)
 }
@@ -84,7 +66,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
 
 /// Prints events a second; returns nanoseconds an event.
 fn evaluated(what: &str, text: &str, events: &[Event], limit: Option<u32>) -> Result<f64, Failure> {
-    let rules = ruleset(&[source("bench", text.to_owned())])?;
+    let rules = ruleset(text)?;
     let mut memory = Memory::default();
     let mut all = |events: &[Event]| -> usize {
         let matched = events
@@ -118,21 +100,4 @@ fn evaluated(what: &str, text: &str, events: &[Event], limit: Option<u32>) -> Re
         silent.len(),
     );
     Ok(cost)
-}
-
-/// From text to rules in force.
-fn loaded(what: &str, files: &[SourceFile], limit_ms: u32) -> Result<(), Failure> {
-    let mut count = 0;
-    let mut took = Vec::new();
-    for _ in 0..RUNS {
-        let start = Instant::now();
-        count = ruleset(black_box(files))?.rules().len();
-        took.push(start.elapsed().as_secs_f64() * 1e3);
-    }
-    let bytes: usize = files.iter().map(|file| file.text.len()).sum();
-    println!(
-        "rules: loading {what}: {:.1} ms (limit {limit_ms}); {count} rules of {bytes} bytes",
-        median(took)
-    );
-    Ok(())
 }

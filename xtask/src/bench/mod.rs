@@ -217,9 +217,10 @@ fn replay() -> Result<()> {
     Ok(())
 }
 
-/// One core and no kernel: the example measures itself.
+/// One core and no kernel: the examples measure themselves.
 fn rules() -> Result<()> {
-    let mut command = Command::new("target/release/examples/rules");
+    crate::run(&mut Command::new("target/release/examples/rules"))?;
+    let mut command = Command::new("target/release/examples/loading");
     if let Some(folder) = env::var_os("FALCO_RULES") {
         let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
         let mut paths = paths.collect::<Result<Vec<_>>>()?;

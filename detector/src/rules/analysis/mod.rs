@@ -5,9 +5,11 @@ mod contradiction;
 mod widens;
 
 use std::{
-    collections::{BTreeSet, hash_map::DefaultHasher},
-    hash::{BuildHasher as _, BuildHasherDefault},
+    collections::{BTreeSet, HashMap},
+    hash::BuildHasher as _,
 };
+
+use foldhash::fast::FixedState;
 
 use super::{
     Rule,
@@ -80,9 +82,15 @@ fn tests<'c>(terms: &'c [&'c Condition]) -> impl Iterator<Item = &'c Test> {
 
 /// The rules so far that are in force, each by its terms.
 #[derive(Default)]
-pub(super) struct Earlier(Vec<Shadow>);
+pub(super) struct Earlier {
+    count: usize,
+    /// By one of their terms, that which the fewest others are found by.
+    by_term: HashMap<Option<u64>, Vec<Shadow>>,
+}
 
 struct Shadow {
+    /// Which of all rules it is.
+    number: usize,
     name: String,
     asks_result: bool,
     /// Hashes of what is required and what is refused, sorted.
@@ -93,30 +101,39 @@ impl Earlier {
     /// Adds the rule, and returns the name of an earlier one whose every term this rule has too.
     pub(super) fn shadows(&mut self, rule: &Rule) -> Option<String> {
         let own = Terms::of(&rule.whole);
-        let hash = |required: bool| {
-            move |key: String| {
-                BuildHasherDefault::<DefaultHasher>::default().hash_one((required, key))
-            }
-        };
+        let hash =
+            |required: bool| move |key: String| FixedState::default().hash_one((required, key));
         let required = Terms::keys(&own.required).into_iter().map(hash(true));
         let refused = Terms::keys(&own.refused).into_iter().map(hash(false));
         let mut terms: Vec<u64> = required.chain(refused).collect();
         terms.sort_unstable();
-        let found = self.0.iter().find(|other| {
-            let mut rest = terms.iter();
-            other.asks_result == rule.asks_result
-                && other.terms.iter().all(|term| rest.any(|own| own == term))
-        });
+        let own = terms.iter().copied().map(Some).chain([None]);
+        let found = own
+            .filter_map(|term| self.by_term.get(&term))
+            .flatten()
+            .filter(|other| {
+                let mut rest = terms.iter();
+                other.asks_result == rule.asks_result
+                    && other.terms.iter().all(|term| rest.any(|own| own == term))
+            })
+            .min_by_key(|other| other.number);
         let name = found.map(|other| other.name.clone());
         // A rule that is judged for no event, or not for each kind, leaves some to the next.
         if rule.kinds.inactive.is_some() || !rule.kinds.partly.is_empty() {
             return name;
         }
-        self.0.push(Shadow {
-            name: rule.name.clone(),
-            asks_result: rule.asks_result,
-            terms,
-        });
+        let found_by = |term: &Option<u64>| self.by_term.get(term).map_or(0, Vec::len);
+        let rarest = terms.iter().copied().map(Some).min_by_key(found_by);
+        self.count += 1;
+        self.by_term
+            .entry(rarest.flatten())
+            .or_default()
+            .push(Shadow {
+                number: self.count,
+                name: rule.name.clone(),
+                asks_result: rule.asks_result,
+                terms,
+            });
         name
     }
 }

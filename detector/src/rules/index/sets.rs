@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
+
 /// Names one of the `Sets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SetId(usize);
@@ -18,7 +20,7 @@ const MAX_WORDS: usize = 1 << 21;
 
 pub(super) struct Interner {
     sets: Sets,
-    known: HashMap<Box<[u64]>, SetId>,
+    known: HashMap<Box<[u64]>, SetId, FixedState>,
 }
 
 impl Interner {
@@ -28,7 +30,7 @@ impl Interner {
                 words: rules.div_ceil(64),
                 bits: Vec::new(),
             },
-            known: HashMap::new(),
+            known: HashMap::default(),
         }
     }
 
