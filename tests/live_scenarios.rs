@@ -30,6 +30,7 @@ const SHIPPED: &str = include_str!("../rules/kubelet_rules.yaml");
 const CONNECT: &str = "Unauthorized Kubelet API Access";
 const ACCEPT: &str = "Kubelet API Accepted By Unexpected Process";
 const LISTEN: &str = "Unexpected Listener On Kubelet Port";
+const PARENT: &str = r#"append_output=[{"extra_fields": ["proc.pname"]}]"#;
 /// For whatever is waited for.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -68,7 +69,8 @@ impl Detector {
             Some(path) => command.arg("record").arg("-o").arg(path),
             None => command.arg("run"),
         };
-        command.args(["--format", "json", "-r"]).arg(&rules);
+        command.args(["--set", PARENT, "--format", "json", "-r"]);
+        command.arg(&rules);
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -227,6 +229,21 @@ scenarios! {
     a_script_has_its_own_name: "script", 22_240, [(CONNECT, "check.sh")];
     a_connect_without_an_answer: "unanswered", 22_260,
         [(LISTEN, "trigger"), (CONNECT, "trigger"), (ACCEPT, "trigger"), (CONNECT, "trigger")];
+}
+
+#[test]
+fn a_parent_has_the_name_of_its_process_whichever_thread_forked() {
+    let port = 22_300;
+    let Some(detector) = Detector::start(port, None) else {
+        return;
+    };
+    make("thread-child", port);
+    let alerts = detector.finish(1);
+    let parents: Vec<&str> = alerts
+        .iter()
+        .map(|alert| text(alert, "/output_fields/proc.pname"))
+        .collect();
+    assert_eq!(parents, ["trigger"]);
 }
 
 /// Attempts delivered and lost, as the trace has them.

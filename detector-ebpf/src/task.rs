@@ -140,7 +140,9 @@ fn executable(process: &mut Process, file: u64) {
 fn ancestors(process: &mut Process, leader: u64) {
     let mut task = leader;
     for ancestor in &mut process.ancestors {
-        let parent: u64 = member(task, offset::TASK_PARENT);
+        // The parent is the thread that forked: its process's name and start are the leader's.
+        let forked: u64 = member(task, offset::TASK_PARENT);
+        let parent: u64 = member(forked, offset::TASK_LEADER);
         let pid: u32 = member(parent, offset::TASK_TGID);
         ancestor.pid = pid;
         if pid == 0 {
@@ -163,7 +165,7 @@ fn ancestors(process: &mut Process, leader: u64) {
             EXE_NAME_LEN as u32,
             member(dentry, offset::DENTRY_NAME),
         );
-        task = member(parent, offset::TASK_LEADER);
+        task = parent;
     }
     let beyond: u64 = member(task, offset::TASK_PARENT);
     let pid: u32 = member(beyond, offset::TASK_TGID);

@@ -35,7 +35,8 @@ fn main() -> Result {
         "listener" => traffic::listener(port),
         "listen" => traffic::listen(port),
         "unanswered" => traffic::unanswered(port),
-        "thread" => traffic::from_a_thread(port),
+        "thread" => in_a_thread(move || traffic::refused(([127, 0, 0, 1], port))),
+        "thread-child" => in_a_thread(move || renamed("child", "refused", port)),
         "accept" => traffic::accept(port, || renamed("client", "connected", port)),
         "allowlisted" => renamed("kubelet", "refused", port),
         "served" => renamed("kubelet", "listener", port),
@@ -60,6 +61,16 @@ fn nested(depth: u32, scenario: &str, port: u16) -> Result {
         ]);
     }
     succeed(&mut command)
+}
+
+/// Work of a thread with a name of its own.
+fn in_a_thread(work: impl FnOnce() -> Result + Send + 'static) -> Result {
+    let thread = std::thread::Builder::new().name("worker".to_owned());
+    let work = move || work().map_err(|error| error.to_string());
+    match thread.spawn(work)?.join() {
+        Ok(outcome) => Ok(outcome?),
+        Err(_panic) => Err("the thread panicked".into()),
+    }
 }
 
 /// A scenario by a copy of this program under another name.

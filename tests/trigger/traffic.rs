@@ -87,15 +87,6 @@ pub(crate) fn unanswered(port: u16) -> Result {
     Ok(())
 }
 
-pub(crate) fn from_a_thread(port: u16) -> Result {
-    let thread = std::thread::Builder::new().name("worker".to_owned());
-    let connect = move || refused((LOOPBACK, port)).map_err(|error| error.to_string());
-    match thread.spawn(connect)?.join() {
-        Ok(outcome) => Ok(outcome?),
-        Err(_panic) => Err("the thread panicked".into()),
-    }
-}
-
 fn tcp_socket(flags: net::SocketFlags) -> Result<OwnedFd> {
     let (family, kind) = (net::AddressFamily::INET, net::SocketType::STREAM);
     Ok(net::socket_with(family, kind, flags, None)?)
