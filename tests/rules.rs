@@ -22,6 +22,8 @@ mod exceptions;
 mod explained;
 #[path = "rules/files.rs"]
 mod files;
+#[path = "rules/growth.rs"]
+mod growth;
 #[path = "rules/mistakes.rs"]
 mod mistakes;
 #[path = "rules/outputs.rs"]

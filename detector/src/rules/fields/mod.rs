@@ -14,7 +14,7 @@ mod user;
 use std::{borrow::Cow, net::IpAddr, sync::LazyLock};
 
 pub use event::event_type;
-pub use lookup::{Argument, distance, find, resolve, suggestion};
+pub use lookup::{Argument, find, resolve, suggestion};
 
 use crate::{
     event::{Attribution, Event, Kind},
