@@ -5,7 +5,7 @@ mod contradiction;
 mod widens;
 
 use std::{
-    collections::{BTreeSet, HashMap, hash_map::DefaultHasher},
+    collections::{BTreeSet, hash_map::DefaultHasher},
     hash::{BuildHasher as _, BuildHasherDefault},
 };
 
@@ -79,16 +79,11 @@ fn tests<'c>(terms: &'c [&'c Condition]) -> impl Iterator<Item = &'c Test> {
     })
 }
 
-/// The rules so far that are in force, each by the least of its terms: a rule in its shadow has it.
+/// The rules so far that are in force, each by its terms.
 #[derive(Default)]
-pub(super) struct Earlier {
-    by_term: HashMap<Option<u64>, Vec<Shadow>>,
-    count: usize,
-}
+pub(super) struct Earlier(Vec<Shadow>);
 
 struct Shadow {
-    /// In the order of definition.
-    number: usize,
     name: String,
     asks_result: bool,
     /// Hashes of what is required and what is refused, sorted.
@@ -108,27 +103,17 @@ impl Earlier {
         let refused = Terms::keys(&own.refused).into_iter().map(hash(false));
         let mut terms: Vec<u64> = required.chain(refused).collect();
         terms.sort_unstable();
-        let has_all = |other: &&Shadow| {
+        let found = self.0.iter().find(|other| {
             let mut rest = terms.iter();
             other.asks_result == rule.asks_result
                 && other.terms.iter().all(|term| rest.any(|own| own == term))
-        };
-        let found = terms
-            .iter()
-            .map(|term| Some(*term))
-            .chain([None])
-            .filter_map(|least| self.by_term.get(&least))
-            .filter_map(|shadows| shadows.iter().find(has_all))
-            .min_by_key(|shadow| shadow.number);
+        });
         let name = found.map(|other| other.name.clone());
         // A rule that is judged for no event, or not for each kind, leaves some to the next.
         if rule.kinds.inactive.is_some() || !rule.kinds.partly.is_empty() {
             return name;
         }
-        self.count += 1;
-        let shadows = self.by_term.entry(terms.first().copied()).or_default();
-        shadows.push(Shadow {
-            number: self.count,
+        self.0.push(Shadow {
             name: rule.name.clone(),
             asks_result: rule.asks_result,
             terms,
