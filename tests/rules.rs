@@ -28,6 +28,8 @@ mod explained;
 mod fields;
 #[path = "rules/files.rs"]
 mod files;
+#[path = "rules/growth.rs"]
+mod growth;
 #[path = "rules/mistakes.rs"]
 mod mistakes;
 #[path = "rules/outputs.rs"]

@@ -230,6 +230,16 @@ fn limits_are_errors() {
             .message
             .contains("too deeply")
     );
+    let doubled = (1..40).fold(
+        "- macro: m0\n  condition: evt.num = 1\n".to_owned(),
+        |text, level| {
+            let below = level - 1;
+            format!("{text}- macro: m{level}\n  condition: m{below} and m{below}\n")
+        },
+    );
+    let one = only(&[&doubled, &rule("r", "m39")]);
+    assert!(one.message.contains("more than 100000 parts"), "{one}");
+    assert!(load(&[&doubled, &rule("r", "m10")]).ruleset.is_some());
     let long = format!("proc.name = {}", "a".repeat(256));
     assert!(only(&[&rule("r", &long)]).message.contains("at most 255"));
 }

@@ -155,13 +155,11 @@ fn seed(target: &str, corpus: &Path) -> Result<()> {
             .filter_map(|line| line.trim().strip_prefix("condition: "))
             .map(str::to_owned)
             .collect();
-        // The rows of the tables: `("condition", verdict),`.
-        let tables = fs::read_to_string("tests/rules/conditions.rs")?;
-        let rows = tables
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("(\""));
-        conditions
-            .extend(rows.filter_map(|row| Some(row.rsplit_once("\", ")?.0.replace("\\\"", "\""))));
+        for table in ["events", "language", "operators"] {
+            let path = format!("tests/rules/table/{table}.rs");
+            let rows = fs::read_to_string(&path).context(path)?;
+            conditions.extend(rows.lines().filter_map(literal));
+        }
         seeds = conditions;
     }
     if target == "decode" {
@@ -173,9 +171,31 @@ fn seed(target: &str, corpus: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The condition of a table's row, if it begins on this line.
+fn literal(line: &str) -> Option<String> {
+    let row = line.trim().trim_start_matches('(');
+    if let Some(raw) = row.strip_prefix("r#\"") {
+        return raw.rsplit_once("\"#").map(|(text, _)| text.to_owned());
+    }
+    let (text, _) = row.strip_prefix('"')?.rsplit_once('"')?;
+    Some(text.replace("\\\"", "\"").replace("\\\\", "\\"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_tables_are_seeds() {
+        for (line, expected) in [
+            (r#"("a = \"b\"", TRUE),"#, Some("a = \"b\"")),
+            ("(r#\"a = \"b\"\"#, WRONG),", Some("a = \"b\"")),
+            (r#"                "a = b","#, Some("a = b")),
+            ("rows: &[", None),
+        ] {
+            assert_eq!(literal(line).as_deref(), expected, "{line}");
+        }
+    }
 
     #[test]
     fn the_figures_are_those_of_the_end() {

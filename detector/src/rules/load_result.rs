@@ -254,7 +254,10 @@ fn schema_of(item: &Node, schema: &mut Vec<String>) {
 
 /// The line, and a mark under the column.
 fn snippet(one: &Diagnostic, text: &str) -> String {
-    let line = text.lines().nth(one.line - 1).unwrap_or_default();
+    let before = text.get(..one.span.start).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(start..).unwrap_or_default();
+    let line = line.lines().next().unwrap_or_default();
     // A place far into a long line: the part around it.
     let skipped = one.column.saturating_sub(MAX_SNIPPET / 2);
     let cut: String = line.chars().skip(skipped).take(MAX_SNIPPET).collect();

@@ -186,11 +186,11 @@ impl Text {
         quoted
     }
 
-    /// Empty, to be filled with parts of this text: they keep the steps that led to them.
+    /// Empty, to be filled with parts of this text: it takes the steps that led to them.
     #[must_use]
-    pub fn emptied(&self) -> Self {
+    pub fn emptied(&mut self) -> Self {
         Self {
-            steps: self.steps.clone(),
+            steps: std::mem::take(&mut self.steps),
             ..Self::default()
         }
     }
@@ -475,7 +475,7 @@ mod tests {
         let mut items = item(12..13);
         items.push_between(", ");
         items.push(&item(15..18).quoted());
-        let whole = Text::aligned(source.get(..9).unwrap(), 0, source, 0..9);
+        let mut whole = Text::aligned(source.get(..9).unwrap(), 0, source, 0..9);
         let mut text = whole.emptied();
         text.push_part(&whole, 0..4);
         text.push_list(&whole, 4..8, &items);

@@ -1,7 +1,7 @@
 //! Conditions that no event satisfies: terms that exclude each other, by the values that they list,
 //! the numbers that they admit, or how a text begins and ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     super::{
@@ -14,8 +14,10 @@ use super::{
     Terms, key, tests,
 };
 
-/// Longer lists are not tried value by value.
-const MAX_VALUES: usize = 4096;
+/// Terms that list values, and checks that are tried with the values of one of them: longer
+/// conditions are looked through in part, so that the time stays within their length.
+const MAX_LISTS: usize = 64;
+const MAX_TRIED: usize = 1 << 18;
 
 /// What has one value at a time: a field, and the argument to it. A network is asked of an address.
 type Subject = (&'static str, Argument);
@@ -36,7 +38,9 @@ pub(in super::super) fn contradiction(condition: &Condition) -> Option<String> {
     let by_values = terms
         .required
         .iter()
-        .find_map(|one| by_values(one, &terms, &known));
+        .filter_map(|one| Some((one, values(one)?)))
+        .take(MAX_LISTS)
+        .find_map(|(one, (subject, values))| by_values(one, &subject, &values, &terms, &known));
     by_values
         .or_else(|| by_numbers(&terms))
         .or_else(|| by_ends(&terms))
@@ -87,22 +91,31 @@ impl Known {
 }
 
 /// Every value that a term admits is excluded by another.
-fn by_values(one: &Condition, terms: &Terms<'_>, known: &Known) -> Option<String> {
-    let (subject, values) = values(one)?;
+fn by_values(
+    one: &Condition,
+    subject: &Subject,
+    values: &[Value<'_>],
+    terms: &Terms<'_>,
+    known: &Known,
+) -> Option<String> {
     let written = key(one);
     if values.is_empty() {
         return Some(format!("`{written}` is false of every event"));
     }
-    let asks = |other: &&&Condition| mentions(other, &subject);
+    let asks = |other: &&&Condition| mentions(other, subject);
     let required: Vec<&Condition> = terms.required.iter().filter(asks).copied().collect();
     let refused: Vec<&Condition> = terms.refused.iter().filter(asks).copied().collect();
     let alone = required.len() < 2 && refused.is_empty();
-    if alone || values.len() > MAX_VALUES {
+    let mut checks = 0_usize;
+    for other in required.iter().chain(&refused) {
+        other.tests(&mut |_| checks += 1);
+    }
+    if alone || checks.saturating_mul(values.len()) > MAX_TRIED {
         return None;
     }
     let mut others: Vec<(String, bool)> = Vec::new();
-    for value in &values {
-        let given = Some((&subject, value));
+    for value in values {
+        let given = Some((subject, value));
         let excludes =
             |other: &Condition, expected: bool| known.decided(other, given) == Some(!expected);
         let unmet = required.iter().find(|other| excludes(other, true));
@@ -137,36 +150,71 @@ fn mentions(condition: &Condition, subject: &Subject) -> bool {
     found
 }
 
-/// Ranges of one number that have none in common. Ranges that overlap two by two have one.
-fn by_numbers(terms: &Terms<'_>) -> Option<String> {
-    let required = tests(&terms.required).filter_map(|test| Some((test, true, range(test)?)));
-    let refused = tests(&terms.refused).filter_map(|test| {
-        // Without a value of the field `not` is true: only beside a check that asks for one.
-        let (low, high) = range(test)?;
-        let rest = if high == i128::MAX {
-            (i128::MIN, low - 1)
-        } else if low == i128::MIN {
-            (high + 1, i128::MAX)
-        } else {
-            return None;
-        };
-        Some((test, false, rest))
-    });
-    let ranges: Vec<(&Test, bool, (i128, i128))> = required.chain(refused).collect();
-    let words = |test: &Test, required: bool| {
-        let not = if required { "" } else { "not " };
-        format!("{not}{}", test.written)
-    };
-    for (index, (one, first, (low, high))) in ranges.iter().enumerate() {
-        for (other, second, (bottom, top)) in ranges.iter().skip(index + 1) {
-            let apart = high < bottom || top < low;
-            if apart && (*first || *second) && single(one) == single(other) {
-                let (one, other) = (words(one, *first), words(other, *second));
-                return Some(format!("`{one}` and `{other}` are never both true"));
+/// One end of what a number may be, and the check that sets it.
+type End<'c> = Option<(i128, &'c Test, bool)>;
+
+/// The narrowest ends that are set for one number; of checks that ask for a value, and of all.
+#[derive(Default)]
+struct Ends<'c> {
+    low: [End<'c>; 2],
+    high: [End<'c>; 2],
+}
+
+impl<'c> Ends<'c> {
+    fn narrow(&mut self, low: i128, high: i128, test: &'c Test, required: bool) {
+        let asked = usize::from(!required);
+        for end in self.low.iter_mut().skip(asked) {
+            if end.is_none_or(|(held, ..)| low > held) {
+                *end = Some((low, test, required));
+            }
+        }
+        for end in self.high.iter_mut().skip(asked) {
+            if end.is_none_or(|(held, ..)| high < held) {
+                *end = Some((high, test, required));
             }
         }
     }
-    None
+
+    /// Without a value of the field `not` is true: one of the two asks for a value.
+    fn apart(&self) -> Option<String> {
+        let [asked_low, low] = &self.low;
+        let [asked_high, high] = &self.high;
+        [(asked_low, high), (low, asked_high)]
+            .into_iter()
+            .find_map(|(low, high)| {
+                let ((low, one, first), (high, other, second)) = ((*low)?, (*high)?);
+                let words = |test: &Test, required: bool| {
+                    let not = if required { "" } else { "not " };
+                    format!("{not}{}", test.written)
+                };
+                let (one, other) = (words(one, first), words(other, second));
+                (low > high).then(|| format!("`{one}` and `{other}` are never both true"))
+            })
+    }
+}
+
+/// Ranges of one number that have none in common.
+fn by_numbers(terms: &Terms<'_>) -> Option<String> {
+    let mut numbers: BTreeMap<String, Ends<'_>> = BTreeMap::new();
+    let mut add = |test, required: bool, low: i128, high: i128| {
+        if let Some(subject) = single(test) {
+            let ends = numbers.entry(format!("{subject:?}")).or_default();
+            ends.narrow(low, high, test, required);
+        }
+    };
+    for test in tests(&terms.required) {
+        if let Some((low, high)) = range(test) {
+            add(test, true, low, high);
+        }
+    }
+    for test in tests(&terms.refused) {
+        match range(test) {
+            Some((low, i128::MAX)) => add(test, false, i128::MIN, low - 1),
+            Some((i128::MIN, high)) => add(test, false, high + 1, i128::MAX),
+            _ => {}
+        }
+    }
+    numbers.values().find_map(Ends::apart)
 }
 
 /// The numbers that a test admits.
@@ -189,32 +237,40 @@ fn range(test: &Test) -> Option<(i128, i128)> {
     })
 }
 
-/// Texts that would have to begin, or to end, in two ways.
+/// Texts that would have to begin, or to end, in two ways: the longest says how.
 fn by_ends(terms: &Terms<'_>) -> Option<String> {
-    let ends = |test: &Test| match &test.predicate {
-        Predicate::Compare(
-            operator @ (Operator::StartsWith | Operator::EndsWith),
-            Constant::Text(text),
-        ) => Some((*operator, text.clone())),
-        _ => None,
-    };
-    let all: Vec<(&Test, Operator, String)> = tests(&terms.required)
-        .filter(|test| single(test).is_some())
-        .filter_map(|test| ends(test).map(|(operator, text)| (test, operator, text)))
-        .collect();
-    for (index, (one, operator, text)) in all.iter().enumerate() {
-        for (other, second, part) in all.iter().skip(index + 1) {
-            let fits = match operator {
-                Operator::StartsWith => text.starts_with(part) || part.starts_with(text.as_str()),
-                _ => text.ends_with(part) || part.ends_with(text.as_str()),
-            };
-            if operator == second && !fits && single(one) == single(other) {
-                let (one, other) = (&one.written, &other.written);
-                return Some(format!("`{one}` and `{other}` are never both true"));
-            }
+    let mut longest: BTreeMap<String, (&Test, &str)> = BTreeMap::new();
+    for test in tests(&terms.required) {
+        let Some((operator, text)) = end(test) else {
+            continue;
+        };
+        let ends = |longer: &str, shorter: &str| match operator {
+            Operator::StartsWith => longer.starts_with(shorter),
+            _ => longer.ends_with(shorter),
+        };
+        let subject = format!("{operator} {:?}", single(test)?);
+        let (other, known) = longest.entry(subject).or_insert((test, text));
+        if !ends(text, known) && !ends(known, text) {
+            let (one, other) = (&other.written, &test.written);
+            return Some(format!("`{one}` and `{other}` are never both true"));
+        }
+        if text.len() > known.len() {
+            (*other, *known) = (test, text);
         }
     }
     None
+}
+
+/// How a test wants its text to begin or to end.
+fn end(test: &Test) -> Option<(Operator, &str)> {
+    single(test)?;
+    match &test.predicate {
+        Predicate::Compare(
+            operator @ (Operator::StartsWith | Operator::EndsWith),
+            Constant::Text(text),
+        ) => Some((*operator, text)),
+        _ => None,
+    }
 }
 
 /// A field with one value at a time, and the argument to it.

@@ -20,6 +20,9 @@ use super::{
 
 /// Conditions within macros within conditions: bounds the stack.
 const MAX_DEPTH: usize = 500;
+/// Parts of a condition with its macros in place: a macro that uses another twice doubles it, and a
+/// few of them in a row would fill the memory.
+const MAX_PARTS: usize = 100_000;
 /// Mistakes of one condition beside its first: more would tell nothing new.
 const MAX_MORE: usize = 32;
 
@@ -59,6 +62,7 @@ pub(super) struct Checker<'a> {
     /// A macro that does not parse stands for no condition: nothing can be told of the whole.
     pub broken: bool,
     depth: usize,
+    parts: usize,
     /// The macros that are being put in place.
     stack: Vec<Step>,
 }
@@ -80,6 +84,7 @@ impl<'a> Checker<'a> {
             used: Vec::new(),
             broken: false,
             depth: 0,
+            parts: 0,
             stack: Vec::new(),
         }
     }
@@ -116,6 +121,12 @@ impl<'a> Checker<'a> {
             let help = format!("together they go {MAX_DEPTH} deep");
             return Err(self.helped(text, &(0..1), message, help));
         }
+        self.parts += 1;
+        if self.parts > MAX_PARTS {
+            let message = format!("with its macros the condition has more than {MAX_PARTS} parts");
+            let help = "a macro that uses another twice doubles it: use each once";
+            return Err(self.helped(text, &(0..1), message, help.to_owned()));
+        }
         let checked = match expression {
             Expression::And(terms) => Condition::And(self.all(terms, text)?),
             Expression::Or(terms) => Condition::Or(self.all(terms, text)?),
@@ -138,6 +149,10 @@ impl<'a> Checker<'a> {
                 Err(mistake) => {
                     self.depth = depth;
                     self.stack.truncate(stack);
+                    // The rest would only be more of it.
+                    if self.parts > MAX_PARTS {
+                        return Err(mistake);
+                    }
                     if first.is_none() {
                         first = Some(mistake);
                     } else if self.more.len() < MAX_MORE {

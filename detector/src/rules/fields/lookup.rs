@@ -94,7 +94,7 @@ pub fn suggestion(name: &str) -> Option<&'static str> {
 }
 
 /// Levenshtein's.
-pub fn distance(left: &str, right: &str) -> usize {
+fn distance(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (index, a) in left.bytes().enumerate() {
         let mut diagonal = index;

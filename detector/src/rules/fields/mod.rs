@@ -20,7 +20,7 @@ pub use crate::alert::Value;
 pub(super) use container::METADATA;
 pub use event::event_type;
 pub(super) use lookup::is_dotted;
-pub use lookup::{Argument, distance, find, resolve, suggestion};
+pub use lookup::{Argument, find, resolve, suggestion};
 
 use crate::{
     event::{Attribution, Event, Kind, Part, Process},

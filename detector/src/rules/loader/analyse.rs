@@ -21,6 +21,9 @@ use super::{
 const ELSEWHERE: &str = "nothing need be done if another detector judges it; `rules fields` lists \
                          what is known here";
 
+/// Values of exceptions that are tried one by one where all together leave nothing of a rule.
+const MAX_TRIED: usize = 256;
+
 /// What the condition of a rule is made of, and where its name stands.
 pub(super) struct Written {
     place: Place,
@@ -124,7 +127,7 @@ impl Builder<'_, '_> {
         if analysis::contradiction(&rest).is_some() {
             return false;
         }
-        for (place, value) in values {
+        for (place, value) in values.into_iter().take(MAX_TRIED) {
             let left = Condition::And(vec![rest.clone(), Condition::Not(Box::new(value))]);
             if let Some(reason) = analysis::contradiction(&left) {
                 let name = &rule.name;

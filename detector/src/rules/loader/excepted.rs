@@ -73,24 +73,25 @@ impl Exception {
         if !self.scalar {
             return self.tuple(value);
         }
-        let alone = Self {
-            values: vec![value.clone()],
-            ..self.clone()
-        };
-        alone.condition()
+        self.sets(std::slice::from_ref(value))
+    }
+
+    /// `field comp (values)`.
+    fn sets(&self, values: &[Given]) -> Result<Text, Refusal> {
+        let nested = "the values of one field are texts, not sequences";
+        let help = "write `values: [a, b]`, or `fields: [...]` for tuples";
+        let set = self.set(values, nested, help)?;
+        let (field, comp) = (self.fields.first(), self.comps.first());
+        Ok(match (field, comp) {
+            (Some(field), Some(comp)) => check(field, comp, &set),
+            _ => Text::default(),
+        })
     }
 
     /// What is excepted.
     fn condition(&self) -> Result<Text, Refusal> {
         if self.scalar {
-            let nested = "the values of one field are texts, not sequences";
-            let help = "write `values: [a, b]`, or `fields: [...]` for tuples";
-            let set = self.set(&self.values, nested, help)?;
-            let (field, comp) = (self.fields.first(), self.comps.first());
-            return Ok(match (field, comp) {
-                (Some(field), Some(comp)) => check(field, comp, &set),
-                _ => Text::default(),
-            });
+            return self.sets(&self.values);
         }
         let tuples = self.values.iter().map(|tuple| self.tuple(tuple));
         let tuples = tuples.collect::<Result<Vec<_>, _>>()?;

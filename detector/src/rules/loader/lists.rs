@@ -103,7 +103,7 @@ impl Collection {
                     Some((index, other)) if other.position < list.visibility => {
                         used.push(index);
                         items.extend(other.items.iter().map(|inner| {
-                            let mut placed = item.emptied();
+                            let mut placed = Text::default();
                             placed.push_list(item, 0..item.as_str().len(), inner);
                             Cow::Owned(placed)
                         }));
@@ -125,39 +125,44 @@ impl Collection {
 
 /// Whether the name occurs, bounded; `with` takes its place.
 fn put(text: &mut Text, name: &str, with: &Text) -> Result<bool, String> {
-    let whole = text.as_str();
-    if !whole.contains(name) {
+    let whole = text.as_str().to_owned();
+    let mut end = 0;
+    let mut starts = Vec::new();
+    for (start, _) in whole.match_indices(name) {
+        let before = whole
+            .get(..start)
+            .and_then(|before| before.chars().next_back());
+        let after = whole.get(start + name.len()..);
+        let after = after.and_then(|after| after.chars().next());
+        if start >= end && bounds(before) && bounds(after) {
+            starts.push(start);
+            end = start + name.len();
+        }
+    }
+    if starts.is_empty() {
         return Ok(false);
+    }
+    let added = with.as_str().len().saturating_mul(starts.len());
+    if whole.len().saturating_add(added) > MAX_EXPANDED {
+        return Err(format!(
+            "with the list `{name}` the condition is longer than {MAX_EXPANDED} bytes"
+        ));
     }
     let mut put = text.emptied();
     let mut from = 0;
-    let mut occurs = false;
-    for (start, _) in whole.match_indices(name) {
+    for start in starts {
         let end = start + name.len();
-        let before = whole.get(..start).unwrap_or_default();
-        let after = whole.get(end..).unwrap_or_default();
-        if start < from || !bounds(before.chars().next_back()) || !bounds(after.chars().next()) {
-            continue;
-        }
-        occurs = true;
         put.push_part(text, from..start);
-        if with.as_str().is_empty() {
-            from = end + comma(&mut put, after);
-            continue;
-        }
-        if put.as_str().len() + with.as_str().len() + after.len() > MAX_EXPANDED {
-            return Err(format!(
-                "with the list `{name}` the condition is longer than {MAX_EXPANDED} bytes"
-            ));
-        }
-        put.push_list(text, start..end, with);
         from = end;
+        if with.as_str().is_empty() {
+            from += comma(&mut put, whole.get(end..).unwrap_or_default());
+        } else {
+            put.push_list(text, start..end, with);
+        }
     }
-    if occurs {
-        put.push_part(text, from..whole.len());
-        *text = put;
-    }
-    Ok(occurs)
+    put.push_part(text, from..whole.len());
+    *text = put;
+    Ok(true)
 }
 
 /// An empty list takes one comma with it: the one after it, and then the bytes that it is, else

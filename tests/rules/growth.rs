@@ -1,0 +1,73 @@
+//! Loading takes time in proportion to what is loaded, whatever it is: mistakes, lists, exceptions,
+//! deep nesting, long texts.
+
+use std::time::{Duration, Instant};
+
+use crate::{load, rule};
+
+/// How many times more is loaded, and how many times longer that may take: in proportion it is as
+/// many, squared it would be 64.
+const MORE: usize = 8;
+const LONGER: u32 = 28;
+/// The least of some runs is what the load takes when nothing else runs.
+const RUNS: usize = 2;
+/// Shorter runs are not told apart.
+const LEAST: Duration = Duration::from_millis(2);
+
+fn repeated(count: usize, of: impl Fn(usize) -> String) -> String {
+    (0..count).map(of).collect()
+}
+
+fn joined(count: usize, between: &str, of: impl Fn(usize) -> String) -> String {
+    let parts: Vec<String> = (0..count).map(of).collect();
+    parts.join(between)
+}
+
+type Make = fn(usize) -> String;
+
+#[rustfmt::skip]
+const FILES: &[(&str, Make)] = &[
+    ("rules", |n| repeated(n, |i| rule(&format!("r{i}"), &format!("evt.type = connect and fd.sport = {i}")))),
+    ("rules alike", |n| repeated(n, |i| rule(&format!("r{i}"), "evt.type = connect and fd.sport = 1"))),
+    ("mistakes", |n| repeated(n, |i| rule(&format!("r{i}"), "fd.sprt = 1 and"))),
+    ("undefined macros", |n| repeated(4 * n, |i| rule(&format!("r{i}"), &format!("macro_{i} and name_{i}")))),
+    ("appends to nothing", |n| repeated(2 * n, |i| format!("- list: list{i}\n  items: [a]\n- list: lost{i}\n  items: [a]\n  override: {{items: append}}\n"))),
+    ("macros in a row", |n| repeated(n, |i| format!("- macro: m{i}\n  condition: evt.num = {i}\n")) + &rule("r", &joined(n, " and ", |i| format!("m{i}")))),
+    ("a list's items", |n| format!("- list: l\n  items: [{}]\n", joined(4 * n, ", ", |i| format!("a{i}"))) + &rule("r", "proc.name in (l) and proc.name in (b, c)")),
+    ("a list many times", |n| "- list: l\n  items: [a]\n".to_owned() + &rule("r", &joined(n, " or ", |_| "proc.name in (l)".to_owned()))),
+    ("an empty list many times", |n| "- list: l\n  items: []\n".to_owned() + &rule("r", &format!("proc.name in ({})", joined(4 * n, ", ", |_| "l".to_owned())))),
+    ("ranges", |n| rule("r", &joined(n, " and ", |i| format!("proc.pid > {i}")))),
+    ("beginnings", |n| rule("r", &joined(n, " and ", |_| "proc.exepath startswith /usr".to_owned()))),
+    ("values", |n| rule("r", &joined(n, " and ", |_| "proc.name in (a, b, c)".to_owned()))),
+    ("exceptions", |n| rule("r", "evt.type = connect") + &format!("  exceptions:\n  - name: e\n    fields: proc.exepath\n    values: [{}]\n", joined(2 * n, ", ", |i| format!("/a{i}")))),
+    ("tuples", |n| rule("r", "evt.type = connect") + "  exceptions:\n  - name: e\n    fields: [proc.exepath, fd.sport]\n    values:\n" + &repeated(n, |i| format!("    - [/a{i}, {}]\n", i % 60_000))),
+    ("a folded text", |n| format!("- rule: r\n  desc: d\n  output: o\n  priority: INFO\n  condition: >\n    evt.type = connect\n{}", repeated(n, |i| format!("    and proc.pid != {i}\n")))),
+    ("escapes", |n| format!("- rule: r\n  desc: \"{}\"\n  output: o\n  priority: INFO\n  condition: evt.type = connect\n", "\\u0041\\n".repeat(8 * n))),
+    ("quotes", |n| rule("r", &format!("proc.name = {}", "\"a\\".repeat(4 * n)))),
+    ("words", |n| rule("r", &joined(8 * n, " ", |_| "NOT".to_owned()))),
+    ("nesting", |n| rule("r", &("(".repeat(n) + "evt.num = 1" + &")".repeat(n)))),
+    ("brackets", |n| "- a: ".to_owned() + &"[".repeat(n)),
+];
+
+fn taken(text: &str) -> Duration {
+    let run = || {
+        let start = Instant::now();
+        drop(load(&[text]));
+        start.elapsed()
+    };
+    (0..RUNS).map(|_| run()).min().unwrap_or_default()
+}
+
+#[test]
+fn the_time_of_a_load_grows_with_its_length() {
+    for (name, make) in FILES {
+        let (little, much) = (make(100), make(100 * MORE));
+        let (short, long) = (taken(&little), taken(&much));
+        assert!(
+            long < short.max(LEAST) * LONGER,
+            "{name}: {} bytes take {short:?}, {} bytes {long:?}",
+            little.len(),
+            much.len()
+        );
+    }
+}
