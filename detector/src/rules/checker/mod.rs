@@ -233,6 +233,7 @@ impl<'a> Checker<'a> {
             *argument = Argument::None;
         }
         let operator = check.operator;
+        self.transformed_type(&left, check, text)?;
         let kind = left.kind();
         if !allowed::is_allowed(operator, kind) {
             let message = format!(
@@ -271,6 +272,23 @@ impl<'a> Checker<'a> {
         })))
     }
 
+    /// Falco derives a rule's event types from these checks, and from a transformer's result cannot.
+    fn transformed_type(&self, left: &Operand, check: &Check, text: &Text) -> Checked<()> {
+        let derives = matches!(
+            check.operator,
+            Operator::Exists | Operator::Equal | Operator::NotEqual | Operator::In
+        );
+        match (derives, typed(left), left) {
+            (true, Some(name), Operand::Call { .. }) => {
+                let message = format!("`{name}` takes no transformer");
+                let help = "compare the field itself, with `icontains` or `iglob` if case is not \
+                            to matter";
+                Err(self.helped(text, check.left.span(), message, help.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn constants(
         &mut self,
         left: &Operand,
@@ -280,11 +298,17 @@ impl<'a> Checker<'a> {
         text: &Text,
     ) -> Checked<Predicate> {
         for constant in written {
-            constants::checked_length(&constant.text).map_err(|(message, help)| {
+            constants::checked_length(left.kind(), &constant.text).map_err(|(message, help)| {
                 self.helped(text, &constant.span, message, help.to_owned())
             })?;
             self.suspicious(operator, constant, text);
             self.list_within(constant, text);
+        }
+        if alone(left).is_some_and(|field| field.name == "evt.type") {
+            for constant in written {
+                constants::event_type(&constant.text)
+                    .map_err(|refusal| self.refused(constant, refusal, text))?;
+            }
         }
         if operator == Operator::Pmatch {
             let patterns = written.iter().map(|constant| constant.text.as_str());
@@ -299,14 +323,8 @@ impl<'a> Checker<'a> {
         }
         let mut converted = Vec::with_capacity(written.len());
         for constant in written {
-            let one = constants::convert(field, left.kind(), operator, &constant.text).map_err(
-                |(message, help)| {
-                    let named = self.macros.contains_key(&constant.text);
-                    let alone = "it is a macro: write its name alone, without field and operator";
-                    let help = if named { Some(alone.to_owned()) } else { help };
-                    self.helped(text, &constant.span, message, help)
-                },
-            )?;
+            let one = constants::convert(field, left.kind(), operator, &constant.text)
+                .map_err(|refusal| self.refused(constant, refusal, text))?;
             converted.push(one);
         }
         Ok(match (operator, modifier) {
@@ -320,6 +338,18 @@ impl<'a> Checker<'a> {
         })
     }
 
+    fn refused(
+        &self,
+        constant: &ast::Constant,
+        (message, help): constants::Refusal,
+        text: &Text,
+    ) -> Mistake {
+        let named = self.macros.contains_key(&constant.text);
+        let alone = "it is a macro: write its name alone, without field and operator";
+        let help = if named { Some(alone.to_owned()) } else { help };
+        self.helped(text, &constant.span, message, help)
+    }
+
     fn right(
         &mut self,
         left: &Operand,
@@ -328,7 +358,10 @@ impl<'a> Checker<'a> {
         text: &Text,
     ) -> Checked<Predicate> {
         let span = written.span();
+        // Falco does not tell of deprecated fields on this side.
+        let warnings = self.warnings.len();
         let right = self.operand(written, text)?;
+        self.warnings.truncate(warnings);
         if matches!(operator, Operator::Pmatch | Operator::Regex) {
             let message = format!("`{operator}` compares with constants only");
             let help = "write the text itself, or compare with `=` or `startswith`".to_owned();
@@ -338,9 +371,14 @@ impl<'a> Checker<'a> {
             Operand::Field { field, .. } => field.is_plain(),
             _ => true,
         };
-        for side in [left, &right] {
+        let derives = matches!(
+            operator,
+            Operator::Equal | Operator::NotEqual | Operator::In
+        );
+        let is_typed = derives && typed(left).is_some();
+        for (side, refused) in [(left, is_typed), (&right, false)] {
             if let Operand::Field { field, .. } = side
-                && (!plain(side) || field.name == "evt.type")
+                && (refused || !plain(side))
             {
                 let message = format!("`{}` cannot be compared with another field", field.name);
                 let help = "compare it with a constant, or ask for a field with one value such as \
@@ -420,7 +458,7 @@ impl<'a> Checker<'a> {
             Written::Operand(operand) => {
                 let checked = self.operand(operand, text)?;
                 if let Operand::Field { field, .. } = &checked
-                    && (!field.is_plain() || field.name == "evt.type")
+                    && !field.is_plain()
                 {
                     let message = format!("`{}` takes no transformer", field.name);
                     let help = "compare the field itself, with `icontains` or `iglob` if case is \
@@ -430,6 +468,29 @@ impl<'a> Checker<'a> {
                 checked
             }
         })
+    }
+}
+
+/// The field that is compared, or whose transformed value is.
+fn alone(operand: &Operand) -> Option<&'static Field> {
+    match operand {
+        Operand::Field { field, .. } => Some(field),
+        Operand::Call { arguments, .. } => match arguments.as_slice() {
+            [one] => alone(one),
+            _ => None,
+        },
+        Operand::Constant(_) | Operand::List(_) => None,
+    }
+}
+
+/// The event's type, if it is part of what is compared; not within a list, as in Falco.
+fn typed(operand: &Operand) -> Option<&'static str> {
+    match operand {
+        Operand::Field { field, .. } => {
+            matches!(field.name, "evt.type" | "syscall.type").then_some(field.name)
+        }
+        Operand::Call { arguments, .. } => arguments.iter().find_map(typed),
+        Operand::Constant(_) | Operand::List(_) => None,
     }
 }
 
