@@ -46,13 +46,17 @@ pub fn resolve(
         && let Some(dotted) = DOTTED.iter().find(|dotted| name.starts_with(**dotted))
         && let Some(key) = name.strip_prefix(dotted)
     {
-        let parameter = dotted.contains("arg.");
+        let other = match *dotted {
+            "evt.arg." => parameters::other(key),
+            "evt.rawarg." => parameters::raw(key),
+            _ => None,
+        };
         return match find(name) {
             Some(field) => Ok((field, Argument::None)),
-            None if parameter && parameters::NAMES.contains(&key) => {
-                Ok((&parameters::OTHER, Argument::Key(key.to_owned())))
+            None if let Some(field) = other => Ok((field, Argument::Key(key.to_owned()))),
+            None if dotted.contains("arg.") => {
+                Err((format!("unknown event argument `{key}`"), None))
             }
-            None if parameter => Err((format!("unknown event argument `{key}`"), None)),
             None if *dotted == "evt.type.is." && !event_types::is_known(key) => {
                 Err((format!("unknown event type `{key}`"), None))
             }
