@@ -2,6 +2,7 @@
 //! for their types, constants converted.
 
 mod allowed;
+mod event_types;
 mod suspicion;
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
@@ -272,23 +273,6 @@ impl<'a> Checker<'a> {
         })))
     }
 
-    /// Falco derives a rule's event types from these checks, and from a transformer's result cannot.
-    fn transformed_type(&self, left: &Operand, check: &Check, text: &Text) -> Checked<()> {
-        let derives = matches!(
-            check.operator,
-            Operator::Exists | Operator::Equal | Operator::NotEqual | Operator::In
-        );
-        match (derives, typed(left), left) {
-            (true, Some(name), Operand::Call { .. }) => {
-                let message = format!("`{name}` takes no transformer");
-                let help = "compare the field itself, with `icontains` or `iglob` if case is not \
-                            to matter";
-                Err(self.helped(text, check.left.span(), message, help.to_owned()))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn constants(
         &mut self,
         left: &Operand,
@@ -304,12 +288,7 @@ impl<'a> Checker<'a> {
             self.suspicious(operator, constant, text);
             self.list_within(constant, text);
         }
-        if alone(left).is_some_and(|field| field.name == "evt.type") {
-            for constant in written {
-                constants::event_type(&constant.text)
-                    .map_err(|refusal| self.refused(constant, refusal, text))?;
-            }
-        }
+        self.event_types(left, written, text)?;
         if operator == Operator::Pmatch {
             let patterns = written.iter().map(|constant| constant.text.as_str());
             return Ok(Predicate::Paths(Prefixes::new(patterns)));
@@ -375,7 +354,7 @@ impl<'a> Checker<'a> {
             operator,
             Operator::Equal | Operator::NotEqual | Operator::In
         );
-        let is_typed = derives && typed(left).is_some();
+        let is_typed = derives && event_types::typed(left).is_some();
         for (side, refused) in [(left, is_typed), (&right, false)] {
             if let Operand::Field { field, .. } = side
                 && (refused || !plain(side))
@@ -468,29 +447,6 @@ impl<'a> Checker<'a> {
                 checked
             }
         })
-    }
-}
-
-/// The field that is compared, or whose transformed value is.
-fn alone(operand: &Operand) -> Option<&'static Field> {
-    match operand {
-        Operand::Field { field, .. } => Some(field),
-        Operand::Call { arguments, .. } => match arguments.as_slice() {
-            [one] => alone(one),
-            _ => None,
-        },
-        Operand::Constant(_) | Operand::List(_) => None,
-    }
-}
-
-/// The event's type, if it is part of what is compared; not within a list, as in Falco.
-fn typed(operand: &Operand) -> Option<&'static str> {
-    match operand {
-        Operand::Field { field, .. } => {
-            matches!(field.name, "evt.type" | "syscall.type").then_some(field.name)
-        }
-        Operand::Call { arguments, .. } => arguments.iter().find_map(typed),
-        Operand::Constant(_) | Operand::List(_) => None,
     }
 }
 
