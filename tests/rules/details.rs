@@ -153,7 +153,7 @@ fn details_of_the_process_have_values() {
             ("thread.cap_permitted = CAP_SYS_ADMIN", true),
             ("thread.cap_inheritable = \"\"", true),
             (
-                "thread.cgroup.cpu = /old and thread.cgroup[cpuacct] = /old",
+                "thread.cgroup.cpu = /old and thread.cgroup.cpuacct = /old",
                 true,
             ),
             ("thread.cgroup.memory = /unified", true),

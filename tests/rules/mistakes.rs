@@ -87,7 +87,7 @@ fn each_names_the_cause_and_the_place() {
         ),
         (
             "tolower(evt.type) = connect",
-            "evt.type",
+            "tolower(evt.type)",
             "takes no transformer",
         ),
         (

@@ -81,7 +81,7 @@ fn templates_take_the_longest_field() {
         ("%container.info%proc.name", "curl"),
         ("%20proc.aname[9]|", "<NA>                |"),
         ("%3toupper(proc.name)|", "CUR|"),
-        ("%0proc.name|", "|"),
+        ("%0proc.name|", "curl|"),
         ("%user.loginuid %evt.is_io %fd.cip", "-1 false 10.0.0.9"),
         ("%getopt((proc.args[0], \"-x\"), \"kx\")", "(k,x)"),
         ("plain", "plain"),

@@ -90,7 +90,7 @@ impl Automaton {
 mod tests {
     use super::{super::pattern::Prefixes, *};
 
-    const GLOBS: [&str; 9] = [
+    const GLOBS: [&str; 11] = [
         "[a-c]x",
         "[!a-c]y",
         "[]]",
@@ -98,6 +98,8 @@ mod tests {
         "[!z-a]",
         "a[^/]b",
         "[[:digit:]]*",
+        "[[:upper:]]",
+        "[![:upper:]][=x=]",
         "\\*",
         ".?",
     ];

@@ -10,6 +10,7 @@ use super::{
     fields::{Field, Type},
     net::Net,
     pattern::Glob,
+    posix,
     predicate::Constant,
     spelling,
 };
@@ -17,12 +18,14 @@ use super::{
 /// Falco's buffer of 256 with the terminator.
 const MAX_LENGTH: usize = 255;
 /// Bytes of a compiled regex.
-const MAX_REGEX: usize = 1 << 20;
+const MAX_REGEX: usize = 1 << 23;
+/// More than a constant's length can nest.
+const MAX_NESTING: u32 = 1000;
 
 /// A message and a help.
-type Refusal = (String, Option<String>);
+pub(super) type Refusal = (String, Option<String>);
 
-pub(super) fn checked_length(text: &str) -> Result<(), (String, &'static str)> {
+pub(super) fn checked_length(kind: Type, text: &str) -> Result<(), (String, &'static str)> {
     if text.len() > MAX_LENGTH {
         let message = format!(
             "a constant has at most {MAX_LENGTH} bytes, this one has {}",
@@ -33,11 +36,23 @@ pub(super) fn checked_length(text: &str) -> Result<(), (String, &'static str)> {
             "compare a part of it, with `startswith` or `contains`",
         ));
     }
-    if text.contains('\0') {
+    if kind != Type::Bytes && text.contains('\0') {
         let message = "a constant cannot contain a NUL byte".to_owned();
         return Err((message, "leave out `\\x00`: no text of an event has it"));
     }
     Ok(())
+}
+
+/// Of `evt.type`, whatever the operator; `syscall.type` takes any text.
+pub(super) fn event_type(text: &str) -> Result<(), Refusal> {
+    if text.is_empty() || event_types::is_known(text) {
+        return Ok(());
+    }
+    let observed = ["connect", "accept", "accept4", "listen"];
+    let help = spelling::did_you_mean(text, observed).unwrap_or_else(|| {
+        "write connect, accept or listen, or the name of another syscall".to_owned()
+    });
+    Err((format!("unknown event type `{text}`"), Some(help)))
 }
 
 pub(super) fn convert(
@@ -47,14 +62,6 @@ pub(super) fn convert(
     text: &str,
 ) -> Result<Constant, Refusal> {
     let name = field.map_or("the left side", |field| field.name);
-    let is_type = matches!(name, "evt.type" | "syscall.type");
-    if is_type && !event_types::is_known(text) {
-        let observed = ["connect", "accept", "accept4", "listen"];
-        let help = spelling::did_you_mean(text, observed).unwrap_or_else(|| {
-            "write connect, accept or listen, or the name of another syscall".to_owned()
-        });
-        return Err((format!("unknown event type `{text}`"), Some(help)));
-    }
     let refused = |help: &str| {
         (
             format!("`{text}` is no {} for `{name}`", kind.as_str()),
@@ -73,6 +80,14 @@ pub(super) fn convert(
         Type::Double => double(text)
             .map(Constant::Double)
             .ok_or_else(|| refused("write a number, such as 12.5")),
+        // Cut to its bits, as a port is.
+        Type::Int16 => integer(text)
+            .and_then(|number| i64::try_from(number).ok())
+            .map(|number| {
+                let [low, high, ..] = number.to_le_bytes();
+                Constant::Signed(i16::from_le_bytes([low, high]).into())
+            })
+            .ok_or_else(|| refused("write a decimal number")),
         Type::Int64 => integer(text)
             .and_then(|number| i64::try_from(number).ok())
             .map(Constant::Signed)
@@ -91,7 +106,7 @@ pub(super) fn convert(
                 "write an IPv4 or IPv6 address; networks are compared with `fd.snet` and the like",
             )
         }),
-        Type::Net => Net::parse(text)
+        Type::Net => net(text)
             .map(Constant::Net)
             .ok_or_else(|| refused("write `address/bits`, such as 10.0.0.0/8")),
     }
@@ -106,31 +121,22 @@ fn pattern(operator: Operator, text: &str) -> Result<Constant, Refusal> {
     })
 }
 
-/// RE2's POSIX syntax has no Perl classes and no flags; the whole value must match.
+/// The whole value must match.
 fn regex(text: &str) -> Result<Constant, Refusal> {
-    let perl = ["\\d", "\\D", "\\w", "\\W", "\\s", "\\S", "\\b", "\\B", "(?"];
-    if let Some(found) = perl.into_iter().find(|perl| text.contains(perl)) {
-        let help = "use [0-9], [a-zA-Z0-9_], [[:space:]] and the like".to_owned();
-        return Err((format!("`{found}` is no POSIX regex syntax"), Some(help)));
-    }
-    let build = |pattern: &str| {
-        RegexBuilder::new(pattern)
-            .size_limit(MAX_REGEX)
-            .nest_limit(100)
-            .build()
+    let refused = |cause: &str| {
+        let help = "regexes are POSIX: [0-9] and [[:space:]], no \\d and no (?i); a sign that is \
+                    meant itself has two backslashes before it in quotes";
+        (format!("invalid regex: {cause}"), Some(help.to_owned()))
     };
-    let cause = |error: &regex::Error| {
-        let text = error.to_string();
-        let last = text.lines().last().unwrap_or_default();
-        last.strip_prefix("error: ").unwrap_or(last).to_owned()
-    };
-    build(text)
-        .and_then(|_alone| build(&format!(r"\A(?:{text})\z")))
+    let pattern = posix::translated(text).map_err(|cause| refused(&cause))?;
+    RegexBuilder::new(&format!(r"\A(?:{pattern})\z"))
+        .size_limit(MAX_REGEX)
+        .nest_limit(MAX_NESTING)
+        .build()
         .map(|regex| Constant::Regex(Box::new(regex)))
-        .map_err(|error| {
-            let help = "a sign that is meant itself has two backslashes before it in quotes";
-            let message = format!("invalid regex: {}", cause(&error));
-            (message, Some(help.to_owned()))
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => refused("it is too large when compiled"),
+            error => refused(&error.to_string()),
         })
 }
 
@@ -210,12 +216,20 @@ fn port(text: &str) -> Option<u16> {
         if text.is_empty() {
             return Some(0);
         }
-        return u16::try_from(text.parse::<u64>().ok()? & u64::from(u16::MAX)).ok();
+        return u16::try_from(text.parse::<i32>().ok()? & i32::from(u16::MAX)).ok();
     }
     SERVICES
         .iter()
         .find(|(name, _)| *name == text)
         .map(|(_, port)| *port)
+}
+
+/// Blanks may stand before the number of bits.
+fn net(text: &str) -> Option<Net> {
+    match text.split_once("/ ") {
+        Some((address, bits)) => Net::parse(&format!("{address}/{}", bits.trim_start_matches(' '))),
+        None => Net::parse(text),
+    }
 }
 
 /// A dot makes it IPv4: an IPv4-mapped text is no address.
@@ -265,6 +279,11 @@ mod tests {
             (Type::Bool, "true", Some("true")),
             (Type::Bool, "True", None),
             (Type::Port, "65979", Some("443")),
+            (Type::Port, "2147483647", Some("65535")),
+            (Type::Port, "2147483648", None),
+            (Type::Int16, "65537", Some("1")),
+            (Type::Int16, "65535", Some("-1")),
+            (Type::Int16, "-65535", Some("1")),
             (Type::Port, "https", Some("443")),
             (Type::Port, "", Some("0")),
             (Type::Port, "nosuch", None),
@@ -305,8 +324,9 @@ mod tests {
 
     #[test]
     fn long_texts_are_refused() {
-        assert!(checked_length(&"a".repeat(255)).is_ok());
-        assert!(checked_length(&"a".repeat(256)).is_err());
-        assert!(checked_length("a\0").is_err());
+        assert!(checked_length(Type::Text, &"a".repeat(255)).is_ok());
+        assert!(checked_length(Type::Text, &"a".repeat(256)).is_err());
+        assert!(checked_length(Type::Text, "a\0").is_err());
+        assert!(checked_length(Type::Bytes, "a\0").is_ok());
     }
 }

@@ -28,6 +28,7 @@ pub mod output;
 pub mod parser;
 mod pattern;
 pub mod ports;
+mod posix;
 pub mod predicate;
 mod program;
 pub mod select;

@@ -32,10 +32,17 @@ impl Operand {
             Self::Call {
                 transformer,
                 option,
-                ..
+                arguments,
             } => match transformer {
                 Transformer::Len => Type::Uint64,
                 Transformer::Getopt if option.is_none() => Type::List,
+                Transformer::ToLower
+                | Transformer::ToUpper
+                | Transformer::B64
+                | Transformer::Basename => match arguments.as_slice() {
+                    [one] if one.kind() == Type::List => Type::List,
+                    _ => Type::Text,
+                },
                 _ => Type::Text,
             },
         }
@@ -122,24 +129,38 @@ fn transform<'a>(
             u64::try_from(length).ok().map(Value::Unsigned)
         }
         Transformer::ToLower | Transformer::ToUpper | Transformer::B64 | Transformer::Basename => {
-            let Value::Text(text) = values.into_iter().next()? else {
-                return None;
-            };
-            match transformer {
-                Transformer::ToLower => owned(text.to_ascii_lowercase()),
-                Transformer::ToUpper => owned(text.to_ascii_uppercase()),
-                Transformer::B64 => owned(String::from_utf8_lossy(&base64(&text)?).into_owned()),
-                _ => owned(text.rsplit('/').next()?.to_owned()),
+            match values.into_iter().next()? {
+                Value::Text(text) => owned(of_text(transformer, &text)?),
+                Value::List(items) => {
+                    let each = |item: &Value<'_>| owned(of_text(transformer, &print(item))?);
+                    let items: Option<Vec<_>> = items.iter().map(each).collect();
+                    items.map(Value::List)
+                }
+                _ => None,
             }
         }
     }
 }
 
-/// RFC 4648, with or without padding; nothing if it does not decode.
+fn of_text(transformer: Transformer, text: &str) -> Option<String> {
+    Some(match transformer {
+        Transformer::ToLower => text.to_ascii_lowercase(),
+        Transformer::ToUpper => text.to_ascii_uppercase(),
+        Transformer::B64 => String::from_utf8_lossy(&base64(text)?).into_owned(),
+        _ => text.rsplit('/').next()?.to_owned(),
+    })
+}
+
+/// RFC 4648, with two signs of padding at most; nothing if it does not decode, or bits are left over.
 fn base64(text: &str) -> Option<Vec<u8>> {
     let (mut bits, mut held) = (0u32, 0u32);
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    for digit in text.trim_end_matches('=').bytes() {
+    let digits = text.trim_end_matches('=');
+    let padding = text.len() - digits.len();
+    if padding > 2 || padding > 0 && digits.is_empty() {
+        return None;
+    }
+    for digit in digits.bytes() {
         let six = match digit {
             b'A'..=b'Z' => digit - b'A',
             b'a'..=b'z' => digit - b'a' + 26,
@@ -155,7 +176,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
             bytes.push(u8::try_from(held >> bits & 0xff).ok()?);
         }
     }
-    (bits < 6).then_some(bytes)
+    (bits < 6 && held & ((1 << bits) - 1) == 0).then_some(bytes)
 }
 
 /// Letters and their arguments in order; `?` for an unknown option. Ends at `--` or at a word
@@ -223,6 +244,12 @@ mod tests {
             (Transformer::B64, "Y3VybA", Some("curl")),
             (Transformer::B64, "Y", None),
             (Transformer::B64, "**", None),
+            (Transformer::B64, "", Some("")),
+            (Transformer::B64, "=", None),
+            (Transformer::B64, "YWI==", Some("ab")),
+            (Transformer::B64, "YWI===", None),
+            (Transformer::B64, "YWJ", None),
+            (Transformer::B64, "ann", None),
             (Transformer::Len, "ä", Some("2")),
         ] {
             let found = transform(transformer, vec![text(input)], None);

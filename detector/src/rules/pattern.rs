@@ -11,10 +11,50 @@ enum Token {
     /// `?`
     One,
     Byte(u8),
-    Set {
-        negated: bool,
-        ranges: Vec<(u8, u8)>,
-    },
+    Set(Bytes),
+}
+
+/// A set of bytes, one bit for each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Bytes([u64; 4]);
+
+impl Bytes {
+    fn contains(self, byte: u8) -> bool {
+        let word = self.0.get(usize::from(byte >> 6));
+        word.is_some_and(|word| word >> (byte & 63) & 1 == 1)
+    }
+
+    fn insert(&mut self, byte: u8) {
+        if let Some(word) = self.0.get_mut(usize::from(byte >> 6)) {
+            *word |= 1 << (byte & 63);
+        }
+    }
+
+    fn without(mut self, byte: u8) -> Self {
+        if let Some(word) = self.0.get_mut(usize::from(byte >> 6)) {
+            *word &= !(1 << (byte & 63));
+        }
+        self
+    }
+
+    fn range(&mut self, low: u8, high: u8, fold: bool) {
+        for byte in low..=high {
+            self.insert(byte);
+            if fold {
+                self.insert(byte.to_ascii_lowercase());
+                self.insert(byte.to_ascii_uppercase());
+            }
+        }
+    }
+
+    fn regex(self) -> String {
+        let members = (0..=u8::MAX).filter(|byte| self.contains(*byte));
+        let members: String = members.map(|byte| format!("\\x{byte:02x}")).collect();
+        if members.is_empty() {
+            return "[^\\x00-\\xff]".to_owned();
+        }
+        format!("(?-i:[{members}])")
+    }
 }
 
 impl Token {
@@ -24,42 +64,18 @@ impl Token {
             Self::One => true,
             Self::Byte(own) if fold => own.eq_ignore_ascii_case(&byte),
             Self::Byte(own) => *own == byte,
-            Self::Set { negated, ranges } => {
-                let inside = |byte: u8| {
-                    ranges
-                        .iter()
-                        .any(|(low, high)| (*low..=*high).contains(&byte))
-                };
-                let found = inside(byte)
-                    || fold
-                        && (inside(byte.to_ascii_lowercase()) || inside(byte.to_ascii_uppercase()));
-                found != *negated
-            }
+            Self::Set(bytes) => bytes.contains(byte),
         }
     }
-}
 
-impl Token {
     fn regex(&self, component: bool) -> String {
         let any = if component { "[^/]" } else { "." };
         match self {
             Self::Run => format!("{any}*"),
             Self::One => any.to_owned(),
             Self::Byte(byte) => format!("\\x{byte:02x}"),
-            Self::Set { negated, ranges } => {
-                let sign = if *negated { "^" } else { "" };
-                let ranges: String = ranges
-                    .iter()
-                    // A range the wrong way round holds nothing.
-                    .filter(|(low, high)| low <= high)
-                    .map(|(low, high)| format!("\\x{low:02x}-\\x{high:02x}"))
-                    .collect();
-                match (ranges.is_empty(), negated) {
-                    (true, true) => any.to_owned(),
-                    (true, false) => "[^\\x00-\\xff]".to_owned(),
-                    (false, _) => format!("[[{sign}{ranges}]&&{any}]").replace("&&.", ""),
-                }
-            }
+            Self::Set(bytes) if component => bytes.without(b'/').regex(),
+            Self::Set(bytes) => bytes.regex(),
         }
     }
 }
@@ -86,7 +102,7 @@ impl Glob {
                     tokens.push(Token::Byte(*byte));
                     rest = after;
                 }
-                b'[' => match set(after) {
+                b'[' => match set(after, fold) {
                     Some((token, after)) => {
                         tokens.push(token);
                         rest = after;
@@ -152,32 +168,49 @@ impl Glob {
 }
 
 /// What follows `[`; nothing if it is never closed, and then `[` is itself.
-fn set(text: &[u8]) -> Option<(Token, &[u8])> {
+fn set(text: &[u8], fold: bool) -> Option<(Token, &[u8])> {
     let (negated, mut rest) = match text.split_first() {
         Some((b'!' | b'^', rest)) => (true, rest),
         _ => (false, text),
     };
-    let mut ranges = Vec::new();
+    let mut bytes = Bytes::default();
+    let mut first = true;
     loop {
-        let (first, after) = rest.split_first()?;
-        if *first == b']' && !ranges.is_empty() {
-            return Some((Token::Set { negated, ranges }, after));
+        let (next, after) = rest.split_first()?;
+        if *next == b']' && !first {
+            if negated {
+                bytes = Bytes(bytes.0.map(|word| !word));
+            }
+            return Some((Token::Set(bytes), after));
         }
-        if *first == b'[' && after.first() == Some(&b':') {
-            let end = after.windows(2).position(|pair| pair == b":]")?;
-            ranges.extend(class(after.get(1..end)?)?);
-            rest = after.get(end + 2..)?;
-            continue;
+        first = false;
+        match (next, after) {
+            (b'[', [b':', name @ ..]) => {
+                let end = name.windows(2).position(|pair| pair == b":]")?;
+                let is_member = class(name.get(..end)?)?;
+                // Of the text as it is, whatever the case.
+                for byte in (0..=u8::MAX).filter(is_member) {
+                    bytes.insert(byte);
+                }
+                rest = name.get(end + 2..)?;
+                continue;
+            }
+            (b'[', [b'=', one, b'=', b']', after @ ..]) => {
+                bytes.range(*one, *one, fold);
+                rest = after;
+                continue;
+            }
+            _ => {}
         }
-        let (low, after) = member(*first, after)?;
+        let (low, after) = member(*next, after)?;
         match after {
             [b'-', high, after @ ..] if *high != b']' => {
                 let (high, after) = member(*high, after)?;
-                ranges.push((low, high));
+                bytes.range(low, high, fold);
                 rest = after;
             }
             _ => {
-                ranges.push((low, low));
+                bytes.range(low, low, fold);
                 rest = after;
             }
         }
@@ -185,22 +218,27 @@ fn set(text: &[u8]) -> Option<(Token, &[u8])> {
 }
 
 fn member(first: u8, after: &[u8]) -> Option<(u8, &[u8])> {
-    if first == b'\\' {
-        return after.split_first().map(|(byte, after)| (*byte, after));
+    match (first, after) {
+        (b'\\', _) => after.split_first().map(|(byte, after)| (*byte, after)),
+        (b'[', [b'.', one, b'.', b']', after @ ..]) => Some((*one, after)),
+        _ => Some((first, after)),
     }
-    Some((first, after))
 }
 
-fn class(name: &[u8]) -> Option<Vec<(u8, u8)>> {
+fn class(name: &[u8]) -> Option<fn(&u8) -> bool> {
     Some(match name {
-        b"alpha" => vec![(b'a', b'z'), (b'A', b'Z')],
-        b"digit" => vec![(b'0', b'9')],
-        b"alnum" => vec![(b'a', b'z'), (b'A', b'Z'), (b'0', b'9')],
-        b"lower" => vec![(b'a', b'z')],
-        b"upper" => vec![(b'A', b'Z')],
-        b"space" => vec![(b'\t', b'\r'), (b' ', b' ')],
-        b"xdigit" => vec![(b'0', b'9'), (b'a', b'f'), (b'A', b'F')],
-        b"punct" => vec![(b'!', b'/'), (b':', b'@'), (b'[', b'`'), (b'{', b'~')],
+        b"alpha" => u8::is_ascii_alphabetic,
+        b"digit" => u8::is_ascii_digit,
+        b"alnum" => u8::is_ascii_alphanumeric,
+        b"lower" => u8::is_ascii_lowercase,
+        b"upper" => u8::is_ascii_uppercase,
+        b"space" => |byte| matches!(byte, b'\t'..=b'\r' | b' '),
+        b"blank" => |byte| matches!(byte, b'\t' | b' '),
+        b"cntrl" => u8::is_ascii_control,
+        b"graph" => u8::is_ascii_graphic,
+        b"print" => |byte| byte.is_ascii_graphic() || *byte == b' ',
+        b"xdigit" => u8::is_ascii_hexdigit,
+        b"punct" => u8::is_ascii_punctuation,
         _ => return None,
     })
 }
@@ -302,6 +340,13 @@ mod tests {
             ("[]]", "]", true),
             ("[a", "[a", true),
             ("[[:digit:]]", "7", true),
+            ("[[:blank:][:cntrl:]]", "\t", true),
+            ("[[:graph:]]", "a", true),
+            ("[[:print:]]", " ", true),
+            ("[[=c=]]", "c", true),
+            ("[[.a.]-d]", "c", true),
+            ("[a-[.d.]]", "c", true),
+            ("[[=c]", "=", true),
             ("\\*", "*", true),
             ("\\*", "a", false),
             ("A", "a", false),
@@ -313,6 +358,8 @@ mod tests {
             );
         }
         assert!(Glob::new("A[b-c]?", true).matches("aCd"));
+        assert!(!Glob::new("[[:upper:]]", true).matches("a"));
+        assert!(!Glob::new("[!C]", true).matches("c"));
         let hard = Glob::new(&"*a".repeat(40), false);
         assert!(!hard.matches(&"a".repeat(39)));
     }

@@ -156,7 +156,7 @@ pub(super) const GROUPS: &[Group] = &[
             ("nosuch.field exists", WRONG),
             ("proc.name[1] = curl", WRONG),
             ("proc.aname[x] = bash", WRONG),
-            ("proc.aname[-1] = bash", WRONG),
+            ("proc.aname[-1] = bash", TRUE),
             ("proc.args[0] = -k", TRUE),
             ("evt.arg = 0", WRONG),
             ("evt.arg.nosuch = 1", WRONG),

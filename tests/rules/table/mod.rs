@@ -2,6 +2,7 @@
 //! the verdict that Falco gives (what differs is in docs/falco-compat.md). The numbers are those of
 //! the paragraphs: 1 files, 2 conditions, 3 fields, 4 output.
 
+mod details;
 mod events;
 mod exceptions;
 mod items;
@@ -121,6 +122,7 @@ fn check(groups: &[Group]) {
 fn conditions_give_falcos_verdicts() {
     check(language::GROUPS);
     check(operators::GROUPS);
+    check(details::GROUPS);
 }
 
 #[test]
@@ -278,7 +280,12 @@ fn every_paragraph_has_rows() {
         *rows.entry(paragraph.chars().next().unwrap()).or_default() += 1;
         paragraphs.insert(paragraph);
     };
-    let groups = [language::GROUPS, operators::GROUPS, events::GROUPS];
+    let groups = [
+        language::GROUPS,
+        operators::GROUPS,
+        details::GROUPS,
+        events::GROUPS,
+    ];
     for group in groups.into_iter().flatten() {
         assert!(!group.about.is_empty());
         for (condition, _) in group.rows {

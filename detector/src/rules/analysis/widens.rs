@@ -102,7 +102,7 @@ fn probes(kind: Type) -> Vec<Vec<Value<'static>>> {
             vec![vec![Value::Text("".into()), Value::Text(UNLIKELY.into())]]
         }
         Type::Bool => vec![vec![Value::Bool(false), Value::Bool(true)]],
-        Type::Int64 => vec![vec![Value::Signed(i64::MIN), Value::Signed(i64::MAX)]],
+        Type::Int16 | Type::Int64 => vec![vec![Value::Signed(i64::MIN), Value::Signed(i64::MAX)]],
         Type::Double => vec![vec![Value::Double(f64::MIN), Value::Double(f64::MAX)]],
         Type::Socket => Vec::new(),
         Type::Port => unsigned(u64::from(u16::MAX)),

@@ -17,9 +17,9 @@ pub(super) fn accepts(
         Transformer::Join => matches!(kinds.as_slice(), [Type::Text, Type::List]),
         Transformer::Getopt => matches!(kinds.as_slice(), [Type::List, Type::Text]),
         Transformer::Len => matches!(kinds.as_slice(), [Type::Text | Type::Bytes | Type::List]),
-        Transformer::B64 => matches!(kinds.as_slice(), [Type::Text | Type::Bytes]),
+        Transformer::B64 => matches!(kinds.as_slice(), [Type::Text | Type::Bytes | Type::List]),
         Transformer::ToLower | Transformer::ToUpper | Transformer::Basename => {
-            matches!(kinds.as_slice(), [Type::Text])
+            matches!(kinds.as_slice(), [Type::Text | Type::List])
         }
     };
     if good {

@@ -2,6 +2,7 @@
 //! for their types, constants converted.
 
 mod allowed;
+mod event_types;
 mod suspicion;
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
@@ -248,6 +249,7 @@ impl<'a> Checker<'a> {
             *argument = Argument::None;
         }
         let operator = check.operator;
+        self.transformed_type(&left, check, text)?;
         let kind = left.kind();
         if !allowed::is_allowed(operator, kind) {
             let message = format!(
@@ -295,12 +297,13 @@ impl<'a> Checker<'a> {
         text: &Text,
     ) -> Checked<Predicate> {
         for constant in written {
-            constants::checked_length(&constant.text).map_err(|(message, help)| {
+            constants::checked_length(left.kind(), &constant.text).map_err(|(message, help)| {
                 self.helped(text, &constant.span, message, help.to_owned())
             })?;
             self.suspicious(operator, constant, text);
             self.list_within(constant, text);
         }
+        self.event_types(left, written, text)?;
         if operator == Operator::Pmatch {
             let patterns = written.iter().map(|constant| constant.text.as_str());
             return Ok(Predicate::Paths(Prefixes::new(patterns)));
@@ -314,14 +317,8 @@ impl<'a> Checker<'a> {
         }
         let mut converted = Vec::with_capacity(written.len());
         for constant in written {
-            let one = constants::convert(field, left.kind(), operator, &constant.text).map_err(
-                |(message, help)| {
-                    let named = self.macros.contains_key(&constant.text);
-                    let alone = "it is a macro: write its name alone, without field and operator";
-                    let help = if named { Some(alone.to_owned()) } else { help };
-                    self.helped(text, &constant.span, message, help)
-                },
-            )?;
+            let one = constants::convert(field, left.kind(), operator, &constant.text)
+                .map_err(|refusal| self.refused(constant, refusal, text))?;
             converted.push(one);
         }
         Ok(match (operator, modifier) {
@@ -335,6 +332,18 @@ impl<'a> Checker<'a> {
         })
     }
 
+    fn refused(
+        &self,
+        constant: &ast::Constant,
+        (message, help): constants::Refusal,
+        text: &Text,
+    ) -> Mistake {
+        let named = self.macros.contains_key(&constant.text);
+        let alone = "it is a macro: write its name alone, without field and operator";
+        let help = if named { Some(alone.to_owned()) } else { help };
+        self.helped(text, &constant.span, message, help)
+    }
+
     fn right(
         &mut self,
         left: &Operand,
@@ -343,7 +352,10 @@ impl<'a> Checker<'a> {
         text: &Text,
     ) -> Checked<Predicate> {
         let span = written.span();
+        // Falco does not tell of deprecated fields on this side.
+        let warnings = self.warnings.len();
         let right = self.operand(written, text)?;
+        self.warnings.truncate(warnings);
         if matches!(operator, Operator::Pmatch | Operator::Regex) {
             let message = format!("`{operator}` compares with constants only");
             let help = "write the text itself, or compare with `=` or `startswith`".to_owned();
@@ -353,9 +365,14 @@ impl<'a> Checker<'a> {
             Operand::Field { field, .. } => field.is_plain(),
             _ => true,
         };
-        for side in [left, &right] {
+        let derives = matches!(
+            operator,
+            Operator::Equal | Operator::NotEqual | Operator::In
+        );
+        let is_typed = derives && event_types::typed(left).is_some();
+        for (side, refused) in [(left, is_typed), (&right, false)] {
             if let Operand::Field { field, .. } = side
-                && (!plain(side) || field.name == "evt.type")
+                && (refused || !plain(side))
             {
                 let message = format!("`{}` cannot be compared with another field", field.name);
                 let help = "compare it with a constant, or ask for a field with one value such as \
@@ -435,7 +452,7 @@ impl<'a> Checker<'a> {
             Written::Operand(operand) => {
                 let checked = self.operand(operand, text)?;
                 if let Operand::Field { field, .. } = &checked
-                    && (!field.is_plain() || field.name == "evt.type")
+                    && !field.is_plain()
                 {
                     let message = format!("`{}` takes no transformer", field.name);
                     let help = "compare the field itself, with `icontains` or `iglob` if case is \

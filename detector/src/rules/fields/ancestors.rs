@@ -78,7 +78,6 @@ fn ancestor_arguments<'a>(context: Context<'a>, index: Option<usize>) -> Extract
                 .map(|index| relative(context, index).map(arguments_of))
                 .collect();
             let texts = texts?;
-            let texts: Vec<&str> = texts.into_iter().filter(|text| !text.is_empty()).collect();
             (!texts.is_empty()).then(|| owned(texts.join(" ")))?
         }
     }

@@ -8,19 +8,22 @@ use super::{Field, Get, Takes, Type, parameters};
 const DESCRIPTOR: &str = "the file descriptor is not recorded";
 const TABLE: &str = "no table of descriptors is kept";
 const TIMES: &str = "CPU time and page faults are not counted";
+const COUNT: &str = "how often the field was asked for is not counted";
 const NAMESPACE: &str = "the start of the pid namespace is not recorded";
 
 /// Name, type, and what is missing; nothing where Falco has no value for these events either.
-/// `[]` behind a name: it takes an argument.
+/// Behind a name: `[]`, it takes an argument; `[n]`, a number.
 #[rustfmt::skip]
 const ROWS: &[(Type, Option<&str>, &str)] = &[
-    (Type::Text, None, "evt.io_dir evt.pluginname evt.plugininfo evt.asynctype evt.around[] evt.abspath evt.abspath.src evt.abspath.dst evt.outputtime evt.infra.docker.name evt.infra.docker.container.id evt.infra.docker.container.name evt.infra.docker.container.image"),
+    (Type::Text, None, "evt.io_dir evt.pluginname evt.plugininfo evt.asynctype evt.abspath evt.abspath.src evt.abspath.dst evt.infra.docker.name evt.infra.docker.container.id evt.infra.docker.container.name evt.infra.docker.container.image"),
+    (Type::Text, None, "fdlist.nums fdlist.names fdlist.cips fdlist.sips fdlist.cports fdlist.sports"),
+    (Type::Uint64, Some(COUNT), "util.cnt"),
     (Type::Bytes, None, "evt.buffer"),
-    (Type::Uint64, None, "evt.latency.quantized evt.buflen evt.buflen.in evt.buflen.out evt.buflen.file evt.buflen.file.in evt.buflen.file.out evt.buflen.net evt.buflen.net.in evt.buflen.net.out"),
-    (Type::Uint32, None, "evt.count.error.file evt.count.error.memory evt.count.error.other evt.count.procinfo evt.count.threadinfo"),
+    (Type::Uint64, None, "evt.buflen evt.buflen.in evt.buflen.out evt.buflen.file evt.buflen.file.in evt.buflen.file.out evt.buflen.net evt.buflen.net.in evt.buflen.net.out"),
+    (Type::Uint32, None, "evt.count.error.file evt.count.error.memory evt.count.error.other"),
     (Type::Int64, Some(DESCRIPTOR), "fd.num"),
     (Type::Text, Some(DESCRIPTOR), "fd.uid"),
-    (Type::List, Some(TABLE), "fd.types[]"),
+    (Type::List, Some(TABLE), "fd.types[n]"),
     (Type::Text, None, "fd.directory fd.filename fd.containerdirectory fs.path.name fs.path.nameraw fs.path.source fs.path.sourceraw fs.path.target fs.path.targetraw"),
     (Type::Time, Some(NAMESPACE), "proc.exe_ino.ctime_duration_pidns_start"),
     (Type::Uint64, Some(NAMESPACE), "proc.pidns_init_start_ts"),
@@ -39,14 +42,21 @@ pub(super) static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
         let (kind, get) = (*kind, missing.map_or(Get::Absent, Get::Unavailable));
         names
             .split(' ')
-            .map(move |name| match name.strip_suffix("[]") {
-                Some(name) => Field::new(name, kind, OF_FALCO, get).takes(Takes::Text),
-                None => Field::new(name, kind, OF_FALCO, get),
+            .map(move |name| {
+                let (name, takes) = match name.split_once('[') {
+                    Some((name, "n]")) => (name, Takes::Number),
+                    Some((name, _)) => (name, Takes::Text),
+                    None => (name, Takes::Nothing),
+                };
+                Field::new(name, kind, OF_FALCO, get).takes(takes)
             })
             .collect::<Vec<_>>()
     };
     let rows = ROWS.iter().flat_map(row);
-    rows.chain(parameters::not_given()).collect()
+    let around = Field::new("evt.around", Type::Uint64, OF_FALCO, Get::Absent);
+    rows.chain(parameters::not_given())
+        .chain([around.takes(Takes::Number).needs_argument()])
+        .collect()
 });
 
 const OF_FALCO: &str = "of Falco";

@@ -46,13 +46,17 @@ pub fn resolve(
         && let Some(dotted) = DOTTED.iter().find(|dotted| name.starts_with(**dotted))
         && let Some(key) = name.strip_prefix(dotted)
     {
-        let parameter = dotted.contains("arg.");
+        let other = match *dotted {
+            "evt.arg." => parameters::other(key),
+            "evt.rawarg." => parameters::raw(key),
+            _ => None,
+        };
         return match find(name) {
             Some(field) => Ok((field, Argument::None)),
-            None if parameter && parameters::NAMES.contains(&key) => {
-                Ok((&parameters::OTHER, Argument::Key(key.to_owned())))
+            None if let Some(field) = other => Ok((field, Argument::Key(key.to_owned()))),
+            None if dotted.contains("arg.") => {
+                Err((format!("unknown event argument `{key}`"), None))
             }
-            None if parameter => Err((format!("unknown event argument `{key}`"), None)),
             None if *dotted == "evt.type.is." && !event_types::is_known(key) => {
                 Err((format!("unknown event type `{key}`"), None))
             }
@@ -72,19 +76,38 @@ pub fn resolve(
             format!("the argument is missing: `{name}[...]`")
         })),
         (_, None) => Ok((field, Argument::None)),
+        (_, Some(key)) if key.contains(']') => unknown(None),
+        (_, Some(key)) if matches!(name, "evt.type.is" | "thread.cgroup") => {
+            unknown(Some(format!("write it behind a dot: `{name}.{key}`")))
+        }
         (Takes::Nothing, Some(_)) => unknown(Some(format!("`{name}` takes no argument"))),
         (Takes::Text, Some(key)) => Ok((field, Argument::Key(key.to_owned()))),
         (Takes::Number, Some(key)) => match key.parse() {
             Ok(index) => Ok((field, Argument::Index(index))),
-            Err(_) if name == "proc.aenv" && !key.is_empty() => {
+            Err(_) if name == "proc.aenv" && !key.is_empty() && !is_negative(key) => {
                 Ok((&ancestors::INHERITED, Argument::Key(key.to_owned())))
             }
+            // Falco takes -1 for no number, and finds nothing for what is below.
+            Err(_) if key == "-1" && !field.needs_argument => Ok((field, Argument::None)),
+            Err(_) if is_negative(key) => Ok((field, Argument::Index(usize::MAX))),
             Err(_) => unknown(Some("the argument is a number: `[1]`".to_owned())),
         },
     }
 }
+
+fn is_negative(key: &str) -> bool {
+    let digits = key.strip_prefix('-').unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// No field is longer, and longer names are slow to compare.
+const MAX_SUGGESTED: usize = 64;
+
 /// The field that was meant, if one is spelt alike.
 pub fn suggestion(name: &str) -> Option<&'static str> {
+    if name.len() > MAX_SUGGESTED {
+        return None;
+    }
     let name = name.to_lowercase();
     let near = CATALOGUE
         .iter()
@@ -124,6 +147,11 @@ mod tests {
             ("proc.aname", Some("2"), Some(Argument::Index(2))),
             ("proc.aname", Some("x"), None),
             ("proc.aname", Some(""), None),
+            ("proc.aname", Some("-1"), Some(Argument::None)),
+            ("proc.aname", Some("-2"), Some(Argument::Index(usize::MAX))),
+            ("evt.type.is", Some("connect"), None),
+            ("proc.env", Some("A]"), None),
+            ("evt.around", None, None),
             ("proc.name", Some("1"), None),
             ("evt.arg", None, None),
             ("evt.arg", Some("0"), Some(Argument::Index(0))),
@@ -176,5 +204,6 @@ mod tests {
         }
         assert_eq!(suggestion("fd.sprt"), Some("fd.sport"));
         assert_eq!(suggestion("completely.different"), None);
+        assert_eq!(suggestion(&"fd.sport".repeat(1 << 20)), None);
     }
 }

@@ -37,6 +37,7 @@ pub enum Type {
     Text,
     Bytes,
     Bool,
+    Int16,
     Int64,
     Uint32,
     Uint64,
@@ -61,6 +62,7 @@ impl Type {
             Self::Text => "string",
             Self::Bytes => "bytes",
             Self::Bool => "bool",
+            Self::Int16 => "int16",
             Self::Int64 => "int64",
             Self::Uint32 => "uint32",
             Self::Uint64 => "uint64",
@@ -76,10 +78,10 @@ impl Type {
     }
 
     pub fn is_number(self) -> bool {
-        use Type::{Double, Duration, Int64, Port, Time, Uint32, Uint64};
+        use Type::{Double, Duration, Int16, Int64, Port, Time, Uint32, Uint64};
         matches!(
             self,
-            Int64 | Uint32 | Uint64 | Double | Time | Duration | Port
+            Int16 | Int64 | Uint32 | Uint64 | Double | Time | Duration | Port
         )
     }
 }

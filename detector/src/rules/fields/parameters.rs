@@ -5,7 +5,7 @@ use super::{
     Argument, Context, Extracted, Field,
     Get::{self, Indexed, One},
     State,
-    Type::{Int64, Socket, Text, Uint32, Uint64},
+    Type::{self, Int64, Ip, Port, Socket, Text, Uint32, Uint64},
     event::errno_text,
     owned, signed,
     socket::connection,
@@ -13,17 +13,45 @@ use super::{
 };
 use crate::event::{Event, Kind};
 
-/// `evt.arg.<name>` and `evt.rawarg.<name>` of an event type that is not produced here.
-pub(super) static OTHER: Field = Field::new(
-    "evt.arg",
-    Text,
-    "a parameter of another event type",
-    Get::Absent,
-);
+const fn other_of(name: &'static str, kind: Type) -> Field {
+    Field::new(name, kind, "a parameter of another event type", Get::Absent)
+}
+
+static OTHER: Field = other_of("evt.arg", Text);
+static RAW_TEXT: Field = other_of("evt.rawarg", Text);
+static RAW_IP: Field = other_of("evt.rawarg", Ip);
+static RAW_PORT: Field = other_of("evt.rawarg", Port);
+static RAW_NUMBER: Field = other_of("evt.rawarg", Int64);
+/// Nothing is compared with these: addresses, buffers, sets of ids.
+static RAW_OTHER: Field = other_of("evt.rawarg", Socket);
+
+/// `evt.arg.<name>` of an event type that is not produced here.
+pub(super) fn other(name: &str) -> Option<&'static Field> {
+    NAMES.contains(&name).then_some(&OTHER)
+}
+
+/// `evt.rawarg.<name>` likewise, of the type that Falco's first parameter of this name has.
+#[rustfmt::skip]
+pub(super) fn raw(name: &str) -> Option<&'static Field> {
+    let field = match name {
+        "arg2_str" | "comm" | "container_id" | "cwd" | "desc" | "description" | "dir" | "exe"
+        | "exepath" | "filename" | "home" | "image" | "json" | "linkpath" | "name" | "newpath"
+        | "oldpath" | "path" | "pathname" | "quotafilepath" | "root" | "scope" | "shell"
+        | "special" | "sun_path" | "target" | "trusted_exepath" | "uargs" | "value_charbuf" => &RAW_TEXT,
+        "local_ip" | "remote_ip" => &RAW_IP,
+        "local_port" | "remote_port" => &RAW_PORT,
+        "ID" | "addr" | "arg2" | "arg3" | "arg4" | "arg5" | "args" | "argv" | "cgroups" | "data"
+        | "egid" | "env" | "euid" | "fds" | "img" | "loginuid" | "msgcontrol" | "ppid"
+        | "res_or_fd" | "rgid" | "ruid" | "sgid" | "sid" | "sig" | "sigmask" | "suid" | "tags"
+        | "tuple" | "val" | "value_bytebuf" | "vtgid" => &RAW_OTHER,
+        _ => &RAW_NUMBER,
+    };
+    NAMES.contains(&name).then_some(field)
+}
 
 /// Parameters of every event type (Falco, `driver/event_table.c`).
 #[rustfmt::skip]
-pub(super) const NAMES: &[&str] = &[
+const NAMES: &[&str] = &[
     "ID", "action", "addr", "arg", "arg2", "arg2_int", "arg2_str", "arg3", "arg4", "arg5", "args",
     "argument", "argv", "aux", "backlog", "cap_effective", "cap_inheritable", "cap_permitted",
     "cgroups", "clockid", "cmd", "comm", "container_id", "core", "cpu", "cpu_sys", "cpu_usr",

@@ -112,6 +112,6 @@ pub(super) fn fields() -> Vec<Field> {
         Field::new("thread.vmrss.b", Uint64, "thread.vmrss in bytes", One(|c| of_main(c, |s| s.vm_rss_kib * 1024))).of(Part::Status),
         Field::new("thread.cap_permitted", Text, "permitted capabilities", One(permitted)).of(Part::Status),
         Field::new("thread.cap_inheritable", Text, "inheritable capabilities", One(inheritable)).of(Part::Status),
-        Field::new("thread.cgroup", Text, "cgroup path of a controller: thread.cgroup.cpu, thread.cgroup[cpu]", Keyed(cgroup)).needs_argument().of(Part::Cgroups),
+        Field::new("thread.cgroup", Text, "cgroup path of a controller: thread.cgroup.cpu", Keyed(cgroup)).needs_argument().of(Part::Cgroups),
     ]
 }

@@ -63,8 +63,12 @@ fn port<'a>(context: Context<'a>, of: End) -> Extracted<'a> {
     unsigned(end(context, of)?.port)
 }
 
-/// Falco prints a service name only if name resolution is on.
+/// Falco prints a service name only if name resolution is on; client and server of a listener have
+/// the empty text.
 fn service<'a>(context: Context<'a>, of: End) -> Extracted<'a> {
+    if context.event.socket.client.is_none() && matches!(of, End::Client | End::Server) {
+        return text("");
+    }
     owned(end(context, of)?.port.to_string())
 }
 
@@ -87,10 +91,6 @@ fn ips(context: Context<'_>) -> [Extracted<'_>; 2] {
 
 fn ports(context: Context<'_>) -> [Extracted<'_>; 2] {
     [port(context, End::Client), port(context, End::Server)]
-}
-
-fn services(context: Context<'_>) -> [Extracted<'_>; 2] {
-    [service(context, End::Client), service(context, End::Server)]
 }
 
 fn family(context: Context<'_>, v4: &'static str, v6: &'static str) -> Extracted<'static> {
@@ -162,6 +162,6 @@ pub(super) fn fields() -> Vec<Field> {
         Field::new("fd.sproto", Text, "server port as text", One(|c| service(c, End::Server))),
         Field::new("fd.lproto", Text, "local port as text", One(|c| service(c, End::Local))),
         Field::new("fd.rproto", Text, "remote port as text", One(|c| service(c, End::Remote))),
-        Field::new("fd.proto", Text, "either port as text", Ends(services)),
+        Field::new("fd.proto", Port, "as fd.port", Ends(ports)),
     ]
 }

@@ -82,7 +82,7 @@ fn told(error: SyntaxError) -> String {
 }
 
 fn template(text: &str) -> Result<(Template, Warnings), AppendError> {
-    Template::parse(text).map_err(|error| AppendError::Text {
+    Template::part(text).map_err(|error| AppendError::Text {
         text: text.to_owned(),
         message: told(error),
     })
@@ -95,7 +95,7 @@ fn field(name: &str, warnings: &mut Warnings) -> Result<Source, AppendError> {
         message,
     };
     let token = parse::token(name, 0, warnings).map_err(|error| refused(told(error)))?;
-    if token.name.as_deref() != Some(name) {
+    if token.source.as_ref().ok().map(String::as_str) != Some(name) {
         let message = "write the name of one field, or {\"name\": \"text with %fields\"}";
         return Err(refused(message.to_owned()));
     }

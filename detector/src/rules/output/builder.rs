@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use super::{ISO8601, Named, Operand, Part, Source, SyntaxError, TIME, Template, parse};
+use super::{ISO8601, Named, Operand, Part, Source, SyntaxError, TIME, Template, fields, parse};
 use crate::alert::Name;
 
 /// Deprecated parts, and where they stand.
@@ -63,26 +63,26 @@ impl<'b> Builder<'b> {
         let parse::Token {
             operand,
             width,
-            name,
+            source,
             ..
         } = token;
-        let part = match name {
-            Some(name) if is_time(&name) => {
+        let part = match source {
+            Ok(name) if is_time(&name) => {
                 self.place(name, Source::Time);
                 Part::Value { operand, width }
             }
             // A number among the fields, filled up in a message.
-            Some(name) if matches!(&operand, Operand::Field { field, .. } if field.padded) => {
+            Ok(name) if matches!(&operand, Operand::Field { field, .. } if field.padded) => {
                 self.place(name, Source::Operand(operand.clone()));
                 Part::Value { operand, width }
             }
-            Some(name) if self.taken.contains(&name.as_str()) => Part::Value { operand, width },
-            Some(name) => Part::Field {
+            Ok(name) if self.taken.contains(&name.as_str()) => Part::Value { operand, width },
+            Ok(name) => Part::Field {
                 index: self.place(name, Source::Operand(operand)),
                 width,
             },
-            None => {
-                for (name, operand) in parse::inner(&operand) {
+            Err(fields) => {
+                for (name, operand) in fields {
                     let source = if is_time(&name) {
                         Source::Time
                     } else {
@@ -135,6 +135,26 @@ impl<'b> Builder<'b> {
 pub(super) fn is_time(name: &str) -> bool {
     matches!(
         name,
-        TIME | ISO8601 | "evt.time.s" | "evt.datetime" | "evt.datetime.s"
+        TIME | ISO8601 | "evt.time.s" | "evt.datetime" | "evt.datetime.s" | "evt.outputtime"
     )
+}
+
+/// Of deprecated fields that an output names without printing them: Falco tells of the name alone.
+pub(super) fn deprecated(text: &str, told: &Warnings) -> Warnings {
+    let fields = fields::CATALOGUE.iter().filter(|field| field.deprecated);
+    let told = |at: &Range<usize>| {
+        told.iter()
+            .any(|(_, told)| told.start <= at.start && at.end <= told.end)
+    };
+    let mut found: Warnings = Vec::new();
+    for field in fields {
+        let Some(at) = text.find(field.name) else {
+            continue;
+        };
+        let place = at..at + field.name.len();
+        if !told(&place) && !found.iter().any(|(_, one)| one.start == at) {
+            found.push((format!("the field `{}` is deprecated", field.name), place));
+        }
+    }
+    found
 }

@@ -63,10 +63,25 @@ pub struct Template {
 }
 
 impl Template {
+    /// Of a rule: it prints something. One that is missing is told of where it should stand.
     pub fn parse(text: &str) -> Result<(Self, Warnings), SyntaxError> {
+        let (template, warnings) = Self::part(text)?;
+        if template.parts.is_empty() && !text.is_empty() && !text.starts_with('*') {
+            return Err(SyntaxError::new("the output prints nothing", 0..text.len())
+                .help("write a text, or fields such as %proc.name"));
+        }
+        Ok((template, warnings))
+    }
+
+    /// What may be empty.
+    fn part(text: &str) -> Result<(Self, Warnings), SyntaxError> {
+        // A NUL byte ends it, as in Falco.
+        let shown = text.split('\0').next().unwrap_or_default();
         let mut builder = Builder::new(TIME, &[]);
-        builder.text(text)?;
-        Ok(builder.finish(text.to_owned()))
+        builder.text(shown)?;
+        let (template, mut warnings) = builder.finish(text.to_owned());
+        warnings.extend(builder::deprecated(shown, &warnings));
+        Ok((template, warnings))
     }
 
     /// Every field that is printed, or told among the fields.
@@ -150,11 +165,15 @@ fn extract<'a>(operand: &'a Operand, context: Context<'a>) -> Option<Value<'a>> 
                 return (!names.is_empty()).then(|| Value::Text(names.join(" ").into()));
             }
             (Get::Ancestors(get), Argument::None) => return get(context, 0),
-            (Get::One(_), _) if field.kind == Type::Net => {
-                return Some(Value::Text(NETWORK.into()));
+            (Get::One(get), _) if field.kind == Type::Net => {
+                return get(context).map(|_address| Value::Text(NETWORK.into()));
             }
-            // It can be asked for and not be printed.
-            _ if field.kind == Type::Socket => return None,
+            // A text among the fields.
+            (Get::One(get), _) if field.name == "fd.dev" => {
+                return get(context).map(|device| Value::Text(print(&device).into()));
+            }
+            // They can be asked for and not be printed.
+            _ if field.kind == Type::Socket || field.name == "evt.type.is" => return None,
             _ => {}
         }
     }

@@ -4,7 +4,7 @@ use super::{
     super::{
         ast,
         checker::{Checker, Macros, Mistake},
-        fields::{self, Argument},
+        fields,
         lexer::SyntaxError,
         operand::Operand,
         parser,
@@ -25,8 +25,8 @@ pub(super) struct Token {
     pub(super) operand: Operand,
     /// `%10field` pads or cuts to this many bytes.
     pub(super) width: Option<usize>,
-    /// The name as written, if it is a field without a transformer.
-    pub(super) name: Option<String>,
+    /// The name as written, or the fields that a transformer reads: its result has no name.
+    pub(super) source: Result<String, Vec<(String, Operand)>>,
     /// Bytes after the `%`.
     pub(super) length: usize,
 }
@@ -39,6 +39,7 @@ pub(super) fn token(rest: &str, at: usize, warnings: &mut Warnings) -> Result<To
             .len();
     let width = rest.get(..digits).filter(|width| !width.is_empty());
     let width = width.map(|width| width.parse().unwrap_or(MAX_WIDTH).min(MAX_WIDTH));
+    let width = width.filter(|width| *width > 0);
     let named = rest.get(digits..).unwrap_or_default();
     let longest = longest(named);
     let spanned = |length: usize| at..at + 1 + digits + length;
@@ -52,14 +53,14 @@ pub(super) fn token(rest: &str, at: usize, warnings: &mut Warnings) -> Result<To
         match operand(candidate) {
             Some(Ok((written, operand, deprecated))) => {
                 warnings.extend(deprecated.into_iter().map(|one| (one, spanned(end))));
-                let name = match &written {
-                    ast::Operand::Field(name) => Some(name.to_string()),
-                    ast::Operand::Call(_) => None,
+                let source = match &written {
+                    ast::Operand::Field(name) => Ok(name.to_string()),
+                    ast::Operand::Call(_) => Err(inner(&written, &operand)),
                 };
                 return Ok(Token {
                     operand,
                     width,
-                    name,
+                    source,
                     length: digits + end,
                 });
             }
@@ -121,9 +122,40 @@ fn longest(text: &str) -> usize {
             let close = argument.into_iter().position(|byte| byte == b']');
             close.map_or(end, |close| end + close + 1)
         }
-        Some(b'(') => parser::operand(text).map_or(end, |(_, length)| length.max(end)),
+        Some(b'(') => call_end(text).map_or(end, |length| length.max(end)),
         _ => end,
     }
+}
+
+/// Behind its last parenthesis: brackets there are text, but for those of `getopt`.
+fn call_end(text: &str) -> Option<usize> {
+    let parsed = match parser::operand(text) {
+        Ok((ast::Operand::Call(call), length)) => {
+            if call.argument.is_none() || call.transformer == ast::Transformer::Getopt {
+                return Some(length);
+            }
+            length
+        }
+        Ok((ast::Operand::Field(_), length)) => return Some(length),
+        // The mistake may be in the brackets.
+        Err(error) => error.span.end,
+    };
+    let text = text.get(..parsed)?;
+    let (mut depth, mut quote, mut escaped) = (0usize, None, false);
+    for (at, sign) in text.char_indices() {
+        match (quote, sign) {
+            _ if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(open), sign) if sign == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(sign),
+            (None, '(') => depth += 1,
+            (None, ')') if depth == 1 => return Some(at + 1),
+            (None, ')') => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn name_end(text: &str) -> usize {
@@ -142,22 +174,35 @@ fn ends(text: &str, longest: usize) -> impl Iterator<Item = usize> {
     whole.into_iter().chain((1..=name).rev())
 }
 
-/// The fields that a transformer reads, by name: its result has none.
-pub(super) fn inner(operand: &Operand) -> Vec<(String, Operand)> {
+/// The fields that a transformer reads, each as it is written.
+fn inner(written: &ast::Operand, checked: &Operand) -> Vec<(String, Operand)> {
+    let mut names = Vec::new();
+    operand_names(written, &mut names);
+    let mut names = names.into_iter();
     let mut fields = Vec::new();
-    operand.fields(&mut |field, argument| {
-        let name = match argument {
-            Argument::None => field.name.to_owned(),
-            Argument::Index(index) => format!("{}[{index}]", field.name),
-            Argument::Key(key) => format!("{}[{key}]", field.name),
-        };
-        let operand = Operand::Field {
-            field,
-            argument: argument.clone(),
-        };
-        fields.push((name, operand));
+    checked.fields(&mut |field, argument| {
+        let argument = argument.clone();
+        let operand = Operand::Field { field, argument };
+        fields.extend(names.next().map(|name| (name, operand)));
     });
     fields
+}
+
+fn operand_names(written: &ast::Operand, names: &mut Vec<String>) {
+    match written {
+        ast::Operand::Field(field) => names.push(field.to_string()),
+        ast::Operand::Call(call) => argument_names(&call.arguments, names),
+    }
+}
+
+fn argument_names(written: &[ast::Argument], names: &mut Vec<String>) {
+    for argument in written {
+        match argument {
+            ast::Argument::Constant(_) => {}
+            ast::Argument::List(items) => argument_names(items, names),
+            ast::Argument::Operand(operand) => operand_names(operand, names),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -170,7 +215,7 @@ mod tests {
         assert!(longest < Some(MAX_NAME));
         for name in ["container.image.repository", "evt.arg.pidns_init_start_ts"] {
             let found = token(&format!("{name}x"), 0, &mut Vec::new()).unwrap();
-            assert_eq!(found.name.as_deref(), Some(name));
+            assert_eq!(found.source.ok().as_deref(), Some(name));
         }
     }
 }
