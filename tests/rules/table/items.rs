@@ -402,4 +402,44 @@ pub(super) const ROWS: &[FileRow] = &[
         "- required_plugin_versions: [{name: a, version: ''}]\n",
         Errors(&[SHAPE]),
     ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  source:\tsyscall\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.1",
+        "- list: l\n  items: ['a\nb',\n\"curl\"]\n@r evt.type = connect and proc.name in (l)\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  tags: ['x\n\n- y'\n  ]\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.1",
+        "- list: l\n  items: [\n\ta,\n\tcurl\n\t]\n@r evt.type = connect and proc.name in (l)\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n\ttags: [a]\n",
+        Errors(&["LOAD_ERR_YAML_PARSE"]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  tags:\n\t- a\n",
+        Errors(&["LOAD_ERR_YAML_PARSE"]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  [a]: b\n",
+        Errors(&["LOAD_ERR_YAML_PARSE"]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  ~: b\n",
+        Warns(&["LOAD_UNKNOWN_KEY"]),
+    ),
 ];
