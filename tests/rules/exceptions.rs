@@ -125,10 +125,10 @@ fn exceptions_that_are_wrong_are_refused() {
             "[{name: e, fields: 'val(proc.name)', values: [x]}]",
             VALIDATE,
         ),
-        ("[{name: e, fields: proc.name, values: [[x]]}]", CONDITION),
+        ("[{name: e, fields: proc.name, values: [[x]]}]", VALIDATE),
         (
             "[{name: e, fields: [proc.name, fd.sport], values: [[x]]}]",
-            CONDITION,
+            VALIDATE,
         ),
         ("[{name: e, fields: [fd.sport], values: [[x]]}]", CONDITION),
         ("[{name: e, fields: proc.name, values: x}]", SHAPE),

@@ -146,9 +146,9 @@ fn override_refuses_what_falco_refuses() {
         ("- rule: x\n  enabled: false\n", VALIDATE),
         ("- rule: r\n", SHAPE),
         ("- rule: r\n  condition: a\n", SHAPE),
-        ("- rule: r\n  append: true\n", SHAPE),
+        ("- rule: r\n  append: true\n", VALIDATE),
         (
-            "- rule: r\n  source: k8s_audit\n  enabled: false\n",
+            "- rule: r\n  source: k8s_audit\n  desc: x\n  override: {desc: append}\n",
             VALIDATE,
         ),
     ] {
@@ -302,7 +302,6 @@ fn shapes_and_values_are_checked() {
         with("warn_evttypes: 2"),
         with("skip-if-unknown-filter: x"),
         with("override: x"),
-        with("override: [x]"),
         broken("priority: INFO", "priority: 4"),
         broken("priority: INFO", "priority: ~"),
         broken("priority: INFO", "x: y"),
@@ -315,6 +314,7 @@ fn shapes_and_values_are_checked() {
     ] {
         assert_eq!(errors(&[&text]), [SHAPE], "{text}");
     }
+    assert_eq!(errors(&[&with("override: [x]")]), [VALIDATE]);
     for text in [
         "- required_engine_version: 99\n",
         "- required_engine_version: 1.0.0\n",

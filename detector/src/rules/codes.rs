@@ -54,6 +54,7 @@ pub const CODES: &[(&str, &str)] = &[
         "Nothing that is observed can match the rule",
     ),
     ("RULE_EXCEPTION_KEY", "A key of an exception is not known"),
+    ("RULE_EXCEPTION_VALUE", "A value of an exception is no text"),
     (
         "RULE_EXCEPTION_WIDENS",
         "An exception excepts more than it says",

@@ -158,21 +158,44 @@ fn others(condition: &Condition, negated: bool) -> Option<bool> {
             let Operand::Field { field, .. } = &test.left else {
                 return None;
             };
-            if field.name == "evt.num"
-                && matches!(
-                    test.predicate,
-                    Predicate::Compare(Operator::Equal, Constant::Unsigned(0))
-                )
-            {
-                return Some(negated);
-            }
-            let named = match &test.predicate {
-                _ if !is_type(test) => return None,
-                Predicate::Compare(Operator::NotEqual, _) | Predicate::Exists => false,
-                Predicate::Compare(..) | Predicate::In(_) | Predicate::Intersects(_) => true,
+            let holds = match field.name {
+                "evt.num" => of_numbered(&test.predicate)?,
+                "evt.type" | "syscall.type" => of_unnamed(&test.predicate)?,
                 _ => return None,
             };
-            Some(named == negated)
+            Some(holds != negated)
         }
+    }
+}
+
+/// A check of the type of an event that no condition names; other operators than these tell Falco
+/// nothing of it.
+fn of_unnamed(predicate: &Predicate) -> Option<bool> {
+    match predicate {
+        Predicate::Compare(Operator::NotEqual, _) | Predicate::Exists => Some(true),
+        Predicate::Compare(Operator::Equal, _) | Predicate::In(_) => Some(false),
+        _ => None,
+    }
+}
+
+/// A check of `evt.num`, which is 1 at least.
+fn of_numbered(predicate: &Predicate) -> Option<bool> {
+    let (operator, number) = match predicate {
+        Predicate::Compare(operator, Constant::Unsigned(number)) => (*operator, *number),
+        Predicate::In(Set::Few(numbers)) => {
+            let zero = |one: &Constant| matches!(one, Constant::Unsigned(0));
+            return numbers.iter().all(zero).then_some(false);
+        }
+        Predicate::In(Set::Unsigned(numbers)) => {
+            return numbers.iter().all(|one| *one == 0).then_some(false);
+        }
+        _ => return None,
+    };
+    match (operator, number) {
+        (Operator::Equal, 0) | (Operator::Less, 0 | 1) | (Operator::LessEqual, 0) => Some(false),
+        (Operator::NotEqual, 0) | (Operator::Greater, 0) | (Operator::GreaterEqual, 0 | 1) => {
+            Some(true)
+        }
+        _ => None,
     }
 }

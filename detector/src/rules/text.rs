@@ -242,8 +242,9 @@ impl Text {
     /// Without blanks at both ends.
     #[must_use]
     pub fn trimmed(&self) -> Self {
-        let value = self.value.trim();
-        let start = self.value.len() - self.value.trim_start().len();
+        let blank = |one: char| matches!(one, ' ' | '\t'..='\r');
+        let value = self.value.trim_matches(blank);
+        let start = self.value.len() - self.value.trim_start_matches(blank).len();
         let origins = self.origins.get(start..start + value.len());
         Self {
             value: value.to_owned(),

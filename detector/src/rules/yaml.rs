@@ -1,6 +1,9 @@
 //! YAML to a tree of text with places: the only user of the YAML crate.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, SpannedEventReceiver};
 
@@ -65,6 +68,8 @@ struct Builder<'a> {
     anchors: HashMap<usize, Node>,
     aliased: usize,
     too_deep: bool,
+    /// The first key that is no scalar.
+    wrong_key: Option<usize>,
 }
 
 /// A sequence or map that has not ended.
@@ -107,6 +112,9 @@ impl Builder<'_> {
             let mut pairs = Vec::new();
             let mut children = open.children.into_iter();
             while let (Some(key), Some(value)) = (children.next(), children.next()) {
+                if matches!(key.value, Value::Sequence(_) | Value::Map(_)) {
+                    self.wrong_key.get_or_insert(key.span.start);
+                }
                 pairs.push((key, value));
             }
             Value::Map(pairs)
@@ -163,42 +171,102 @@ impl<'input> SpannedEventReceiver<'input> for Builder<'_> {
     }
 }
 
-/// Lines within brackets that stand further left than the block around them: YAML forbids it,
-/// Falco's parser takes it, and people write it (`]` below its key).
-const MAX_PADDED: usize = 64;
+/// Blanks that YAML asks for, and that Falco's parser and the people who write for it do without:
+/// before a line within brackets (`]` below its key) or quotes that stands further left than the
+/// block around it, and between a tab after a colon and the value.
 const PADDING: usize = 64;
+const MAX_PADDED: usize = 1000;
+const MAX_ATTEMPTS: usize = 64;
 
-/// The file's documents, or the mistake and its byte.
-pub fn parse(text: &str) -> Result<Vec<Node>, (String, usize)> {
-    let mut padded = Vec::new();
+/// What is not YAML: the message, and its byte.
+pub type Mistake = (String, usize);
+
+/// The file's documents.
+pub fn parse(text: &str) -> Result<Vec<Node>, Mistake> {
+    let mut padded = BTreeSet::new();
+    // A quote that is not closed swallows lines: what is told is where it was opened.
+    let mut quote = None;
+    let mut attempts = 0;
     loop {
-        match parse_padded(text, &padded) {
-            Err((message, at)) if is_left_of_block(&message) && padded.len() < MAX_PADDED => {
-                let before = text.get(..at).unwrap_or_default();
-                let line = before.rfind('\n').map_or(0, |end| end + 1);
-                if padded.contains(&line) {
-                    return Err((message, at));
-                }
-                padded.push(line);
+        let before = padded.len();
+        let attempt = parse_padded(text, &padded);
+        let ((message, at), within_brackets) = match attempt {
+            Ok(documents) => return Ok(documents),
+            Err(failure) => failure,
+        };
+        match message.as_str() {
+            "invalid indentation in quoted scalar" => {
+                padded.extend(lines_of_quote(text, at));
+                quote.get_or_insert((message.clone(), at));
             }
-            parsed => return parsed,
+            "':' must be followed by a valid YAML whitespace" => {
+                padded.insert(at);
+            }
+            "invalid indentation"
+            | "invalid indentation in flow construct"
+            | "tab cannot be used as indentation" => {
+                padded.insert(line_start(text, at));
+            }
+            "tabs disallowed within this context (block indentation)" if within_brackets => {
+                padded.insert(line_start(text, at));
+            }
+            "while scanning a plain scalar, found a tab" if within_brackets => {
+                padded.extend(line_of_tab(text, at, &padded));
+            }
+            _ => {}
+        }
+        attempts += 1;
+        if padded.len() == before || padded.len() > MAX_PADDED || attempts > MAX_ATTEMPTS {
+            return Err(quote.unwrap_or((message, at)));
         }
     }
 }
 
-fn is_left_of_block(message: &str) -> bool {
-    matches!(
-        message,
-        "invalid indentation" | "invalid indentation in flow construct"
-    )
+fn line_start(text: &str, at: usize) -> usize {
+    let before = text.get(..at).unwrap_or_default();
+    before.rfind('\n').map_or(0, |end| end + 1)
 }
 
-/// With more indentation on the lines that begin at these bytes.
-fn parse_padded(text: &str, lines: &[usize]) -> Result<Vec<Node>, (String, usize)> {
-    let mut bytes = Vec::with_capacity(text.len() + lines.len() * PADDING);
+/// Where the next line begins that a tab indents and that is not padded yet.
+fn line_of_tab(text: &str, at: usize, padded: &BTreeSet<usize>) -> Option<usize> {
+    let rest = text.get(at..)?;
+    let mut lines = rest.match_indices('\n').map(|(end, _)| at + end + 1);
+    lines.find(|line| {
+        let rest = text.get(*line..).unwrap_or_default();
+        rest.trim_start_matches(' ').starts_with('\t') && !padded.contains(line)
+    })
+}
+
+/// Where the lines of a quoted text begin, after the one that has the opening quote.
+fn lines_of_quote(text: &str, at: usize) -> Vec<usize> {
+    let characters = text.char_indices().skip_while(|(start, _)| *start < at);
+    let mut characters = characters.peekable();
+    let Some((_, quote)) = characters.next() else {
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    while let Some((start, character)) = characters.next() {
+        match character {
+            '\n' => lines.push(start + 1),
+            '\\' if quote == '"' => {
+                if let Some((start, '\n')) = characters.next() {
+                    lines.push(start + 1);
+                }
+            }
+            '\'' if quote == '\'' && characters.next_if(|(_, next)| *next == '\'').is_some() => {}
+            _ if character == quote => break,
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// With blanks put in at these bytes. A failure tells whether it is within brackets.
+fn parse_padded(text: &str, padded: &BTreeSet<usize>) -> Result<Vec<Node>, (Mistake, bool)> {
+    let mut bytes = Vec::with_capacity(text.len() + padded.len() * PADDING);
     let mut source = String::with_capacity(bytes.capacity());
     for (at, character) in text.char_indices() {
-        if lines.contains(&at) {
+        if padded.contains(&at) {
             bytes.extend(std::iter::repeat_n(at, PADDING));
             source.extend(std::iter::repeat_n(' ', PADDING));
         }
@@ -213,21 +281,30 @@ fn parse_padded(text: &str, lines: &[usize]) -> Result<Vec<Node>, (String, usize
         anchors: HashMap::new(),
         aliased: 0,
         too_deep: false,
+        wrong_key: None,
     };
     let parsed = Parser::new_from_str(&source).load(&mut builder, true);
+    let whole = |message: String, at: usize| Err(((message, at), false));
     if let Err(error) = parsed {
         let at = bytes
             .get(error.marker().index())
             .copied()
             .unwrap_or(text.len());
-        return Err((error.info().to_owned(), at));
+        let opened = builder.stack.last().and_then(|open| text.get(open.start..));
+        let within_brackets = opened.is_some_and(|text| text.starts_with(['[', '{']));
+        return Err(((error.info().to_owned(), at), within_brackets));
     }
     if builder.too_deep {
-        return Err((format!("nested more than {MAX_DEPTH} deep"), 0));
+        return whole(format!("nested more than {MAX_DEPTH} deep"), 0);
     }
     if builder.aliased > MAX_ALIASED {
-        let message = format!("aliases stand for more than {MAX_ALIASED} nodes");
-        return Err((message, 0));
+        return whole(
+            format!("aliases stand for more than {MAX_ALIASED} nodes"),
+            0,
+        );
+    }
+    if let Some(at) = builder.wrong_key {
+        return whole("a key is a text".to_owned(), at);
     }
     Ok(builder.documents)
 }
@@ -266,6 +343,38 @@ mod tests {
             "a:\n  b\n c: d\n",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn blanks_that_falcos_parser_does_without_are_put_in() {
+        for (text, value) in [
+            ("- a: 'x\n\ny'\n  b: c\n", "x\ny"),
+            ("- a: 'it''s\n- x\n# y'\n  b: c\n", "it's - x # y"),
+            ("- a: \"x\\\ny \\\" z\nw\"\n  b: c\n", "xy \" z w"),
+            ("- a: 'x\n\ty'\n  b: c\n", "x y"),
+            ("- a:\tx\n  b: c\n", "x"),
+            ("- a :\t\tx\t\n  b: c\n", "x"),
+        ] {
+            let documents = parse(text).unwrap();
+            let Value::Sequence(items) = &documents[0].value else {
+                panic!("{documents:?}")
+            };
+            assert_eq!(items[0].get("a").unwrap().text(), Some(value), "{text}");
+            assert_eq!(items[0].get("b").unwrap().text(), Some("c"), "{text}");
+        }
+        for text in [
+            "- a: [\n\tb,\n\tc\n\t]\n",
+            "- a: [\n\tb\n\t, c\n\t# d\n\t]\n",
+        ] {
+            assert!(parse(text).is_ok(), "{text}");
+        }
+        for (wrong, at) in [
+            ("- a: 'x\n- b: 'y'\n", 5),
+            ("- a: x\n\tb: c\n", 5),
+            ("- [a]: b\n", 2),
+        ] {
+            assert_eq!(parse(wrong).unwrap_err().1, at, "{wrong}");
         }
     }
 

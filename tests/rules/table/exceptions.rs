@@ -33,7 +33,7 @@ pub(super) const ROWS: &[FileRow] = &[
     (
         "1.7",
         "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: proc.name, values: ~}]\n",
-        Fires(&["r"]),
+        Errors(&[SHAPE]),
     ),
     (
         "1.7",
@@ -223,22 +223,22 @@ pub(super) const ROWS: &[FileRow] = &[
     (
         "1.7",
         "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: proc.name, values: [[a]]}]\n",
-        Errors(&[CONDITION]),
+        Errors(&[VALIDATE]),
     ),
     (
         "1.7",
         "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name], values: [a]}]\n",
-        Errors(&[CONDITION]),
+        Errors(&[VALIDATE]),
     ),
     (
         "1.7",
         "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name, fd.sport], values: [[a]]}]\n",
-        Errors(&[CONDITION]),
+        Errors(&[VALIDATE]),
     ),
     (
         "1.7",
         "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name], values: [[a, b]]}]\n",
-        Errors(&[CONDITION]),
+        Errors(&[VALIDATE]),
     ),
     (
         "1.7",
@@ -319,5 +319,120 @@ pub(super) const ROWS: &[FileRow] = &[
         "1.7",
         "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: proc.name, values: [x], comment: why}]\n",
         Warns(&["RULE_EXCEPTION_KEY"]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: proc.name, values: ['']}]\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name], values: [['']]}]\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: '', values: [x]}]\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: proc.name, comps: '', values: [x]}]\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: proc.name, values: {a: b}}]\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: proc.name, values: [~]}]\n",
+        Warns(&["RULE_EXCEPTION_VALUE"]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name], comps: [in], values: [[~]]}]\n",
+        Warns(&["RULE_EXCEPTION_VALUE"]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name], comps: [in], values: [[[~, curl]]]}]\n",
+        Fires(&[]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name], comps: [in], values: [[[curl, ~]]]}]\n",
+        Errors(&[CONDITION]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name], comps: [in], values: [[[[curl]]]]}]\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: proc.name, values: [~, curl]}]\n",
+        Errors(&[CONDITION]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name], values: [[~]]}]\n",
+        Errors(&[CONDITION]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name], comps: [in], values: [[a b]]}]\n",
+        Errors(&[CONDITION]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name], comps: [in], values: [['\"a b\"']]}]\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name], comps: [in], values: [['a, curl']]}]\n",
+        Fires(&[]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: proc.name, values: [\"a\\tb\"]}]\n",
+        Errors(&[CONDITION]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: []}]\n",
+        Errors(&[VALIDATE]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: ~}]\n",
+        Errors(&[VALIDATE]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [~]}]\n",
+        Errors(&[VALIDATE]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: [proc.name], comps: [], values: [[curl]]}]\n",
+        Fires(&[]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: proc.name, values: [x]}]\n- rule: r\n  exceptions: [{name: e, values: []}]\n  override: {exceptions: append}\n",
+        Warns(&[]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: proc.name, values: [x]}]\n- rule: r\n  exceptions: [{name: e, values: ~}]\n  override: {exceptions: append}\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.7",
+        "@r evt.type = connect and proc.name = curl\n  exceptions: [{name: e, fields: proc.name, values: [x]}]\n- rule: r\n  exceptions: [{name: e, fields: [], values: [curl]}]\n  override: {exceptions: append}\n",
+        Fires(&[]),
     ),
 ];

@@ -295,7 +295,7 @@ pub(super) const ROWS: &[FileRow] = &[
     (
         "1.2",
         "@r evt.type = connect and proc.name = curl\n  override: [x]\n",
-        Errors(&[SHAPE]),
+        Errors(&["LOAD_ERR_VALIDATE"]),
     ),
     (
         "1.2",
@@ -305,6 +305,141 @@ pub(super) const ROWS: &[FileRow] = &[
     (
         "1.2",
         "@r evt.type = connect and proc.name = curl\n  tags: []\n  exceptions: ~\n  source: ~\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  enabled: y\n",
         Fires(&["r"]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  enabled: N\n",
+        Fires(&[]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  enabled: yES\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.2",
+        "@r evt.type = connect and proc.name = curl\n  source: ''\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.2",
+        "@r evt.type = connect and proc.name = curl\n  source: [syscall]\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.2",
+        "@r evt.type = connect and proc.name = curl\n- rule: r\n  source: ~\n  enabled: false\n",
+        Fires(&[]),
+    ),
+    (
+        "1.2",
+        "@r evt.type = connect and proc.name = curl\n  capture_duration: 0x10\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.2",
+        "@r evt.type = connect and proc.name = curl\n  capture_duration: 08\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.2",
+        "@r evt.type = connect and proc.name = curl\n  capture_duration: ' 5'\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.2",
+        "@r evt.type = connect and proc.name = curl\n- rule: r\n  desc: x\n  override: {desc: [append]}\n",
+        Errors(&["LOAD_ERR_VALIDATE"]),
+    ),
+    ("1.6", "- rule: r\n", Errors(&[SHAPE])),
+    (
+        "1.6",
+        "@r evt.type = connect and proc.name = curl\n- rule: r\n  source: a\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.6",
+        "@r evt.type = connect and proc.name = curl\n- rule: r\n  condition: or proc.name = wget\n  append: yes\n  override: {condition: append}\n",
+        Errors(&[SHAPE]),
+    ),
+    ("1.4", "- required_engine_version: 0.57.0-rc1\n", Warns(&[])),
+    ("1.4", "- required_engine_version: 0x10\n", Warns(&[])),
+    ("1.4", "- required_engine_version: 08\n", Errors(&[SHAPE])),
+    ("1.4", "- required_engine_version: ' 0.5. 1'\n", Warns(&[])),
+    (
+        "1.4",
+        "- required_engine_version: 0.64.0-rc1\n",
+        Errors(&["LOAD_ERR_VALIDATE"]),
+    ),
+    (
+        "1.4",
+        "- required_engine_version: 0.5.x\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.5",
+        "- required_plugin_versions: [{name: a, version: 0.1.0-x}]\n",
+        Warns(&[]),
+    ),
+    (
+        "1.5",
+        "- required_plugin_versions: [{name: a, version: 0.1.0, alternatives: ~}]\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.5",
+        "- required_plugin_versions: [{name: a, version: 0.1.0, alternatives: x}]\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.5",
+        "- required_plugin_versions: [{name: a, version: ''}]\n",
+        Errors(&[SHAPE]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  source:\tsyscall\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.1",
+        "- list: l\n  items: ['a\nb',\n\"curl\"]\n@r evt.type = connect and proc.name in (l)\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  tags: ['x\n\n- y'\n  ]\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.1",
+        "- list: l\n  items: [\n\ta,\n\tcurl\n\t]\n@r evt.type = connect and proc.name in (l)\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n\ttags: [a]\n",
+        Errors(&["LOAD_ERR_YAML_PARSE"]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  tags:\n\t- a\n",
+        Errors(&["LOAD_ERR_YAML_PARSE"]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  [a]: b\n",
+        Errors(&["LOAD_ERR_YAML_PARSE"]),
+    ),
+    (
+        "1.1",
+        "@r evt.type = connect and proc.name = curl\n  ~: b\n",
+        Warns(&["LOAD_UNKNOWN_KEY"]),
     ),
 ];

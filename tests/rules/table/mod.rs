@@ -11,6 +11,7 @@ mod messages;
 mod names;
 mod operators;
 mod values;
+mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -188,7 +189,13 @@ enum Outcome {
 type FileRow = (&'static str, &'static str, Outcome);
 
 fn file_rows() -> impl Iterator<Item = &'static FileRow> {
-    let sections = [items::ROWS, values::ROWS, exceptions::ROWS, names::ROWS];
+    let sections = [
+        items::ROWS,
+        values::ROWS,
+        exceptions::ROWS,
+        names::ROWS,
+        warnings::ROWS,
+    ];
     sections.into_iter().flatten()
 }
 

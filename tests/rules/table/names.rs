@@ -391,4 +391,79 @@ pub(super) const ROWS: &[FileRow] = &[
         "@r evt.type = connect and proc.name regex \"[a-z]+\"\n",
         Warns(&[]),
     ),
+    (
+        "1.8",
+        "- macro: m\n  condition: nosuch and proc.name = x\n@r evt.type = connect and proc.name = curl\n",
+        Errors(&["LOAD_ERR_VALIDATE"]),
+    ),
+    (
+        "1.8",
+        "- macro: m\n  condition: proc.name = x\n- macro: m\n  condition: m\n@r evt.type = connect and proc.name = curl\n",
+        Errors(&["LOAD_ERR_VALIDATE"]),
+    ),
+    (
+        "1.8",
+        "- macro: a\n  condition: b\n- macro: b\n  condition: proc.name = x\n@r evt.type = connect and proc.name = curl\n",
+        Errors(&["LOAD_ERR_VALIDATE"]),
+    ),
+    (
+        "1.8",
+        "- macro: a\n  condition: proc.name = x\n- macro: b\n  condition: a\n- macro: a\n  condition: b\n@r evt.type = connect and proc.name = curl\n",
+        Errors(&["LOAD_ERR_VALIDATE"]),
+    ),
+    (
+        "1.8",
+        "- macro: m\n  condition: proc.nme = x\n@r evt.type = connect and proc.name = curl\n",
+        Warns(&["LOAD_UNUSED_MACRO"]),
+    ),
+    (
+        "1.8",
+        "- list: l\n  items: ['', curl]\n@r evt.type = connect and proc.name in (l)\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.8",
+        "- list: l\n  items: ['', curl]\n@r evt.type = connect and proc.name in (x, l)\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.8",
+        "- list: l\n  items: [curl, '']\n@r evt.type = connect and proc.name in (l)\n",
+        Errors(&["LOAD_ERR_COMPILE_CONDITION"]),
+    ),
+    (
+        "1.8",
+        "- list: l\n  items: [\"a\\tb\", curl]\n@r evt.type = connect and proc.name in (l)\n",
+        Errors(&["LOAD_ERR_COMPILE_CONDITION"]),
+    ),
+    (
+        "1.8",
+        "- list: a\u{a0}b\n  items: [curl]\n@r evt.type = connect and proc.name = curl\n",
+        Warns(&["LOAD_UNUSED_LIST"]),
+    ),
+    (
+        "1.9",
+        "@r evt.type = connect and proc.name = curl\n===\n- macro: x\n  condition: proc.name = curl\n@r evt.type = connect and x\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.9",
+        "@r evt.type = connect and proc.name = curl\n===\n- macro: x\n  condition: proc.name = wget\n- rule: r\n  condition: and x\n  override: {condition: append}\n",
+        Fires(&[]),
+    ),
+    (
+        "1.9",
+        "- macro: m\n  condition: proc.name = x\n@r evt.type = connect and m\n===\n- macro: x\n  condition: proc.name = curl\n- macro: m\n  condition: x\n",
+        Fires(&["r"]),
+    ),
+    (
+        "1.9",
+        "- macro: m\n  condition: x\n===\n- macro: x\n  condition: proc.name = curl\n@r evt.type = connect and proc.name = curl\n",
+        Errors(&["LOAD_ERR_VALIDATE"]),
+    ),
+    (
+        "1.9",
+        "@r evt.type = connect and x\n===\n- macro: x\n  condition: proc.name = curl\n- rule: r\n  condition: or x\n  override: {condition: append}\n",
+        Errors(&["LOAD_ERR_VALIDATE"]),
+    ),
 ];

@@ -112,11 +112,7 @@ pub(super) const ROWS: &[FileRow] = &[
     ),
     ("1.4", "- required_engine_version: 0.5\n", Errors(&[SHAPE])),
     ("1.4", "- required_engine_version: abc\n", Errors(&[SHAPE])),
-    (
-        "1.4",
-        "- required_engine_version: 0.5.0.1\n",
-        Errors(&[SHAPE]),
-    ),
+    ("1.4", "- required_engine_version: 0.5.0.1\n", Warns(&[])),
     ("1.4", "- required_engine_version: ~\n", Errors(&[SHAPE])),
     ("1.4", "- required_engine_version: [1]\n", Errors(&[SHAPE])),
     ("1.4", "- required_engine_version: -1\n", Errors(&[SHAPE])),
@@ -240,7 +236,7 @@ pub(super) const ROWS: &[FileRow] = &[
     (
         "1.6",
         "@r evt.type = connect and proc.name = curl\n===\n- rule: r\n  source: k8s_audit\n  enabled: false\n",
-        Errors(&[VALIDATE]),
+        Fires(&[]),
     ),
     (
         "1.6",
@@ -270,12 +266,12 @@ pub(super) const ROWS: &[FileRow] = &[
     (
         "1.6",
         "@r evt.type = connect and proc.name = curl\n===\n- rule: r\n  append: true\n",
-        Errors(&[SHAPE]),
+        Errors(&["LOAD_ERR_VALIDATE"]),
     ),
     (
         "1.6",
         "@r evt.type = connect and proc.name = curl\n===\n- rule: r\n  append: true\n  tags: [a]\n",
-        Errors(&[SHAPE]),
+        Errors(&["LOAD_ERR_VALIDATE"]),
     ),
     (
         "1.6",

@@ -34,7 +34,7 @@ pub(super) struct Macro {
     pub position: usize,
     /// Of the newest definition or append: a macro sees only the macros before it.
     pub visibility: usize,
-    /// File of the first definition.
+    /// File of the first definition: what earlier files have written does not see it.
     pub file: usize,
     pub place: Place,
 }
@@ -54,8 +54,6 @@ pub(super) struct Mistake {
 
 pub(super) struct Checker<'a> {
     pub macros: &'a Macros,
-    /// The rule's file: macros of later files are not defined for it.
-    pub file: usize,
     pub warnings: Vec<Mistake>,
     /// Beside the one that is returned: those of the terms after it.
     pub more: Vec<Mistake>,
@@ -76,10 +74,9 @@ const DEPRECATED: &str = "LOAD_DEPRECATED_ITEM";
 const MACRO: &str = "macro";
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(macros: &'a Macros, file: usize) -> Self {
+    pub(super) fn new(macros: &'a Macros) -> Self {
         Self {
             macros,
-            file,
             warnings: Vec::new(),
             more: Vec::new(),
             used: Vec::new(),
@@ -173,7 +170,7 @@ impl<'a> Checker<'a> {
         let Some(body) = self.macros.get(name) else {
             return Err(undefined(self, Some(self.meant(name, span, text))));
         };
-        if body.file > self.file {
+        if body.file > text.place(span).file {
             let help = "it is defined in a later file: load that file first".to_owned();
             return Err(undefined(self, Some(help)));
         }
@@ -229,10 +226,8 @@ impl<'a> Checker<'a> {
         if fields::find(&field).is_some() {
             return format!("did you mean the field `{field}`?");
         }
-        let known = self
-            .macros
-            .iter()
-            .filter(|(_, body)| body.file <= self.file);
+        let file = text.place(span).file;
+        let known = self.macros.iter().filter(|(_, body)| body.file <= file);
         spelling::did_you_mean(name, known.map(|(known, _)| known.as_str())).unwrap_or_else(|| {
             format!("define `- macro: {name}`, or write a check such as `proc.name = {name}`")
         })
@@ -477,7 +472,7 @@ fn elsewhere(name: &str) -> &'static str {
 pub(super) fn field_problem(written: &str) -> Option<(String, Option<String>)> {
     let macros = Macros::new();
     match super::parser::operand(written) {
-        Ok((operand, end)) if end == written.len() => Checker::new(&macros, 0)
+        Ok((operand, end)) if end == written.len() => Checker::new(&macros)
             .operand(&operand, &Text::default())
             .err()
             .map(|mistake| (mistake.message, mistake.help)),

@@ -31,7 +31,6 @@ pub(super) struct Written {
     condition: Text,
     /// Each value of the exceptions.
     excepted: Vec<(Place, Text)>,
-    file: usize,
 }
 
 impl Written {
@@ -45,7 +44,6 @@ impl Written {
             place: item.place.clone(),
             condition,
             excepted,
-            file: item.file,
         }
     }
 }
@@ -108,7 +106,7 @@ impl Builder<'_, '_> {
         let values: Vec<(&Place, Condition)> = written
             .excepted
             .iter()
-            .filter_map(|(place, text)| Some((place, self.alone(text, written.file)?)))
+            .filter_map(|(place, text)| Some((place, self.alone(text)?)))
             .collect();
         let mut told = false;
         for (place, value) in &values {
@@ -121,7 +119,7 @@ impl Builder<'_, '_> {
         if analysis::contradiction(&rule.whole).is_none() {
             return false;
         }
-        let Some(rest) = self.alone(&written.condition, written.file) else {
+        let Some(rest) = self.alone(&written.condition) else {
             return told;
         };
         if analysis::contradiction(&rest).is_some() {
@@ -141,12 +139,10 @@ impl Builder<'_, '_> {
     }
 
     /// A part of a condition that was found good as a whole: what is told of it was told then.
-    fn alone(&self, text: &Text, file: usize) -> Option<Condition> {
+    fn alone(&self, text: &Text) -> Option<Condition> {
         let mut text = text.clone();
         self.lists.expand(&mut text, &mut HashSet::new()).ok()?;
         let expression = parser::parse(text.as_str()).ok()?;
-        Checker::new(self.macros, file)
-            .check(&expression, &text)
-            .ok()
+        Checker::new(self.macros).check(&expression, &text).ok()
     }
 }

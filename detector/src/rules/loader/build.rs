@@ -6,20 +6,22 @@ use super::{
     super::{
         Rule,
         analysis::Earlier,
-        checker::{Checker, Macros, Mistake},
+        ast::Expression,
+        checker::{Checker, Macro, Macros, Mistake},
         compiler::Condition,
         diagnostic::Severity,
         kinds::{self, Kinds},
         output::Template,
         text::Text,
     },
-    CONDITION, OUTPUT, Options,
+    CONDITION, OUTPUT, Options, VALIDATE,
     analyse::Written,
     excepted,
     items::{Collection, RuleItem},
     lists::Lists,
     read,
     report::Report,
+    rule_item::SYSCALL,
 };
 
 const UNKNOWN_SOURCE: &str = "LOAD_UNKNOWN_SOURCE";
@@ -64,6 +66,12 @@ pub(super) fn rules(
             rules.push(rule);
         }
     }
+    let mut seen = used_macros.clone();
+    for (name, body) in &collection.macros {
+        if !seen.contains(name) {
+            seen.extend(references(name, body, &collection.macros, report));
+        }
+    }
     // What an unused macro refers to is used, as Falco judges.
     for expression in collection
         .macros
@@ -89,6 +97,24 @@ pub(super) fn rules(
     rules
 }
 
+/// A macro that no rule refers to may have any fields, but no undefined macro in it and no loop.
+/// Gives the macros that were looked through.
+fn references(name: &str, body: &Macro, macros: &Macros, report: &mut Report<'_>) -> Vec<String> {
+    let alone = Expression::Macro {
+        name: name.to_owned(),
+        span: 0..name.len(),
+    };
+    let mut checker = Checker::new(macros);
+    let first = checker.check(&alone, &Text::at(name, &body.place)).err();
+    let mistakes = first.into_iter().chain(checker.more);
+    for mut mistake in mistakes.filter(|mistake| mistake.code == VALIDATE) {
+        // The first step is the macro itself.
+        mistake.via.drain(..mistake.via.len().min(1));
+        report.mistake(Severity::Error, mistake);
+    }
+    checker.used
+}
+
 pub(super) struct Builder<'b, 'a> {
     pub(super) macros: &'b Macros,
     pub(super) lists: &'b Lists,
@@ -100,7 +126,7 @@ pub(super) struct Builder<'b, 'a> {
 
 impl Builder<'_, '_> {
     fn rule(&mut self, item: RuleItem) -> Option<Rule> {
-        if item.source != "syscall" {
+        if item.source != SYSCALL {
             let message = format!(
                 "the source `{}` is not known: the rule is skipped",
                 item.source
@@ -159,7 +185,7 @@ impl Builder<'_, '_> {
         let mut text = match excepted::join(&item.condition, &item.exceptions) {
             Ok(text) => text,
             Err((message, place, help)) => {
-                self.report.error(&place, CONDITION, message, help);
+                self.report.error(&place, VALIDATE, message, help);
                 return None;
             }
         };
@@ -169,7 +195,7 @@ impl Builder<'_, '_> {
             return None;
         }
         let expression = read::parse(&text, self.report)?;
-        let mut checker = Checker::new(self.macros, item.file);
+        let mut checker = Checker::new(self.macros);
         let checked = checker.check(&expression, &text);
         let Checker {
             warnings,

@@ -78,12 +78,18 @@ impl Exception {
 
     /// `field comp (values)`.
     fn sets(&self, values: &[Given]) -> Result<Text, Refusal> {
-        let nested = "the values of one field are texts, not sequences";
-        let help = "write `values: [a, b]`, or `fields: [...]` for tuples";
-        let set = self.set(values, nested, help)?;
+        let texts = values.iter().map(|value| match value {
+            Given::Sequence(_, place) => {
+                let message = "the values of one field are texts, not sequences".to_owned();
+                let help = "write `values: [a, b]`, or `fields: [...]` for tuples";
+                Err((message, place.clone(), Some(help.to_owned())))
+            }
+            value => Ok(value.text()),
+        });
+        let set = between(&texts.collect::<Result<Vec<_>, _>>()?, ", ", &self.place);
         let (field, comp) = (self.fields.first(), self.comps.first());
         Ok(match (field, comp) {
-            (Some(field), Some(comp)) => check(field, comp, &set),
+            (Some(field), Some(comp)) => check(field, comp, &in_parentheses(&set, &self.place)),
             _ => Text::default(),
         })
     }
@@ -97,18 +103,6 @@ impl Exception {
         let tuples = tuples.collect::<Result<Vec<_>, _>>()?;
         let any = between(&tuples, " or ", &self.place);
         Ok(in_parentheses(&any, &self.place))
-    }
-
-    /// `(a, b)`.
-    fn set(&self, items: &[Given], message: &str, help: &str) -> Result<Text, Refusal> {
-        let text = |item: &Given| match item {
-            Given::Text(text) => Ok(text.clone()),
-            other => Err((message.to_owned(), other.place(), Some(help.to_owned()))),
-        };
-        let texts = items.iter().map(text).collect::<Result<Vec<_>, _>>()?;
-        let quoted: Vec<Text> = texts.iter().map(quoted).collect();
-        let set = between(&quoted, ", ", &self.place);
-        Ok(in_parentheses(&set, &self.place))
     }
 
     fn tuple(&self, tuple: &Given) -> Result<Text, Refusal> {
@@ -134,34 +128,37 @@ impl Exception {
             )));
         }
         let checks = self.fields.iter().zip(&self.comps).zip(values);
-        let checks = checks
-            .map(|((field, comp), value)| Ok(check(field, comp, &self.value(comp, value)?)))
-            .collect::<Result<Vec<_>, Refusal>>()?;
+        let checks: Vec<Text> = checks
+            .map(|((field, comp), value)| check(field, comp, &value.compared(comp)))
+            .collect();
         Ok(in_parentheses(&between(&checks, " and ", place), place))
     }
+}
 
-    /// A sequence is a set; a lone text where the operator takes a set is one too.
-    fn value(&self, comp: &Text, value: &Given) -> Result<Text, Refusal> {
-        let name = &self.name;
-        match value {
-            Given::Sequence(items, _) => {
-                let message = format!("a value of the exception `{name}` is too deep");
-                self.set(items, &message, "write texts within these brackets")
+impl Given {
+    /// What no text is, is one of nothing.
+    fn text(&self) -> Text {
+        match self {
+            Self::Text(text) => quoted(text),
+            Self::Sequence(..) | Self::Other(_) => Text::at("", &self.place()),
+        }
+    }
+
+    /// A sequence is a set. Where the operator takes a set, a lone text stands in parentheses as it
+    /// is written: it may be several, or a list.
+    fn compared(&self, comp: &Text) -> Text {
+        let takes_set = comparison(comp.as_str()).is_some_and(|(_, set)| set);
+        match self {
+            Self::Sequence(items, place) => {
+                let texts: Vec<Text> = items.iter().map(Self::text).collect();
+                let written = texts.iter().skip_while(|text| text.as_str().is_empty());
+                let written: Vec<Text> = written.cloned().collect();
+                in_parentheses(&between(&written, ", ", place), place)
             }
-            Given::Text(text) => {
-                let set = comparison(comp.as_str()).is_some_and(|(_, set)| set);
-                let own = set && !text.as_str().starts_with('(');
-                Ok(if own {
-                    in_parentheses(&quoted(text), &value.place())
-                } else {
-                    quoted(text)
-                })
-            }
-            Given::Other(place) => {
-                let message = format!("a value of the exception `{name}` is missing");
-                let help = "write a text; an empty one is \"\\\"\\\"\"".to_owned();
-                Err((message, place.clone(), Some(help)))
-            }
+            Self::Text(text) if takes_set && text.as_str().starts_with('(') => text.clone(),
+            Self::Text(text) if takes_set => in_parentheses(text, &self.place()),
+            Self::Other(place) if takes_set => in_parentheses(&self.text(), place),
+            Self::Text(_) | Self::Other(_) => self.text(),
         }
     }
 }

@@ -16,7 +16,11 @@ const NOT_UNIQUE: &str = "LOAD_EXCEPTION_NAME_NOT_UNIQUE";
 const NO_VALUES: &str = "LOAD_APPEND_NO_VALUES";
 /// Our own: Falco reads past it in silence.
 const UNKNOWN_KEY: &str = "RULE_EXCEPTION_KEY";
+/// Our own likewise.
+const NO_VALUE: &str = "RULE_EXCEPTION_VALUE";
 pub(in super::super) const KEYS: [&str; 4] = ["name", "fields", "comps", "values"];
+/// Sequences within those of the values that have a meaning.
+const SET: usize = 2;
 const SHAPES: &str = "write `- name: ...`, `fields: ...` and `values: ...`";
 
 #[derive(Debug, Clone)]
@@ -35,27 +39,11 @@ pub(super) struct Exception {
 pub(super) enum Given {
     Text(Text),
     Sequence(Vec<Given>, Place),
-    /// Null, or a map.
+    /// Null, a map, or too deep a sequence: a text of nothing.
     Other(Place),
 }
 
 impl Given {
-    fn read(file: usize, node: &Node, report: &Report<'_>) -> Self {
-        let place = Place {
-            file,
-            span: node.span.clone(),
-        };
-        match &node.value {
-            Value::Sequence(items) => {
-                let items = items.iter().map(|item| Self::read(file, item, report));
-                Self::Sequence(items.collect(), place)
-            }
-            _ => report
-                .text(file, node)
-                .map_or(Self::Other(place), Self::Text),
-        }
-    }
-
     pub(super) fn place(&self) -> Place {
         match self {
             Self::Text(text) => text.place(&(0..text.as_str().len())),
@@ -168,8 +156,11 @@ impl Entry<'_, '_> {
         };
         let place = name.place(&(0..name.as_str().len()));
         let name = name.as_str().to_owned();
+        for key in ["fields", "comps", "values"] {
+            self.refuse_empty(key)?;
+        }
         let values = self.values()?;
-        if mode == Mode::Append && values.is_empty() {
+        if mode == Mode::Append && self.node.get("values").is_none() {
             let message = format!("the exception `{name}` is appended without values");
             let help = "add `values: [...]`".to_owned();
             self.report.warning(&place, NO_VALUES, message, help);
@@ -181,9 +172,9 @@ impl Entry<'_, '_> {
             return self.more(existing, values);
         }
         let Some((scalar, fields)) = self.texts("fields") else {
-            let code = match mode {
-                Mode::Append => VALIDATE,
-                Mode::Define => SHAPE,
+            let code = match (mode, self.node.get("fields")) {
+                (Mode::Define, None) => SHAPE,
+                _ => VALIDATE,
             };
             let message = format!("the exception `{name}` needs `fields`");
             let help = "write `fields: proc.name`, or `fields: [proc.name, fd.sport]`".to_owned();
@@ -231,16 +222,49 @@ impl Entry<'_, '_> {
 
     fn values(&mut self) -> Option<Vec<Given>> {
         match self.node.get("values").map(|node| &node.value) {
-            None | Some(Value::Null) => Some(Vec::new()),
+            None => Some(Vec::new()),
             Some(Value::Sequence(values)) => {
-                let read = |node| Given::read(self.file, node, self.report);
-                Some(values.iter().map(read).collect())
+                Some(values.iter().map(|one| self.value(one, 0)).collect())
             }
             Some(_) => {
                 let message = "the values of an exception are a sequence".to_owned();
-                self.refuse("values", SHAPE, message, "write `values: [...]`".to_owned())
+                let help = "write `values: [...]`, or leave it out".to_owned();
+                self.refuse("values", SHAPE, message, help)
             }
         }
+    }
+
+    /// A part of the values: a tuple, a set within one, or a text.
+    fn value(&mut self, node: &Node, depth: usize) -> Given {
+        let place = self.at(node);
+        if let Value::Sequence(items) = &node.value
+            && depth < SET
+        {
+            let items = items.iter().map(|one| self.value(one, depth + 1));
+            return Given::Sequence(items.collect(), place);
+        }
+        if let Some(text) = self.report.text(self.file, node) {
+            return Given::Text(text);
+        }
+        let place = match node.span.is_empty() {
+            true => self.place("values"),
+            false => place,
+        };
+        let message = "this value of an exception is no text: it stands for nothing";
+        let help = "write a text, or leave it out".to_owned();
+        self.report.warning(&place, NO_VALUE, message, help);
+        Given::Other(place)
+    }
+
+    /// A text of no characters, at any depth: it is refused wherever it stands.
+    fn refuse_empty(&mut self, key: &str) -> Option<()> {
+        let Some(empty) = self.node.get(key).and_then(empty_text) else {
+            return Some(());
+        };
+        let message = format!("a text of `{key}` is empty");
+        let help = "leave it out; a value that is to be empty is written '\"\"'".to_owned();
+        self.report.error(&self.at(empty), SHAPE, message, help);
+        None
     }
 
     /// Values for an exception that the rule has.
@@ -260,9 +284,14 @@ impl Entry<'_, '_> {
         })
     }
 
+    /// An empty sequence is nothing.
     fn given(&self, key: &str) -> Option<&Node> {
         let node = self.node.get(key);
-        node.filter(|node| !matches!(node.value, Value::Null))
+        node.filter(|node| match &node.value {
+            Value::Null => false,
+            Value::Sequence(items) => !items.is_empty(),
+            Value::Text(_) | Value::Map(_) => true,
+        })
     }
 
     /// A scalar, or a sequence of them.
@@ -297,6 +326,14 @@ impl Entry<'_, '_> {
                 self.refuse("comps", VALIDATE, message.to_owned(), help.to_owned())
             }
         }
+    }
+}
+
+fn empty_text(node: &Node) -> Option<&Node> {
+    match &node.value {
+        Value::Text(text) => text.is_empty().then_some(node),
+        Value::Sequence(items) => items.iter().find_map(empty_text),
+        Value::Null | Value::Map(_) => None,
     }
 }
 

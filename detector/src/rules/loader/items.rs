@@ -25,8 +25,6 @@ pub(super) struct List {
 pub(super) struct RuleItem {
     pub(super) name: String,
     pub(super) place: Place,
-    /// Of the first definition.
-    pub(super) file: usize,
     pub(super) condition: Text,
     pub(super) output: Text,
     pub(super) desc: Text,
@@ -72,9 +70,8 @@ impl Collection {
     }
 
     /// A redefinition keeps its place in the order.
-    pub(super) fn define_rule(&mut self, mut rule: RuleItem) {
+    pub(super) fn define_rule(&mut self, rule: RuleItem) {
         if let Some(old) = self.rule(&rule.name) {
-            rule.file = old.file;
             *old = rule;
             return;
         }

@@ -13,23 +13,23 @@ use super::{super::text::Text, items::Collection};
 const MAX_EXPANDED: usize = 1 << 20;
 
 fn bounds(character: Option<char>) -> bool {
-    character.is_none_or(|one| one.is_whitespace() || "(),=".contains(one))
+    character.is_none_or(|one| " \t\n\r(),=".contains(one))
 }
 
 /// A text with a blank is quoted, unless it brings its own quotes.
 pub(super) fn quoted(item: &Text) -> Text {
     let text = item.as_str();
-    if text.contains(char::is_whitespace) && !text.starts_with(['"', '\'']) {
+    if text.contains(' ') && !text.starts_with(['"', '\'']) {
         return item.quoted();
     }
     item.clone()
 }
 
-/// The texts with a comma and a blank between them.
+/// The texts with a comma and a blank between them, as long as there is something before them.
 fn joined<'a>(items: impl Iterator<Item = &'a Text>) -> Text {
     let mut joined = Text::default();
-    for (index, item) in items.enumerate() {
-        if index > 0 {
+    for item in items {
+        if !joined.as_str().is_empty() {
             joined.push_between(", ");
         }
         joined.push(&quoted(item));
@@ -209,6 +209,8 @@ mod tests {
             ("first", &["last"]),
             ("two words", &["b"]),
             ("last", &["k"]),
+            ("heads", &["", "", "a", "", "b c"]),
+            ("tab", &["b\tc"]),
         ];
         for (condition, expected) in [
             ("proc.name in (c)", "proc.name in (\"x y\", z)"),
@@ -226,6 +228,8 @@ mod tests {
             ("in (k, e, l)", "in (k, l)"),
             ("in (two words)", "in (b)"),
             ("in (first)", "in (k)"),
+            ("in (heads)", "in (a, , \"b c\")"),
+            ("in (tab)", "in (b\tc)"),
         ] {
             assert_eq!(expanded(condition, lists), expected, "{condition}");
         }

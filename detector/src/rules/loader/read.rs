@@ -149,7 +149,8 @@ impl Item<'_> {
         None
     }
 
-    /// yaml-cpp's booleans, quoted or not; 1 and 0 are none.
+    /// yaml-cpp's booleans, quoted or not: in lower case, in upper case, or with a capital; 1 and 0
+    /// are none.
     pub(super) fn flag(&self, key: &str, default: bool, report: &mut Report<'_>) -> Option<bool> {
         let Some(node) = self.node.get(key) else {
             return Some(default);
@@ -161,8 +162,8 @@ impl Item<'_> {
                 .get(1..)
                 .is_some_and(|rest| rest == rest.to_lowercase());
         match text.to_lowercase().as_str() {
-            "true" | "yes" | "on" if cased => Some(true),
-            "false" | "no" | "off" if cased => Some(false),
+            "true" | "yes" | "y" | "on" if cased => Some(true),
+            "false" | "no" | "n" | "off" if cased => Some(false),
             _ => {
                 let message = format!("`{key}` is true or false, not `{text}`");
                 let help = "write true or false; yes, no, on and off will do too".to_owned();
@@ -231,9 +232,13 @@ impl Item<'_> {
         let pairs = match self.node.get("override").map(|node| (node, &node.value)) {
             None | Some((_, Value::Null)) => return Some(Vec::new()),
             Some((_, Value::Map(pairs))) => pairs,
-            Some((node, _)) => {
+            Some((node, value)) => {
+                let code = match value {
+                    Value::Sequence(_) => VALIDATE,
+                    _ => SHAPE,
+                };
                 let help = "write `override: {items: append}`".to_owned();
-                report.error(&self.at(node), SHAPE, "`override` is a map", help);
+                report.error(&self.at(node), code, "`override` is a map", help);
                 return None;
             }
         };
@@ -280,10 +285,13 @@ impl Item<'_> {
             } else {
                 value
             };
-            report.error(&self.at(wrong), SHAPE, message, help);
+            let code = match value.value {
+                Value::Sequence(_) | Value::Map(_) => VALIDATE,
+                Value::Text(_) | Value::Null => SHAPE,
+            };
+            report.error(&self.at(wrong), code, message, help);
         }
-        let both =
-            !overrides.is_empty() && self.node.get("append").and_then(Node::text) == Some("true");
+        let both = !overrides.is_empty() && self.flag("append", false, report) == Some(true);
         if both {
             let help = "leave out `append`".to_owned();
             let place = self.place_of("append");
@@ -299,6 +307,20 @@ impl Item<'_> {
         let overrides = self.overrides(&[key], &[key], report)?;
         Some(append || overrides.iter().any(|(_, append)| *append))
     }
+}
+
+/// A number as C writes it: hexadecimal after `0x`, octal after `0`.
+pub(super) fn unsigned(text: &str) -> Option<u32> {
+    let text = text.trim_ascii_end();
+    let (digits, radix) = match text.strip_prefix('0') {
+        Some(rest) => match rest.strip_prefix(['x', 'X']) {
+            Some(digits) => (digits, 16),
+            None if rest.is_empty() => (text, 10),
+            None => (rest, 8),
+        },
+        None => (text, 10),
+    };
+    u32::from_str_radix(digits, radix).ok()
 }
 
 fn is_name(text: &str) -> bool {
@@ -318,7 +340,7 @@ pub(super) fn undefined<'k>(name: &str, known: impl IntoIterator<Item = &'k str>
 fn list(item: &Item<'_>, name: &Text, collection: &mut Collection, report: &mut Report<'_>) {
     let place = name.place(&(0..name.as_str().len()));
     let text = name.as_str();
-    if text.contains(|one: char| one.is_whitespace() || "()\"'=,".contains(one)) {
+    if text.contains(|one: char| matches!(one, ' ' | '\t'..='\r') || "()\"'=,".contains(one)) {
         let message = format!("`{text}` is no good name of a list");
         let help = "leave out blanks, quotes, parentheses, = and commas".to_owned();
         report.warning(&place, "LOAD_INVALID_LIST_NAME", message, help);

@@ -10,7 +10,7 @@ use super::{
     DEPRECATED, SHAPE, VALIDATE,
     exceptions::{self, Mode},
     items::{Collection, RuleItem},
-    read::{Item, undefined},
+    read::{Item, undefined, unsigned},
     report::Report,
 };
 use crate::alert::Priority;
@@ -43,6 +43,8 @@ pub(in super::super) const LEVELS: [&str; 8] = [
     "INFO",
     "DEBUG",
 ];
+/// The default source.
+pub(super) const SYSCALL: &str = "syscall";
 const APPENDABLE: &[&str] = &["condition", "output", "desc", "tags", "exceptions"];
 const REPLACEABLE: &[&str] = &[
     "condition",
@@ -75,7 +77,11 @@ pub(super) fn read(
     let defines = ["condition", "output", "desc", "priority"]
         .into_iter()
         .any(given);
-    if overrides.is_empty() && !append && defines {
+    if !scalar_source(item, report) {
+        return;
+    }
+    let lone = overrides.is_empty() && !append;
+    if lone && defines {
         if let Some(old) = collection.rule(name.as_str())
             && let Some(missing) = ["condition", "output", "desc", "priority"]
                 .into_iter()
@@ -97,6 +103,11 @@ pub(super) fn read(
         }
         return;
     }
+    if lone && !given("enabled") {
+        let help = "a definition needs condition, output, desc and priority".to_owned();
+        let message = "no key of this rule says what it is to do";
+        return report.error(&place, SHAPE, message, help);
+    }
     let Some(rule) = collection.rule(name.as_str()) else {
         if !collection.refused.contains(name.as_str()) {
             let message = format!("the rule `{}` is not defined before", name.as_str());
@@ -106,25 +117,18 @@ pub(super) fn read(
         }
         return;
     };
-    if changes_source(item, rule, report) {
-        return;
-    }
-    if !overrides.is_empty() {
-        override_keys(item, rule, &overrides, report);
-    } else if append {
-        append_deprecated(item, rule, report);
-    } else if !given("enabled") {
-        let help = "a definition needs condition, output, desc and priority".to_owned();
-        report.error(
-            &place,
-            SHAPE,
-            "no key of this rule says what it is to do",
-            help,
-        );
-    } else if let Some(enabled) = item.flag("enabled", true, report) {
-        rule.enabled = enabled;
-        let help = "write `override: {enabled: replace}` beside it".to_owned();
-        report.warning(&place, DEPRECATED, "a lone `enabled` is deprecated", help);
+    if lone {
+        if let Some(enabled) = item.flag("enabled", true, report) {
+            rule.enabled = enabled;
+            let help = "write `override: {enabled: replace}` beside it".to_owned();
+            report.warning(&place, DEPRECATED, "a lone `enabled` is deprecated", help);
+        }
+    } else if !changes_source(item, rule, report) {
+        if append {
+            append_deprecated(item, rule, report);
+        } else {
+            override_keys(item, rule, &overrides, report);
+        }
     }
 }
 
@@ -141,6 +145,17 @@ fn define(rule: RuleItem, item: &Item<'_>, collection: &mut Collection, report: 
 fn source_changed(place: &Place, name: &str, report: &mut Report<'_>) {
     let message = format!("the rule `{name}` has another source already");
     report.error(place, VALIDATE, message, "leave out `source`".to_owned());
+}
+
+fn scalar_source(item: &Item<'_>, report: &mut Report<'_>) -> bool {
+    let source = item.node.get("source").map(|node| &node.value);
+    let scalar = !matches!(source, Some(Value::Sequence(_) | Value::Map(_)));
+    if !scalar {
+        let message = "the value of `source` is a text";
+        let help = "write `source: syscall`".to_owned();
+        report.error(&item.place_of("source"), SHAPE, message, help);
+    }
+    scalar
 }
 
 fn changes_source(item: &Item<'_>, rule: &RuleItem, report: &mut Report<'_>) -> bool {
@@ -173,6 +188,10 @@ fn definition(
     item.flag("capture", false, report);
     capture_duration(item, report);
     let tags = tags(item, report);
+    let source = match item.node.get("source") {
+        Some(_) => item.required("source", report),
+        None => None,
+    };
     let exceptions = match item.node.get("exceptions") {
         None => Some(Vec::new()),
         Some(node) => exceptions::read(item.file, node, Mode::Define, &[], report),
@@ -181,18 +200,11 @@ fn definition(
     Some(RuleItem {
         name: name.as_str().to_owned(),
         place: place.clone(),
-        file: item.file,
         condition: condition?,
         output: output.unwrap_or_default().trimmed(),
         desc: desc.unwrap_or_default(),
         priority: priority.flatten(),
-        source: item
-            .node
-            .get("source")
-            .and_then(Node::text)
-            .filter(|source| !source.is_empty())
-            .unwrap_or("syscall")
-            .to_owned(),
+        source: source.map_or_else(|| SYSCALL.to_owned(), |source| source.as_str().to_owned()),
         enabled: enabled.unwrap_or(true),
         warn_evttypes: warn_evttypes.unwrap_or(true),
         skip_if_unknown_filter: skip.unwrap_or(false),
@@ -219,7 +231,7 @@ fn capture_duration(item: &Item<'_>, report: &mut Report<'_>) -> Option<u32> {
     let Some(node) = item.node.get("capture_duration") else {
         return Some(0);
     };
-    let duration = node.text().and_then(|text| text.parse().ok());
+    let duration = node.text().and_then(unsigned);
     if duration.is_none() {
         let message = "`capture_duration` is a number of milliseconds";
         let help = "write digits only, such as 5000".to_owned();
@@ -245,7 +257,7 @@ fn append_deprecated(item: &Item<'_>, rule: &mut RuleItem, report: &mut Report<'
     if given("condition").is_none() && given("exceptions").is_none() {
         let message = "an append needs `condition` or `exceptions`";
         let help = "write `override` and name the keys that are changed".to_owned();
-        return report.error(&item.place, SHAPE, message, help);
+        return report.error(&item.place, VALIDATE, message, help);
     }
     if given("condition").is_some()
         && let Some(more) = item.required("condition", report)
@@ -309,9 +321,6 @@ fn override_key(
                 old.push(&text);
             } else {
                 *old = text;
-            }
-            if key == "output" {
-                rule.output = rule.output.trimmed();
             }
         }
         "tags" => {

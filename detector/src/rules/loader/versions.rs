@@ -6,17 +6,25 @@ use super::{
         yaml::{Node, Value},
     },
     SHAPE, VALIDATE,
+    read::unsigned,
     report::Report,
 };
 
 /// The engine whose language this is.
 const ENGINE: (u32, u32, u32) = (0, 63, 0);
 
+/// What follows the third number, such as `-rc1`, is not looked at.
 fn version(text: &str) -> Option<(u32, u32, u32)> {
-    let mut parts = text.split('.');
-    let mut next = || parts.next()?.parse::<u32>().ok();
-    let version = (next()?, next()?, next()?);
-    parts.next().is_none().then_some(version)
+    let mut parts = text.splitn(3, '.');
+    let mut next = || Some(parts.next()?.trim_ascii_start());
+    let (major, minor, rest) = (next()?, next()?, next()?);
+    let end = rest.find(|one: char| !one.is_ascii_digit());
+    let patch = rest.get(..end.unwrap_or(rest.len()))?;
+    Some((
+        major.parse().ok()?,
+        minor.parse().ok()?,
+        patch.parse().ok()?,
+    ))
 }
 
 /// A number n stands for 0.n with the engine's patch.
@@ -26,8 +34,7 @@ pub(super) fn engine(file: usize, node: &Node, report: &mut Report<'_>) {
         span: node.span.clone(),
     };
     let text = node.text().unwrap_or_default();
-    let minor = text.parse::<u32>().ok();
-    let Some(required) = minor
+    let Some(required) = unsigned(text)
         .map(|minor| (0, minor, ENGINE.2))
         .or_else(|| version(text))
     else {
@@ -67,12 +74,22 @@ pub(super) fn plugins(file: usize, node: &Node, report: &mut Report<'_>) {
     for entry in entries {
         let mut names = Vec::new();
         plugin(file, entry, &mut names, report);
-        let alternatives = entry.get("alternatives").map(|node| &node.value);
-        if let Some(Value::Sequence(alternatives)) = alternatives {
+        let Some(node) = entry.get("alternatives") else {
+            continue;
+        };
+        if let Value::Sequence(alternatives) = &node.value {
             for alternative in alternatives {
                 plugin(file, alternative, &mut names, report);
             }
+            continue;
         }
+        let named = entry.get("name").filter(|_| node.span.is_empty());
+        let place = Place {
+            file,
+            span: named.unwrap_or(node).span.clone(),
+        };
+        let help = "write `- name: ...` and `version: ...` for each, or leave it out".to_owned();
+        report.error(&place, SHAPE, "`alternatives` are a sequence of maps", help);
     }
 }
 
@@ -83,7 +100,10 @@ fn plugin(file: usize, entry: &Node, names: &mut Vec<String>, report: &mut Repor
         span: entry.get(key).unwrap_or(entry).span.clone(),
     };
     let place = at("name");
-    let text = |key| entry.get(key).and_then(Node::text);
+    let text = |key| {
+        let text = entry.get(key).and_then(Node::text);
+        text.filter(|text| !text.is_empty())
+    };
     let (Some(name), Some(found)) = (text("name"), text("version")) else {
         let help = "write `- name: ...` and `version: 0.4.0`".to_owned();
         return report.error(&place, SHAPE, "a plugin needs `name` and `version`", help);

@@ -96,7 +96,7 @@ fn operand(text: &str) -> Option<Result<Checked, Mistake>> {
         return None;
     }
     let macros = Macros::new();
-    let mut checker = Checker::new(&macros, 0);
+    let mut checker = Checker::new(&macros);
     let checked = checker.operand(&written, &Text::default());
     let deprecated = checker
         .warnings
