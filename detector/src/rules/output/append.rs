@@ -95,7 +95,7 @@ fn field(name: &str, warnings: &mut Warnings) -> Result<Source, AppendError> {
         message,
     };
     let token = parse::token(name, 0, warnings).map_err(|error| refused(told(error)))?;
-    if token.source.as_ref().ok().map(String::as_str) != Some(name) {
+    if !matches!(&token.named, parse::Named::Field(written) if written == name) {
         let message = "write the name of one field, or {\"name\": \"text with %fields\"}";
         return Err(refused(message.to_owned()));
     }

@@ -63,25 +63,28 @@ impl<'b> Builder<'b> {
         let parse::Token {
             operand,
             width,
-            source,
+            named,
             ..
         } = token;
-        let part = match source {
-            Ok(name) if is_time(&name) => {
+        let part = match named {
+            parse::Named::Field(name) if is_time(&name) => {
                 self.place(name, Source::Time);
                 Part::Value { operand, width }
             }
             // A number among the fields, filled up in a message.
-            Ok(name) if matches!(&operand, Operand::Field { field, .. } if field.padded) => {
+            parse::Named::Field(name) if matches!(&operand, Operand::Field { field, .. } if field.padded) =>
+            {
                 self.place(name, Source::Operand(operand.clone()));
                 Part::Value { operand, width }
             }
-            Ok(name) if self.taken.contains(&name.as_str()) => Part::Value { operand, width },
-            Ok(name) => Part::Field {
+            parse::Named::Field(name) if self.taken.contains(&name.as_str()) => {
+                Part::Value { operand, width }
+            }
+            parse::Named::Field(name) => Part::Field {
                 index: self.place(name, Source::Operand(operand)),
                 width,
             },
-            Err(fields) => {
+            parse::Named::Call(fields) => {
                 for (name, operand) in fields {
                     let source = if is_time(&name) {
                         Source::Time

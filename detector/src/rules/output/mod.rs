@@ -79,7 +79,7 @@ impl Template {
         let shown = text.split('\0').next().unwrap_or_default();
         let mut builder = Builder::new(TIME, &[]);
         builder.text(shown)?;
-        let (template, mut warnings) = builder.finish(text.to_owned());
+        let (template, mut warnings) = builder.finish(shown.to_owned());
         warnings.extend(builder::deprecated(shown, &warnings));
         Ok((template, warnings))
     }

@@ -25,10 +25,17 @@ pub(super) struct Token {
     pub(super) operand: Operand,
     /// `%10field` pads or cuts to this many bytes.
     pub(super) width: Option<usize>,
-    /// The name as written, or the fields that a transformer reads: its result has no name.
-    pub(super) source: Result<String, Vec<(String, Operand)>>,
+    pub(super) named: Named,
     /// Bytes after the `%`.
     pub(super) length: usize,
+}
+
+/// What stands among the fields: a transformer's result has no name.
+pub(super) enum Named {
+    /// As it is written.
+    Field(String),
+    /// What the transformer reads, each as it is written.
+    Call(Vec<(String, Operand)>),
 }
 
 /// `rest` follows the `%` at the byte `at`.
@@ -53,14 +60,14 @@ pub(super) fn token(rest: &str, at: usize, warnings: &mut Warnings) -> Result<To
         match operand(candidate) {
             Some(Ok((written, operand, deprecated))) => {
                 warnings.extend(deprecated.into_iter().map(|one| (one, spanned(end))));
-                let source = match &written {
-                    ast::Operand::Field(name) => Ok(name.to_string()),
-                    ast::Operand::Call(_) => Err(inner(&written, &operand)),
+                let named = match &written {
+                    ast::Operand::Field(name) => Named::Field(name.to_string()),
+                    ast::Operand::Call(_) => Named::Call(inner(&written, &operand)),
                 };
                 return Ok(Token {
                     operand,
                     width,
-                    source,
+                    named,
                     length: digits + end,
                 });
             }
@@ -215,7 +222,7 @@ mod tests {
         assert!(longest < Some(MAX_NAME));
         for name in ["container.image.repository", "evt.arg.pidns_init_start_ts"] {
             let found = token(&format!("{name}x"), 0, &mut Vec::new()).unwrap();
-            assert_eq!(found.source.ok().as_deref(), Some(name));
+            assert!(matches!(found.named, Named::Field(found) if found == name));
         }
     }
 }
