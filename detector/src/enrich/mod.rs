@@ -187,6 +187,10 @@ mod tests {
             .spawn()
             .unwrap();
         let entry = procfs::process::Process::new(i32::try_from(child.id()).unwrap()).unwrap();
+        // Until then it opens and closes the files of its start.
+        while entry.stat().unwrap().state != 'S' {
+            std::thread::yield_now();
+        }
         let per_tick = 1_000_000_000 / procfs::ticks_per_second();
         let process = Arc::new(Process {
             pid: child.id(),
