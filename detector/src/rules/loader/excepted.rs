@@ -73,28 +73,32 @@ impl Exception {
         if !self.scalar {
             return self.tuple(value);
         }
-        let alone = Self {
-            values: vec![value.clone()],
-            ..self.clone()
-        };
-        alone.condition()
+        self.sets(std::slice::from_ref(value))
+    }
+
+    /// `field comp (values)`.
+    fn sets(&self, values: &[Given]) -> Result<Text, Refusal> {
+        let texts = values.iter().map(|value| match value {
+            Given::Sequence(_, place) => {
+                let message = "the values of one field are texts, not sequences".to_owned();
+                let help = "write `values: [a, b]`, or `fields: [...]` for tuples";
+                Err((message, place.clone(), Some(help.to_owned())))
+            }
+            value => Ok(value.text()),
+        });
+        let set = between(&texts.collect::<Result<Vec<_>, _>>()?, ", ", &self.place);
+        let set = in_parentheses(&set, &self.place);
+        let (field, comp) = (self.fields.first(), self.comps.first());
+        Ok(match (field, comp) {
+            (Some(field), Some(comp)) => check(field, comp, &set),
+            _ => Text::default(),
+        })
     }
 
     /// What is excepted.
     fn condition(&self) -> Result<Text, Refusal> {
-        if let (true, Some(field), Some(comp)) =
-            (self.scalar, self.fields.first(), self.comps.first())
-        {
-            let texts = self.values.iter().map(|value| match value {
-                Given::Sequence(_, place) => {
-                    let message = "the values of one field are texts, not sequences".to_owned();
-                    let help = "write `values: [a, b]`, or `fields: [...]` for tuples";
-                    Err((message, place.clone(), Some(help.to_owned())))
-                }
-                value => Ok(value.text()),
-            });
-            let set = between(&texts.collect::<Result<Vec<_>, _>>()?, ", ", &self.place);
-            return Ok(check(field, comp, &in_parentheses(&set, &self.place)));
+        if self.scalar {
+            return self.sets(&self.values);
         }
         let tuples = self.values.iter().map(|tuple| self.tuple(tuple));
         let tuples = tuples.collect::<Result<Vec<_>, _>>()?;
