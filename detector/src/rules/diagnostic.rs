@@ -27,6 +27,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The way from the rule to the place.
     pub notes: Vec<String>,
+    /// In which order Falco, which stops at the first, would find it.
+    pub order: usize,
 }
 
 impl fmt::Display for Diagnostic {

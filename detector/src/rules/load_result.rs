@@ -54,7 +54,9 @@ impl<'f> Loaded<'f> {
         let of = |severity: Severity| -> Vec<Json> {
             let own = diagnostics.iter().filter(own);
             let own = own.filter(|one| one.severity == severity);
-            own.map(|one| self.entry(one)).collect()
+            let mut own: Vec<&Diagnostic> = own.collect();
+            own.sort_by_key(|one| one.order);
+            own.into_iter().map(|one| self.entry(one)).collect()
         };
         let errors = of(Severity::Error);
         let shapes = diagnostics.iter().filter(own);

@@ -71,7 +71,8 @@ type Checked<T> = Result<T, Mistake>;
 pub(super) const CONDITION: &str = "LOAD_ERR_COMPILE_CONDITION";
 pub(super) const VALIDATE: &str = "LOAD_ERR_VALIDATE";
 const DEPRECATED: &str = "LOAD_DEPRECATED_ITEM";
-const MACRO: &str = "macro";
+/// What a step through a macro is told as.
+pub(super) const MACRO: &str = "macro";
 
 impl<'a> Checker<'a> {
     pub(super) fn new(macros: &'a Macros) -> Self {

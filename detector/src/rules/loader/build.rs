@@ -20,7 +20,7 @@ use super::{
     items::{Collection, RuleItem},
     lists::Lists,
     read,
-    report::Report,
+    report::{Report, Stage},
     rule_item::SYSCALL,
 };
 
@@ -40,6 +40,7 @@ pub(super) fn rules(
 ) -> Vec<Rule> {
     let lists = collection.flattened_lists();
     let mut used_lists = HashSet::new();
+    report.enter(Stage::Macros);
     for body in collection.macros.values_mut() {
         let mut text = body.text.clone();
         if let Err(message) = lists.expand(&mut text, &mut used_lists) {
@@ -48,6 +49,7 @@ pub(super) fn rules(
         body.expression = read::parse(&text, report);
         body.text = text;
     }
+    report.enter(Stage::Rules);
     let mut used_macros = HashSet::new();
     let mut rules = Vec::new();
     let mut earlier = Earlier::default();
@@ -66,12 +68,14 @@ pub(super) fn rules(
             rules.push(rule);
         }
     }
+    report.enter(Stage::References);
     let mut seen = used_macros.clone();
     for (name, body) in &collection.macros {
         if !seen.contains(name) {
             seen.extend(references(name, body, &collection.macros, report));
         }
     }
+    report.enter(Stage::Rules);
     // What an unused macro refers to is used, as Falco judges.
     for expression in collection
         .macros

@@ -87,9 +87,10 @@ impl Exception {
             value => Ok(value.text()),
         });
         let set = between(&texts.collect::<Result<Vec<_>, _>>()?, ", ", &self.place);
+        let set = in_parentheses(&set, &self.place);
         let (field, comp) = (self.fields.first(), self.comps.first());
         Ok(match (field, comp) {
-            (Some(field), Some(comp)) => check(field, comp, &in_parentheses(&set, &self.place)),
+            (Some(field), Some(comp)) => check(field, comp, &set),
             _ => Text::default(),
         })
     }

@@ -258,6 +258,12 @@ impl Item<'_> {
                 continue;
             }
             good = false;
+            if matches!(value.value, Value::Sequence(_) | Value::Map(_)) {
+                let message = "an operation of `override` is a text";
+                let help = format!("write `{name}: append` or `{name}: replace`");
+                report.error(&self.at(value), VALIDATE, message, help);
+                continue;
+            }
             let (message, help) = if allowed {
                 let help = format!("add `{name}: ...` to this item");
                 (
@@ -285,11 +291,7 @@ impl Item<'_> {
             } else {
                 value
             };
-            let code = match value.value {
-                Value::Sequence(_) | Value::Map(_) => VALIDATE,
-                Value::Text(_) | Value::Null => SHAPE,
-            };
-            report.error(&self.at(wrong), code, message, help);
+            report.error(&self.at(wrong), SHAPE, message, help);
         }
         let both = !overrides.is_empty() && self.flag("append", false, report) == Some(true);
         if both {

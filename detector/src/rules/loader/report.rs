@@ -4,12 +4,12 @@ use std::{collections::HashSet, ops::Range};
 
 use super::{
     super::{
-        checker::Mistake,
+        checker::{MACRO, Mistake},
         diagnostic::{Diagnostic, Severity},
         text::{Lines, Place, Step, Text},
         yaml::Node,
     },
-    SourceFile,
+    SourceFile, VALIDATE,
 };
 
 /// What is wrong beyond this is counted, not told.
@@ -18,9 +18,22 @@ const MAX_DIAGNOSTICS: usize = 10_000;
 pub(super) struct Report<'a> {
     files: &'a [SourceFile],
     lines: Vec<Lines<'a>>,
-    diagnostics: Vec<Diagnostic>,
+    diagnostics: Vec<(Stage, Diagnostic)>,
     seen: HashSet<(&'static str, usize, Range<usize>, String)>,
     untold: usize,
+    stage: Stage,
+}
+
+/// What Falco does one after the other. It stops at the first mistake: all of the first stage are
+/// found before any of the second.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    Reading,
+    /// What macros are.
+    Macros,
+    /// What macros refer to.
+    References,
+    Rules,
 }
 
 impl<'a> Report<'a> {
@@ -31,21 +44,30 @@ impl<'a> Report<'a> {
             diagnostics: Vec::new(),
             seen: HashSet::new(),
             untold: 0,
+            stage: Stage::Reading,
         }
+    }
+
+    pub(super) fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
     }
 
     /// In the order of the files and of the places in them.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
         let files = self.files;
         let file = |name: &str| files.iter().position(|file| file.name == name);
-        (self.diagnostics).sort_by_key(|one| (file(&one.file), one.span.start));
-        if let Some(last) = self.diagnostics.last_mut()
+        self.diagnostics.sort_by_key(|(stage, _)| *stage);
+        let ordered = self.diagnostics.into_iter().enumerate();
+        let ordered = ordered.map(|(order, (_, one))| Diagnostic { order, ..one });
+        let mut diagnostics: Vec<Diagnostic> = ordered.collect();
+        diagnostics.sort_by_key(|one| (file(&one.file), one.span.start));
+        if let Some(last) = diagnostics.last_mut()
             && self.untold > 0
         {
             let untold = self.untold;
             last.notes.push(format!("{untold} more are not shown"));
         }
-        self.diagnostics
+        diagnostics
     }
 
     /// The scalar's text, each byte with its place in the file.
@@ -156,7 +178,12 @@ impl<'a> Report<'a> {
                 ))
             })
             .collect();
-        self.diagnostics.push(Diagnostic {
+        // What a rule's condition comes upon in a macro was there before.
+        let stage = match code {
+            VALIDATE if via.iter().any(|step| step.what == MACRO) => Stage::References,
+            _ => self.stage,
+        };
+        let diagnostic = Diagnostic {
             severity,
             code,
             message,
@@ -166,6 +193,8 @@ impl<'a> Report<'a> {
             column,
             help,
             notes,
-        });
+            order: 0,
+        };
+        self.diagnostics.push((stage, diagnostic));
     }
 }

@@ -68,6 +68,9 @@ pub(super) fn read(
 ) {
     let place = name.place(&(0..name.as_str().len()));
     let given = |key: &str| item.node.get(key).is_some();
+    if !scalar_source(item, report) {
+        return;
+    }
     let (Some(append), Some(overrides)) = (
         item.appends(report),
         item.overrides(APPENDABLE, REPLACEABLE, report),
@@ -77,9 +80,6 @@ pub(super) fn read(
     let defines = ["condition", "output", "desc", "priority"]
         .into_iter()
         .any(given);
-    if !scalar_source(item, report) {
-        return;
-    }
     let lone = overrides.is_empty() && !append;
     if lone && defines {
         if let Some(old) = collection.rule(name.as_str())
