@@ -14,7 +14,7 @@ use crate::{
     host::Host,
     rules::{
         Ruleset,
-        text::Lines,
+        lines::Lines,
         yaml::{self, Node, Value},
     },
     trace::{Reader, TraceError},

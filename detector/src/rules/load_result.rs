@@ -8,8 +8,9 @@ use serde_json::{Value as Json, json};
 use super::{
     Diagnostic, SourceFile, codes,
     diagnostic::Severity,
+    lines::Lines,
     loader::{CONDITION, EXCEPTION_KEYS, KINDS, LEVELS, SHAPE, keys_of},
-    text::{Lines, Text},
+    text::Text,
     yaml::{self, Node, Value},
 };
 

@@ -20,6 +20,7 @@ pub mod fields;
 mod index;
 mod kinds;
 pub mod lexer;
+pub mod lines;
 pub mod load_result;
 pub mod loader;
 mod net;

@@ -10,29 +10,6 @@ pub struct Place {
     pub span: Range<usize>,
 }
 
-/// Where the lines of a file begin.
-#[derive(Debug)]
-pub struct Lines<'a> {
-    text: &'a str,
-    starts: Vec<usize>,
-}
-
-impl<'a> Lines<'a> {
-    pub fn new(text: &'a str) -> Self {
-        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
-        let starts = std::iter::once(0).chain(ends).collect();
-        Self { text, starts }
-    }
-
-    /// Line and column of a byte, both from 1; the column counts characters.
-    pub fn line_and_column(&self, at: usize) -> (usize, usize) {
-        let line = self.starts.partition_point(|start| *start <= at);
-        let start = line.checked_sub(1).and_then(|last| self.starts.get(last));
-        let before = self.text.get(start.copied().unwrap_or_default()..at);
-        (line, before.map_or(1, |before| before.chars().count() + 1))
-    }
-}
-
 /// How a reading came to a place: the macro or list, and where it is referred to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -166,6 +143,24 @@ impl Text {
         let origin = self.origins.last().copied().unwrap_or(none);
         self.value.push_str(text);
         self.origins.extend(std::iter::repeat_n(origin, text.len()));
+    }
+
+    /// Text that stands for what is written at a place.
+    pub fn push_at(&mut self, text: &str, place: &Place) {
+        self.value.push_str(text);
+        let origin = Origin::at(place);
+        self.origins.extend(std::iter::repeat_n(origin, text.len()));
+    }
+
+    /// A part of it, with the steps that led there.
+    #[must_use]
+    pub fn part(&self, range: Range<usize>) -> Self {
+        let mut part = Self {
+            steps: self.steps.clone(),
+            ..Self::default()
+        };
+        part.push_part(self, range);
+        part
     }
 
     /// What parts the items of a list.

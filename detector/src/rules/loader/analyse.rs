@@ -14,7 +14,6 @@ use super::{
     },
     INACTIVE,
     build::Builder,
-    excepted,
     items::RuleItem,
 };
 
@@ -30,20 +29,19 @@ pub(super) struct Written {
     /// Without exceptions; empty if there are none.
     condition: Text,
     /// Each value of the exceptions.
-    excepted: Vec<(Place, Text)>,
+    pub(super) excepted: Vec<(Place, Text)>,
 }
 
 impl Written {
     pub(super) fn new(item: &RuleItem) -> Self {
-        let excepted = excepted::values(&item.exceptions);
-        let condition = match excepted.as_slice() {
+        let condition = match item.exceptions.as_slice() {
             [] => Text::default(),
             _ => item.condition.clone(),
         };
         Self {
             place: item.place.clone(),
             condition,
-            excepted,
+            excepted: Vec::new(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
         diagnostic::Severity,
         kinds::{self, Kinds},
         output::Template,
-        text::Text,
+        text::{Place, Text},
     },
     CONDITION, OUTPUT, Options, VALIDATE,
     analyse::Written,
@@ -62,8 +62,9 @@ pub(super) fn rules(
             used_macros: &mut used_macros,
             report,
         };
-        let written = Written::new(&item);
-        if let Some(rule) = builder.rule(item) {
+        let mut written = Written::new(&item);
+        if let Some((rule, excepted)) = builder.rule(item) {
+            written.excepted = excepted;
             builder.analyse(&rule, &mut earlier, &written);
             rules.push(rule);
         }
@@ -129,7 +130,8 @@ pub(super) struct Builder<'b, 'a> {
 }
 
 impl Builder<'_, '_> {
-    fn rule(&mut self, item: RuleItem) -> Option<Rule> {
+    /// With each value of its exceptions.
+    fn rule(&mut self, item: RuleItem) -> Option<(Rule, Vec<(Place, Text)>)> {
         if item.source != SYSCALL {
             let message = format!(
                 "the source `{}` is not known: the rule is skipped",
@@ -142,7 +144,7 @@ impl Builder<'_, '_> {
         }
         let template = self.template(&item);
         let condition = self.condition(&item);
-        let (condition, template) = (condition?, template?);
+        let ((condition, excepted), template) = (condition?, template?);
         let priority = item.priority?;
         if item.warn_evttypes && kinds::admits_others(&condition) {
             let message = "the condition does not say which event types it is about";
@@ -150,7 +152,7 @@ impl Builder<'_, '_> {
             self.report.warning(&item.place, NO_EVTTYPE, message, help);
         }
         let kinds = Kinds::new(&condition, self.options);
-        Some(Rule {
+        let rule = Rule {
             name: item.name,
             desc: item.desc.as_str().to_owned(),
             condition: item.condition.as_str().to_owned(),
@@ -162,7 +164,8 @@ impl Builder<'_, '_> {
             whole: condition,
             kinds,
             template,
-        })
+        };
+        Some((rule, excepted))
     }
 
     /// An error, or with `skip-if-unknown-filter` a warning, if it is about what may be unknown:
@@ -185,14 +188,15 @@ impl Builder<'_, '_> {
         false
     }
 
-    fn condition(&mut self, item: &RuleItem) -> Option<Condition> {
-        let mut text = match excepted::join(&item.condition, &item.exceptions) {
-            Ok(text) => text,
+    fn condition(&mut self, item: &RuleItem) -> Option<(Condition, Vec<(Place, Text)>)> {
+        let joined = match excepted::join(&item.condition, &item.exceptions) {
+            Ok(joined) => joined,
             Err((message, place, help)) => {
                 self.report.error(&place, VALIDATE, message, help);
                 return None;
             }
         };
+        let mut text = joined.condition;
         if let Err(message) = self.lists.expand(&mut text, self.used_lists) {
             let help = SHORTER.to_owned();
             self.report.error(&item.place, CONDITION, message, help);
@@ -213,7 +217,7 @@ impl Builder<'_, '_> {
             self.report.mistake(Severity::Warning, warning);
         }
         match checked {
-            Ok(condition) => (!broken).then_some(condition),
+            Ok(condition) => (!broken).then_some((condition, joined.values)),
             Err(mistake) => {
                 // Falco looks at the first alone to tell whether the rule is skipped.
                 if !self.mistake(item, mistake) {

@@ -10,103 +10,81 @@ use super::{
 /// A message, its place and a help.
 pub(super) type Refusal = (String, Place, Option<String>);
 
-/// `(condition) and not exception and not ...`.
-pub(super) fn join(condition: &Text, exceptions: &[Exception]) -> Result<Text, Refusal> {
-    let mut parts = Vec::new();
-    for exception in exceptions {
-        if !exception.values.is_empty() {
-            parts.push((exception, exception.condition()?));
-        }
-    }
-    if parts.is_empty() {
-        return Ok(condition.clone());
-    }
+/// A condition with its exceptions.
+pub(super) struct Joined {
+    /// `(condition) and not exception and not ...`.
+    pub(super) condition: Text,
+    /// Each value of the exceptions as a condition of its own, and where it is written.
+    pub(super) values: Vec<(Place, Text)>,
+}
+
+pub(super) fn join(condition: &Text, exceptions: &[Exception]) -> Result<Joined, Refusal> {
+    let mut values = Vec::new();
+    let mut given = exceptions.iter().filter(|one| !one.values.is_empty());
+    let Some(first) = given.next() else {
+        let condition = condition.clone();
+        return Ok(Joined { condition, values });
+    };
     let mut whole = Text::at("(", &condition.place(&(0..1)));
     whole.push(condition);
     whole.push_str(")");
-    for (exception, part) in parts {
-        whole.push(&Text::at(" and not ", &exception.place));
-        whole.push(&part);
+    for exception in std::iter::once(first).chain(given) {
+        whole.push_at(" and not ", &exception.place);
+        exception.push_to(&mut whole, &mut values)?;
     }
-    Ok(whole)
-}
-
-fn in_parentheses(inner: &Text, place: &Place) -> Text {
-    let mut text = Text::at("(", place);
-    text.push(inner);
-    text.push(&Text::at(")", place));
-    text
-}
-
-/// `field comp value`.
-fn check(field: &Text, comp: &Text, value: &Text) -> Text {
-    let mut text = field.clone();
-    text.push_str(" ");
-    text.push(comp);
-    text.push_str(" ");
-    text.push(value);
-    text
-}
-
-fn between(parts: &[Text], word: &str, place: &Place) -> Text {
-    let mut text = Text::default();
-    for (index, part) in parts.iter().enumerate() {
-        if index > 0 {
-            text.push(&Text::at(word, place));
-        }
-        text.push(part);
-    }
-    text
-}
-
-/// Each value of the exceptions as a condition of its own, and where it is written.
-pub(super) fn values(exceptions: &[Exception]) -> Vec<(Place, Text)> {
-    let each = |exception: &Exception| -> Vec<(Place, Text)> {
-        let one = |value: &Given| Some((value.place(), exception.one(value).ok()?));
-        exception.values.iter().filter_map(one).collect()
-    };
-    exceptions.iter().flat_map(each).collect()
+    Ok(Joined {
+        condition: whole,
+        values,
+    })
 }
 
 impl Exception {
-    fn one(&self, value: &Given) -> Result<Text, Refusal> {
-        if !self.scalar {
-            return self.tuple(value);
+    fn push_to(&self, out: &mut Text, values: &mut Vec<(Place, Text)>) -> Result<(), Refusal> {
+        if self.scalar {
+            self.push_sets(&self.values, out)?;
+            for value in &self.values {
+                let mut alone = Text::default();
+                self.push_sets(std::slice::from_ref(value), &mut alone)?;
+                values.push((value.place(), alone));
+            }
+            return Ok(());
         }
-        self.sets(std::slice::from_ref(value))
+        out.push_at("(", &self.place);
+        for (index, tuple) in self.values.iter().enumerate() {
+            if index > 0 {
+                out.push_at(" or ", &self.place);
+            }
+            let start = out.as_str().len();
+            self.push_tuple(tuple, out)?;
+            values.push((tuple.place(), out.part(start..out.as_str().len())));
+        }
+        out.push_at(")", &self.place);
+        Ok(())
     }
 
     /// `field comp (values)`.
-    fn sets(&self, values: &[Given]) -> Result<Text, Refusal> {
-        let texts = values.iter().map(|value| match value {
-            Given::Sequence(_, place) => {
+    fn push_sets(&self, values: &[Given], out: &mut Text) -> Result<(), Refusal> {
+        let (Some(field), Some(comp)) = (self.fields.first(), self.comps.first()) else {
+            return Ok(());
+        };
+        push_left(field, comp, out);
+        out.push_at("(", &self.place);
+        for (index, value) in values.iter().enumerate() {
+            if let Given::Sequence(_, place) = value {
                 let message = "the values of one field are texts, not sequences".to_owned();
                 let help = "write `values: [a, b]`, or `fields: [...]` for tuples";
-                Err((message, place.clone(), Some(help.to_owned())))
+                return Err((message, place.clone(), Some(help.to_owned())));
             }
-            value => Ok(value.text()),
-        });
-        let set = between(&texts.collect::<Result<Vec<_>, _>>()?, ", ", &self.place);
-        let set = in_parentheses(&set, &self.place);
-        let (field, comp) = (self.fields.first(), self.comps.first());
-        Ok(match (field, comp) {
-            (Some(field), Some(comp)) => check(field, comp, &set),
-            _ => Text::default(),
-        })
-    }
-
-    /// What is excepted.
-    fn condition(&self) -> Result<Text, Refusal> {
-        if self.scalar {
-            return self.sets(&self.values);
+            if index > 0 {
+                out.push_at(", ", &self.place);
+            }
+            value.push_text(out);
         }
-        let tuples = self.values.iter().map(|tuple| self.tuple(tuple));
-        let tuples = tuples.collect::<Result<Vec<_>, _>>()?;
-        let any = between(&tuples, " or ", &self.place);
-        Ok(in_parentheses(&any, &self.place))
+        out.push_at(")", &self.place);
+        Ok(())
     }
 
-    fn tuple(&self, tuple: &Given) -> Result<Text, Refusal> {
+    fn push_tuple(&self, tuple: &Given, out: &mut Text) -> Result<(), Refusal> {
         let name = &self.name;
         let count = self.fields.len();
         let refused = |message: String| {
@@ -128,38 +106,62 @@ impl Exception {
                 "the exception `{name}` has {count} fields, and this value {found}"
             )));
         }
+        out.push_at("(", place);
         let checks = self.fields.iter().zip(&self.comps).zip(values);
-        let checks: Vec<Text> = checks
-            .map(|((field, comp), value)| check(field, comp, &value.compared(comp)))
-            .collect();
-        Ok(in_parentheses(&between(&checks, " and ", place), place))
+        for (index, ((field, comp), value)) in checks.enumerate() {
+            if index > 0 {
+                out.push_at(" and ", place);
+            }
+            push_left(field, comp, out);
+            value.push_compared(comp, out);
+        }
+        out.push_at(")", place);
+        Ok(())
     }
+}
+
+/// `field comp `.
+fn push_left(field: &Text, comp: &Text, out: &mut Text) {
+    out.push(field);
+    out.push_str(" ");
+    out.push(comp);
+    out.push_str(" ");
 }
 
 impl Given {
     /// What no text is, is one of nothing.
-    fn text(&self) -> Text {
-        match self {
-            Self::Text(text) => quoted(text),
-            Self::Sequence(..) | Self::Other(_) => Text::at("", &self.place()),
+    fn push_text(&self, out: &mut Text) {
+        if let Self::Text(text) = self {
+            out.push(&quoted(text));
         }
     }
 
     /// A sequence is a set. Where the operator takes a set, a lone text stands in parentheses as it
     /// is written: it may be several, or a list.
-    fn compared(&self, comp: &Text) -> Text {
+    fn push_compared(&self, comp: &Text, out: &mut Text) {
         let takes_set = comparison(comp.as_str()).is_some_and(|(_, set)| set);
         match self {
             Self::Sequence(items, place) => {
-                let texts: Vec<Text> = items.iter().map(Self::text).collect();
-                let written = texts.iter().skip_while(|text| text.as_str().is_empty());
-                let written: Vec<Text> = written.cloned().collect();
-                in_parentheses(&between(&written, ", ", place), place)
+                out.push_at("(", place);
+                let start = out.as_str().len();
+                for item in items {
+                    // Leading empty ones leave nothing, not even a comma.
+                    if out.as_str().len() > start {
+                        out.push_at(", ", place);
+                    }
+                    item.push_text(out);
+                }
+                out.push_at(")", place);
             }
-            Self::Text(text) if takes_set && text.as_str().starts_with('(') => text.clone(),
-            Self::Text(text) if takes_set => in_parentheses(text, &self.place()),
-            Self::Other(place) if takes_set => in_parentheses(&self.text(), place),
-            Self::Text(_) | Self::Other(_) => self.text(),
+            Self::Text(text) if takes_set && text.as_str().starts_with('(') => out.push(text),
+            Self::Text(text) if takes_set => {
+                let place = self.place();
+                out.push_at("(", &place);
+                out.push(text);
+                out.push_at(")", &place);
+            }
+            Self::Other(place) if takes_set => out.push_at("()", place),
+            Self::Text(_) | Self::Other(_) => self.push_text(out),
         }
     }
 }

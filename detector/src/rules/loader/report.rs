@@ -6,7 +6,8 @@ use super::{
     super::{
         checker::{MACRO, Mistake},
         diagnostic::{Diagnostic, Severity},
-        text::{Lines, Place, Step, Text},
+        lines::Lines,
+        text::{Place, Step, Text},
         yaml::Node,
     },
     SourceFile, VALIDATE,
