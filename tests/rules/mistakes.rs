@@ -197,6 +197,8 @@ fn outputs_are_placed_too() {
         ("50% of", "%", "invalid formatting token"),
         ("x %%", "%", "invalid formatting token"),
         ("%", "%", "invalid formatting token"),
+        (" ", " ", "prints nothing"),
+        ("%container.info", "%container.info", "prints nothing"),
         ("%proc.name[1", "", ""),
     ] {
         let text =

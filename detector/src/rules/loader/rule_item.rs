@@ -7,7 +7,7 @@ use super::{
         text::{Place, Text},
         yaml::{Node, Value},
     },
-    DEPRECATED, SHAPE, VALIDATE,
+    DEPRECATED, OUTPUT, SHAPE, VALIDATE,
     exceptions::{self, Mode},
     items::{Collection, RuleItem},
     read::{Item, undefined, unsigned},
@@ -179,7 +179,7 @@ fn definition(
 ) -> Option<RuleItem> {
     // All are read before any is asked for, so that every mistake is reported.
     let condition = item.required("condition", report);
-    let output = item.required("output", report);
+    let output = output(item, report);
     let desc = item.required("desc", report);
     let priority = priority(item, report);
     let enabled = item.flag("enabled", true, report);
@@ -201,7 +201,7 @@ fn definition(
         name: name.as_str().to_owned(),
         place: place.clone(),
         condition: condition?,
-        output: output.unwrap_or_default().trimmed(),
+        output: output.unwrap_or_default(),
         desc: desc.unwrap_or_default(),
         priority: priority.flatten(),
         source: source.map_or_else(|| SYSCALL.to_owned(), |source| source.as_str().to_owned()),
@@ -211,6 +211,18 @@ fn definition(
         tags: tags.unwrap_or_default().into_iter().collect(),
         exceptions: exceptions.unwrap_or_default(),
     })
+}
+
+/// Without blanks at both ends, and there is something between them.
+fn output(item: &Item<'_>, report: &mut Report<'_>) -> Option<Text> {
+    let written = item.required("output", report)?;
+    let output = written.trimmed();
+    if output.as_str().is_empty() {
+        let place = written.place(&(0..written.as_str().len()));
+        let help = "write a text, or fields such as %proc.name".to_owned();
+        report.error(&place, OUTPUT, "the output prints nothing", help);
+    }
+    Some(output)
 }
 
 /// An unknown level is reported and the rest of the rule still looked at; a missing one is not.
