@@ -22,6 +22,16 @@ fn detector(args: &[&str]) -> (i32, String, String) {
 const WRONG: &str = "- rule: r\n  desc: d\n  condition: fd.sprt = 1\n  output: o\n  priority: INFO\n- macro: unused\n  condition: evt.num = 1\n";
 
 #[test]
+fn what_is_no_utf_8_is_refused_by_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("latin.yaml");
+    fs::write(&path, b"# names\n- list: l\n  items: [m\xfcller]\n").unwrap();
+    let (code, _, error) = detector(&["rules", "check", "-r", path.to_str().unwrap()]);
+    assert_eq!(code, 3);
+    assert!(error.contains("latin.yaml:3: this is no UTF-8"), "{error}");
+}
+
+#[test]
 fn check_writes_every_style() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wrong.yaml");
@@ -31,7 +41,7 @@ fn check_writes_every_style() {
     let (code, out, error) = detector(&["rules", "check", "-r", file]);
     assert_eq!(code, 3);
     assert!(out.contains("^^^^^^^"), "{out}");
-    assert!(error.contains("the rules have 1 errors"), "{error}");
+    assert!(error.contains("the rules have 1 error"), "{error}");
 
     let (_, out, _) = detector(&["rules", "check", "-r", file, "--format", "line"]);
     assert!(

@@ -117,7 +117,7 @@ fn collect(path: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
         ))
     };
     if !path.is_dir() {
-        files.push(read(path).map_err(unreadable)?);
+        files.push(text_of(path, std::fs::read(path).map_err(unreadable)?)?);
         return Ok(());
     }
     let mut names: Vec<PathBuf> = Vec::new();
@@ -137,16 +137,23 @@ fn collect(path: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
         )));
     }
     for name in names {
-        files.push(read(&name).map_err(unreadable)?);
+        let bytes = std::fs::read(&name).map_err(unreadable)?;
+        files.push(text_of(&name, bytes)?);
     }
     Ok(())
 }
 
-fn read(path: &Path) -> std::io::Result<SourceFile> {
-    Ok(SourceFile {
-        name: path.display().to_string(),
-        text: std::fs::read_to_string(path)?,
-    })
+fn text_of(path: &Path, bytes: Vec<u8>) -> Result<SourceFile, Invalid> {
+    let name = path.display().to_string();
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().iter().take(good);
+        let line = 1 + before.filter(|byte| **byte == b'\n').count();
+        Invalid(format!(
+            "{name}:{line}: this is no UTF-8: save the file as UTF-8"
+        ))
+    })?;
+    Ok(SourceFile { name, text })
 }
 
 pub(super) fn check(config: &Config, style: Style) -> Result<()> {
@@ -167,7 +174,8 @@ pub(super) fn check(config: &Config, style: Style) -> Result<()> {
         print(&report)?;
         let error = |one: &&Diagnostic| one.severity == Severity::Error;
         let errors = loaded.diagnostics.iter().filter(error).count();
-        bail!(Invalid(format!("the rules have {errors} errors")));
+        let plural = if errors == 1 { "" } else { "s" };
+        bail!(Invalid(format!("the rules have {errors} error{plural}")));
     };
     let ruleset = selected(ruleset, config)?;
     let rules = ruleset.rules();
