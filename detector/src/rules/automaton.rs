@@ -10,10 +10,13 @@ const MANY: usize = 4;
 /// Bytes of the compiled patterns; with more they are tried one after the other.
 const MAX_SIZE: usize = 1 << 23;
 
+/// Parts that one automaton looks for: to build it takes time with the square of them.
+pub(super) const MAX_PARTS: usize = 1 << 12;
+
 #[derive(Debug)]
 pub(super) enum Automaton {
     /// Anywhere, or at the beginning alone.
-    Parts(AhoCorasick, Anchored),
+    Parts(Vec<AhoCorasick>, Anchored),
     Pattern(Regex),
 }
 
@@ -34,12 +37,12 @@ impl Automaton {
         match operator {
             Operator::Contains | Operator::Icontains | Operator::StartsWith => {
                 let texts: Vec<&str> = texts.collect::<Option<_>>()?;
-                AhoCorasick::builder()
+                let mut builder = AhoCorasick::builder();
+                builder
                     .ascii_case_insensitive(operator == Operator::Icontains)
-                    .start_kind(start)
-                    .build(texts)
-                    .ok()
-                    .map(|parts| Self::Parts(parts, anchored))
+                    .start_kind(start);
+                let parts = texts.chunks(MAX_PARTS).map(|some| builder.build(some).ok());
+                Some(Self::Parts(parts.collect::<Option<_>>()?, anchored))
             }
             Operator::Glob | Operator::Iglob => {
                 let globs = constants.iter().map(|constant| match constant {
@@ -80,7 +83,10 @@ impl Automaton {
 
     pub(super) fn matches(&self, text: &str) -> bool {
         match self {
-            Self::Parts(parts, anchored) => parts.is_match(Input::new(text).anchored(*anchored)),
+            Self::Parts(parts, anchored) => {
+                let input = Input::new(text).anchored(*anchored);
+                parts.iter().any(|some| some.is_match(input.clone()))
+            }
             Self::Pattern(regex) => regex.is_match(text.as_bytes()),
         }
     }

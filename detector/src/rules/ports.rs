@@ -67,13 +67,14 @@ fn ports(condition: &Condition, kind: Kind, negated: bool) -> Option<Spans> {
     let of = |term| ports(term, kind, negated);
     match (condition, negated) {
         (Condition::Constant(value), _) => (*value == negated).then(Spans::none),
-        (Condition::And(terms), false) | (Condition::Or(terms), true) => terms
-            .iter()
-            .filter_map(of)
-            .reduce(|one, other| one.intersection(&other)),
-        (Condition::Or(terms), false) | (Condition::And(terms), true) => terms
-            .iter()
-            .try_fold(Spans::none(), |one, term| Some(one.union(&of(term)?))),
+        (Condition::And(terms), false) | (Condition::Or(terms), true) => {
+            let pinned: Vec<Spans> = terms.iter().filter_map(of).collect();
+            (!pinned.is_empty()).then(|| Spans::intersection(&pinned))
+        }
+        (Condition::Or(terms), false) | (Condition::And(terms), true) => {
+            let all: Option<Vec<Spans>> = terms.iter().map(of).collect();
+            Some(Spans::union(&all?))
+        }
         (Condition::Not(inner), _) => ports(inner, kind, !negated),
         (Condition::Test(test), _) => {
             let accepted = of_test(test, kind)?;

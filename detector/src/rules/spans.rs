@@ -71,7 +71,7 @@ impl Spans {
             )]),
             Constant::Net(Net::V6(first, last)) => {
                 let mapped = Self(vec![(MAPPED, MAPPED | u128::from(u32::MAX))]);
-                Self(vec![(*first, *last)]).intersection(&mapped.complement())
+                Self::intersection(&[Self(vec![(*first, *last)]), mapped.complement()])
             }
             Constant::Double(_) | Constant::Text(_) | Constant::Glob(_) | Constant::Regex(_) => {
                 return None;
@@ -81,8 +81,7 @@ impl Spans {
 
     fn of_all<'c>(constants: impl Iterator<Item = &'c Constant>) -> Option<Self> {
         let spans: Option<Vec<Self>> = constants.map(Self::of).collect();
-        let all = spans?.into_iter().flat_map(|one| one.0);
-        Some(Self::new(all.collect()))
+        Some(Self::union(&spans?))
     }
 
     fn of_set(set: &Set) -> Option<Self> {
@@ -111,8 +110,8 @@ impl Spans {
                 match operator {
                     Operator::Equal | Operator::NotEqual => point,
                     Operator::Less => point.below(),
-                    Operator::LessEqual => point.below().union(&point),
-                    Operator::Greater => point.below().union(&point).complement(),
+                    Operator::LessEqual => Self::union(&[point.below(), point]),
+                    Operator::Greater => Self::union(&[point.below(), point]).complement(),
                     Operator::GreaterEqual => point.below().complement(),
                     _ => return None,
                 }
@@ -135,12 +134,13 @@ impl Spans {
         Self(self.0.first().and_then(below).into_iter().collect())
     }
 
-    pub(super) fn union(&self, other: &Self) -> Self {
-        Self::new(self.0.iter().chain(&other.0).copied().collect())
+    pub(super) fn union(all: &[Self]) -> Self {
+        Self::new(all.iter().flat_map(Self::iter).collect())
     }
 
-    pub(super) fn intersection(&self, other: &Self) -> Self {
-        self.complement().union(&other.complement()).complement()
+    pub(super) fn intersection(all: &[Self]) -> Self {
+        let gaps = all.iter().flat_map(|one| one.complement().0);
+        Self::new(gaps.collect()).complement()
     }
 
     pub(super) fn complement(&self) -> Self {
@@ -206,8 +206,14 @@ mod tests {
         assert!(contains(&below, &Value::Signed(-7)));
         assert!(!contains(&below, &Value::Signed(5)));
         assert_eq!(below.complement().complement(), below);
-        assert_eq!(below.union(&below.complement()), Spans::none().complement());
-        assert_eq!(below.intersection(&below.complement()), Spans::none());
+        assert_eq!(
+            Spans::union(&[below.clone(), below.complement()]),
+            Spans::none().complement()
+        );
+        assert_eq!(
+            Spans::intersection(&[below.clone(), below.complement()]),
+            Spans::none()
+        );
         let zero = Spans::of(&Constant::Unsigned(0)).unwrap();
         assert_eq!(zero.below(), Spans::none());
         assert_eq!(zero.edges().collect::<Vec<_>>(), [0, 1]);

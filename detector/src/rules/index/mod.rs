@@ -121,36 +121,37 @@ impl Index {
 
 impl OfKind {
     fn new(rules: &[(usize, &Condition)], interner: &mut Interner) -> Self {
-        let all: Vec<usize> = rules.iter().map(|(rule, _)| *rule).collect();
-        let mut columns: Vec<(Key, Vec<(usize, Need)>)> = Vec::new();
+        let mut all = interner.empty();
+        for (rule, _) in rules {
+            insert(&mut all, *rule);
+        }
+        let mut columns: BTreeMap<Key, Vec<(usize, Need)>> = BTreeMap::new();
         let mut enough = interner.empty();
         for (rule, condition) in rules {
             let needs = needs::needs(condition);
             if needs.enough {
                 insert(&mut enough, *rule);
             }
-            for need in needs.all {
-                match columns.iter_mut().find(|(key, _)| *key == need.key) {
-                    Some((_, needs)) => needs.push((*rule, need)),
-                    None => columns.push((need.key.clone(), vec![(*rule, need)])),
-                }
+            for (key, need) in needs.all {
+                columns.entry(key).or_default().push((*rule, need));
             }
         }
+        let mut columns: Vec<(Key, Vec<(usize, Need)>)> = columns.into_iter().collect();
         columns.sort_by_key(|(_, needs)| {
             let texts = needs.first().is_some_and(|(_, need)| need.is_text());
             (std::cmp::Reverse(needs.len()), texts)
         });
         let mut kept = Vec::with_capacity(columns.len());
-        for (_, needs) in columns {
+        for (key, needs) in columns {
             let asking: Vec<usize> = needs.iter().map(|(rule, _)| *rule).collect();
-            match Column::new(&all, needs, interner) {
+            match Column::new(key.argument, &all, needs, interner) {
                 Some(column) => kept.push(column),
                 None => asking.iter().for_each(|rule| remove(&mut enough, *rule)),
             }
         }
         Self {
-            all: interner.of(all),
-            enough: interner.intern(&enough),
+            all: interner.keep(&all),
+            enough: interner.keep(&enough),
             columns: kept,
         }
     }
@@ -164,13 +165,14 @@ impl Need {
 
 impl Column {
     /// None where the sets would take too much memory: the field is then not looked at.
-    fn new(all: &[usize], needs: Vec<(usize, Need)>, interner: &mut Interner) -> Option<Self> {
-        let (field, argument) = {
-            let (_, first) = needs.first()?;
-            (first.field, first.key.argument.clone())
-        };
-        let mut free = interner.empty();
-        all.iter().for_each(|rule| insert(&mut free, *rule));
+    fn new(
+        argument: Argument,
+        all: &[u64],
+        needs: Vec<(usize, Need)>,
+        interner: &mut Interner,
+    ) -> Option<Self> {
+        let field = needs.first()?.1.field;
+        let mut free = all.to_vec();
         needs.iter().for_each(|(rule, _)| toggle(&mut free, *rule));
         let mut missing = free.clone();
         for (rule, _) in needs.iter().filter(|(_, need)| need.missing) {

@@ -1,7 +1,7 @@
 //! What an event must have, field by field, for a condition to be true. Never more than the
 //! condition asks: an index by needs may leave in what does not match, and leaves out only that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{
     ast::{Modifier, Operator},
@@ -34,7 +34,7 @@ const TEXTS: &[&str] = &[
     "fd.type",
 ];
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) name: &'static str,
     pub(super) argument: Argument,
@@ -65,17 +65,15 @@ pub(super) enum Accepts {
 
 #[derive(Debug)]
 pub(super) struct Need {
-    pub(super) key: Key,
     pub(super) field: &'static Field,
     pub(super) accepts: Accepts,
     /// An event without the field is accepted.
     pub(super) missing: bool,
 }
 
-/// Of each field at most one need.
 #[derive(Debug)]
 pub(super) struct Needs {
-    pub(super) all: Vec<Need>,
+    pub(super) all: BTreeMap<Key, Need>,
     /// An event with all of them makes the condition true.
     pub(super) enough: bool,
 }
@@ -83,17 +81,17 @@ pub(super) struct Needs {
 pub(super) fn needs(condition: &Condition) -> Needs {
     let mut needs = of(condition, false);
     let count = needs.all.len();
-    needs.all.retain(|need| need.accepts.len() <= MAX_VALUES);
+    needs.all.retain(|_, need| need.accepts.len() <= MAX_VALUES);
     needs.enough &= needs.all.len() == count;
     needs
 }
 
 /// Of the condition, or of its negation.
 fn of(condition: &Condition, negated: bool) -> Needs {
-    let term = |term| of(term, negated);
+    let each = |terms: &[Condition]| terms.iter().map(|term| of(term, negated)).collect();
     match (condition, negated) {
         (Condition::Constant(value), _) => Needs {
-            all: Vec::new(),
+            all: BTreeMap::new(),
             enough: *value != negated,
         },
         (Condition::Not(inner), _) => of(inner, !negated),
@@ -104,67 +102,145 @@ fn of(condition: &Condition, negated: bool) -> Needs {
                 all: need.into_iter().collect(),
             }
         }
-        (Condition::And(terms), false) | (Condition::Or(terms), true) => {
-            let none = Needs {
-                all: Vec::new(),
-                enough: true,
-            };
-            terms.iter().map(term).fold(none, Needs::and)
-        }
-        (Condition::Or(terms), false) | (Condition::And(terms), true) => {
-            let any = terms.iter().map(term).reduce(Needs::or);
-            any.unwrap_or(Needs {
-                all: Vec::new(),
-                enough: false,
-            })
-        }
+        (Condition::And(terms), false) | (Condition::Or(terms), true) => Needs::and(each(terms)),
+        (Condition::Or(terms), false) | (Condition::And(terms), true) => Needs::or(each(terms)),
     }
 }
 
 impl Needs {
-    fn and(mut self, other: Self) -> Self {
-        self.enough &= other.enough;
-        for need in other.all {
-            match self.all.iter_mut().find(|one| one.key == need.key) {
-                Some(one) => {
-                    let (accepts, exact) = one.accepts.both(&need.accepts, need.is_many());
-                    one.missing &= need.missing;
-                    one.accepts = accepts;
-                    self.enough &= exact;
-                }
-                None => self.all.push(need),
-            }
+    fn and(terms: Vec<Self>) -> Self {
+        let mut enough = terms.iter().all(|term| term.enough);
+        let both = |(key, asked): (Key, Asked)| {
+            let (need, exact) = asked.both(&key)?;
+            enough &= exact;
+            Some((key, need))
+        };
+        Self {
+            all: Asked::by_field(terms).filter_map(both).collect(),
+            enough,
         }
-        self
     }
 
-    /// Only what both ask can be asked.
-    fn or(self, other: Self) -> Self {
-        let alike = |need: &Need| other.all.iter().find(|other| other.key == need.key);
-        let alone = self.all.len() == 1 && other.all.len() == 1;
-        let joined = |need: Need| {
-            let other = alike(&need)?;
-            Some(Need {
-                accepts: need.accepts.either(&other.accepts)?,
-                missing: need.missing || other.missing,
-                ..need
-            })
-        };
-        let all: Vec<Need> = self.all.into_iter().filter_map(joined).collect();
+    /// Only what all ask can be asked.
+    fn or(terms: Vec<Self>) -> Self {
+        let count = terms.len();
+        let alone = terms.iter().all(|term| term.enough && term.all.len() == 1);
+        let by_all = Asked::by_field(terms).filter(|(_, asked)| asked.missing.len() == count);
+        let either = by_all.filter_map(|(key, asked)| Some((key, asked.either()?)));
+        let all: BTreeMap<Key, Need> = either.collect();
         Self {
-            enough: self.enough && other.enough && alone && all.len() == 1,
+            enough: alone && all.len() == 1,
             all,
         }
     }
 }
 
-impl Need {
-    /// Of several values one must be accepted.
-    pub(super) fn is_many(&self) -> bool {
-        is_many(self.field, &self.key.argument)
+/// What several terms ask of one field: all texts, or all points.
+struct Asked {
+    field: &'static Field,
+    texts: Vec<Texts>,
+    spans: Vec<Spans>,
+    missing: Vec<bool>,
+}
+
+impl Asked {
+    fn by_field(terms: Vec<Needs>) -> impl Iterator<Item = (Key, Self)> {
+        let mut fields: BTreeMap<Key, Self> = BTreeMap::new();
+        for (key, need) in terms.into_iter().flat_map(|term| term.all) {
+            let asked = fields.entry(key).or_insert_with(|| Self {
+                field: need.field,
+                texts: Vec::new(),
+                spans: Vec::new(),
+                missing: Vec::new(),
+            });
+            asked.missing.push(need.missing);
+            match need.accepts {
+                Accepts::Texts(texts) => asked.texts.push(texts),
+                Accepts::Spans(spans) => asked.spans.push(spans),
+            }
+        }
+        fields.into_iter()
+    }
+
+    /// What all ask, or less: whether it is just that is told too. Of several values one may be
+    /// accepted by this and another by the other.
+    fn both(self, key: &Key) -> Option<(Need, bool)> {
+        let many = is_many(self.field, &key.argument);
+        let one = self.missing.len() == 1;
+        let (accepts, exact) = if self.spans.is_empty() {
+            let refused = self.texts.iter().all(|one| one.refused);
+            let (texts, exact) = if refused && !many {
+                (Texts::refusing_all(self.texts), true)
+            } else {
+                (Texts::narrowest(self.texts)?, one)
+            };
+            (Accepts::Texts(texts), exact)
+        } else if many {
+            let narrowest = self.spans.into_iter().min_by_key(Spans::len)?;
+            (Accepts::Spans(narrowest), one)
+        } else {
+            (Accepts::Spans(Spans::intersection(&self.spans)), true)
+        };
+        let need = Need {
+            field: self.field,
+            accepts,
+            missing: self.missing.iter().all(|missing| *missing),
+        };
+        Some((need, exact))
+    }
+
+    fn either(self) -> Option<Need> {
+        Some(Need {
+            field: self.field,
+            accepts: if self.spans.is_empty() {
+                Accepts::Texts(Texts::either(self.texts)?)
+            } else {
+                Accepts::Spans(Spans::union(&self.spans))
+            },
+            missing: self.missing.contains(&true),
+        })
     }
 }
 
+impl Texts {
+    /// Accepts what none of them refuses.
+    fn refusing_all(all: Vec<Self>) -> Self {
+        Self {
+            refused: true,
+            patterns: all.into_iter().flat_map(|one| one.patterns).collect(),
+        }
+    }
+
+    /// That which tells more texts apart.
+    fn narrowest(all: Vec<Self>) -> Option<Self> {
+        let width = |one: &Self| (one.refused, one.patterns.len());
+        all.into_iter().min_by_key(width)
+    }
+
+    fn either(all: Vec<Self>) -> Option<Self> {
+        let is_word = |pattern: &Pattern| matches!(pattern, Pattern::Is(_));
+        let words = all.iter().flat_map(|one| &one.patterns).all(is_word);
+        let (refusing, accepting): (Vec<Self>, Vec<Self>) =
+            all.into_iter().partition(|one| one.refused);
+        let accepted: BTreeSet<Pattern> =
+            accepting.into_iter().flat_map(|one| one.patterns).collect();
+        let refused = refusing.into_iter().map(|one| one.patterns);
+        Some(match refused.reduce(|one, other| &one & &other) {
+            None => Self {
+                refused: false,
+                patterns: accepted,
+            },
+            // Only words exclude each other.
+            Some(_) if !words => return None,
+            Some(refused) => Self {
+                refused: true,
+                patterns: &refused - &accepted,
+            },
+        })
+    }
+}
+
+/// Of several values one must be accepted.
 fn is_many(field: &Field, argument: &Argument) -> bool {
     match field.get {
         Get::Ends(_) => true,
@@ -180,61 +256,9 @@ impl Accepts {
             Self::Spans(spans) => spans.len(),
         }
     }
-
-    /// What both accept, or more than that: whether it is just that is told too. Of several values
-    /// one may be accepted by this and another by the other.
-    fn both(&self, other: &Self, many: bool) -> (Self, bool) {
-        match (self, other) {
-            (Self::Spans(one), Self::Spans(other)) if !many => {
-                (Self::Spans(one.intersection(other)), true)
-            }
-            (Self::Texts(one), Self::Texts(other)) if !many && one.refused && other.refused => {
-                let patterns = one.patterns.union(&other.patterns).cloned().collect();
-                let refused = true;
-                (Self::Texts(Texts { refused, patterns }), true)
-            }
-            // Either is enough: that which tells more apart.
-            (Self::Texts(one), _) if one.refused => (other.clone(), false),
-            (_, Self::Texts(other)) if other.refused => (self.clone(), false),
-            _ if other.len() < self.len() => (other.clone(), false),
-            _ => (self.clone(), false),
-        }
-    }
-
-    fn either(&self, other: &Self) -> Option<Self> {
-        let (one, other) = match (self, other) {
-            (Self::Spans(one), Self::Spans(other)) => return Some(Self::Spans(one.union(other))),
-            (Self::Texts(one), Self::Texts(other)) => (one, other),
-            _ => return None,
-        };
-        let words = |texts: &Texts| {
-            texts
-                .patterns
-                .iter()
-                .all(|one| matches!(one, Pattern::Is(_)))
-        };
-        let joined = |refused, patterns| Some(Self::Texts(Texts { refused, patterns }));
-        match (one.refused, other.refused) {
-            (false, false) => joined(
-                false,
-                one.patterns.union(&other.patterns).cloned().collect(),
-            ),
-            // Only words exclude each other.
-            _ if !words(one) || !words(other) => None,
-            (true, true) => joined(
-                true,
-                one.patterns
-                    .intersection(&other.patterns)
-                    .cloned()
-                    .collect(),
-            ),
-            (true, false) => joined(true, &one.patterns - &other.patterns),
-            (false, true) => joined(true, &other.patterns - &one.patterns),
-        }
-    }
 }
 
-fn of_test(test: &Test, negated: bool) -> Option<Need> {
+fn of_test(test: &Test, negated: bool) -> Option<(Key, Need)> {
     let Operand::Field { field, argument } = &test.left else {
         return None;
     };
@@ -263,15 +287,16 @@ fn of_test(test: &Test, negated: bool) -> Option<Need> {
             spans
         })
     };
-    Some(Need {
-        key: Key {
-            name: field.name,
-            argument: argument.clone(),
-        },
+    let key = Key {
+        name: field.name,
+        argument: argument.clone(),
+    };
+    let need = Need {
         field,
         accepts,
         missing: negated,
-    })
+    };
+    Some((key, need))
 }
 
 /// What fits; of a check that `differs` what does not.

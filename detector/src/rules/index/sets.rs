@@ -44,7 +44,15 @@ impl Interner {
         self.intern(&bits)
     }
 
+    /// Any set if it is full: what would use it is left out.
     pub(super) fn intern(&mut self, bits: &[u64]) -> SetId {
+        if self.is_full() {
+            return self.known.get(bits).copied().unwrap_or(SetId(0));
+        }
+        self.keep(bits)
+    }
+
+    pub(super) fn keep(&mut self, bits: &[u64]) -> SetId {
         if let Some(id) = self.known.get(bits) {
             return *id;
         }

@@ -7,6 +7,7 @@ use aho_corasick::AhoCorasick;
 use foldhash::fast::FixedState;
 
 use super::{
+    super::automaton::MAX_PARTS,
     needs::{Pattern, Texts},
     sets::{Interner, SetId, Sets, insert, unite},
 };
@@ -18,7 +19,7 @@ pub(super) struct TextColumn {
     /// Of paths without slashes at their ends.
     paths: HashMap<Box<str>, SetId, FixedState>,
     folders: Beginnings,
-    parts: Option<Parts>,
+    parts: Vec<Parts>,
     /// The rules that want the text to fit none of their patterns.
     refusing: SetId,
     /// The rules that want nothing of it.
@@ -86,7 +87,7 @@ impl TextColumn {
             beginnings: Beginnings::new(beginnings, interner),
             paths: hashed(paths, interner),
             folders: Beginnings::new(folders, interner),
-            parts: Parts::new(parts, interner)?,
+            parts: Parts::all(parts, interner)?,
             refusing,
             free,
         })
@@ -112,9 +113,9 @@ impl TextColumn {
                 unite(out, sets.get(rules));
             }
         }
-        if let Some(parts) = &self.parts {
-            parts.find(text, sets, out);
-        }
+        self.parts
+            .iter()
+            .for_each(|parts| parts.find(text, sets, out));
         let (refusing, free) = (sets.get(self.refusing), sets.get(self.free));
         for (word, (refusing, free)) in out.iter_mut().zip(refusing.iter().zip(free)) {
             *word = *word ^ refusing | free;
@@ -169,17 +170,19 @@ fn longest(sorted: &[Beginning], from: Option<usize>, text: &str) -> Option<usiz
 }
 
 impl Parts {
-    /// `Some(None)` if there are none.
-    fn new(rules: Rules<(&str, bool)>, interner: &mut Interner) -> Option<Option<Self>> {
-        if rules.is_empty() {
-            return Some(None);
-        }
-        let automaton = AhoCorasick::new(rules.keys().map(|(text, _)| text)).ok()?;
-        let of = rules
-            .into_iter()
-            .map(|((_, at_end), rules)| (interner.of(rules), at_end))
-            .collect();
-        Some(Some(Self { automaton, of }))
+    /// `None` if an automaton cannot be built.
+    fn all(rules: Rules<(&str, bool)>, interner: &mut Interner) -> Option<Vec<Self>> {
+        let rules: Vec<_> = rules.into_iter().collect();
+        let of_some = |some: &[((&str, bool), Vec<usize>)]| {
+            let texts = some.iter().map(|((text, _), _)| text);
+            let automaton = AhoCorasick::new(texts).ok()?;
+            let of = some
+                .iter()
+                .map(|((_, at_end), rules)| (interner.of(rules.iter().copied()), *at_end))
+                .collect();
+            Some(Self { automaton, of })
+        };
+        rules.chunks(MAX_PARTS).map(of_some).collect()
     }
 
     fn find(&self, text: &str, sets: &Sets, out: &mut [u64]) {

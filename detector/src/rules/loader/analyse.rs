@@ -34,9 +34,10 @@ pub(super) struct Written {
 
 impl Written {
     pub(super) fn new(item: &RuleItem) -> Self {
-        let condition = match item.exceptions.as_slice() {
-            [] => Text::default(),
-            _ => item.condition.clone(),
+        let condition = if item.exceptions.is_empty() {
+            Text::default()
+        } else {
+            item.condition.clone()
         };
         Self {
             place: item.place.clone(),

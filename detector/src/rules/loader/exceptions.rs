@@ -1,6 +1,8 @@
 //! A rule's exceptions: read, and appended to (Falco, `rule_loader_collector.cpp`). `excepted`
 //! writes them as a condition.
 
+use std::{collections::HashMap, ops::Deref};
+
 use super::{
     super::{
         ast::{Modifier, Operator},
@@ -34,6 +36,44 @@ pub(super) struct Exception {
     pub(super) values: Vec<Given>,
 }
 
+/// In their order. Of those that share a name the first has more values appended to it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Exceptions {
+    all: Vec<Exception>,
+    first: HashMap<String, usize>,
+}
+
+impl Deref for Exceptions {
+    type Target = [Exception];
+
+    fn deref(&self) -> &[Exception] {
+        &self.all
+    }
+}
+
+impl Exceptions {
+    fn named(&self, name: &str) -> Option<&Exception> {
+        self.all.get(*self.first.get(name)?)
+    }
+
+    fn push(&mut self, exception: Exception) {
+        let (name, index) = (exception.name.clone(), self.all.len());
+        self.first.entry(name).or_insert(index);
+        self.all.push(exception);
+    }
+
+    /// By name: values are added to those that exist, new entries come at the end.
+    pub(super) fn append(&mut self, new: Self) {
+        for exception in new.all {
+            let known = self.first.get(&exception.name);
+            match known.and_then(|index| self.all.get_mut(*index)) {
+                Some(existing) => existing.values.extend(exception.values),
+                None => self.push(exception),
+            }
+        }
+    }
+}
+
 /// A part of the values as written.
 #[derive(Debug, Clone)]
 pub(super) enum Given {
@@ -64,11 +104,11 @@ pub(super) fn read(
     file: usize,
     node: &Node,
     mode: Mode,
-    known: &[Exception],
+    known: &Exceptions,
     report: &mut Report<'_>,
-) -> Option<Vec<Exception>> {
+) -> Option<Exceptions> {
     let entries = match &node.value {
-        Value::Null => return Some(Vec::new()),
+        Value::Null => return Some(Exceptions::default()),
         Value::Sequence(entries) => entries,
         _ => {
             let place = Place {
@@ -80,7 +120,7 @@ pub(super) fn read(
             return None;
         }
     };
-    let mut read: Vec<Exception> = Vec::new();
+    let mut read = Exceptions::default();
     let mut good = true;
     for entry in entries {
         let mut entry = Entry {
@@ -92,7 +132,7 @@ pub(super) fn read(
             good = false;
             continue;
         };
-        if read.iter().any(|other| other.name == exception.name) {
+        if read.named(&exception.name).is_some() {
             let message = format!(
                 "the exception `{}` is written twice: both count",
                 exception.name
@@ -142,7 +182,7 @@ impl Entry<'_, '_> {
         None
     }
 
-    fn read(&mut self, mode: Mode, known: &[Exception]) -> Option<Exception> {
+    fn read(&mut self, mode: Mode, known: &Exceptions) -> Option<Exception> {
         let Value::Map(pairs) = &self.node.value else {
             let message = "an exception is a map".to_owned();
             return self.refuse("", SHAPE, message, SHAPES.to_owned());
@@ -165,9 +205,8 @@ impl Entry<'_, '_> {
             let help = "add `values: [...]`".to_owned();
             self.report.warning(&place, NO_VALUES, message, help);
         }
-        let known = known.iter().find(|other| other.name == name);
         if mode == Mode::Append
-            && let Some(existing) = known
+            && let Some(existing) = known.named(&name)
         {
             return self.more(existing, values);
         }
@@ -279,8 +318,12 @@ impl Entry<'_, '_> {
             }
         }
         Some(Exception {
+            name: existing.name.clone(),
+            place: existing.place.clone(),
+            fields: existing.fields.clone(),
+            comps: existing.comps.clone(),
+            scalar: existing.scalar,
             values,
-            ..existing.clone()
         })
     }
 
@@ -395,15 +438,5 @@ impl Exception {
             let message = format!("in the exception `{name}`: {problem}");
             Some((all(field), message, help))
         })
-    }
-}
-
-/// By name: values are added to those that exist, new entries come at the end.
-pub(super) fn append(known: &mut Vec<Exception>, new: Vec<Exception>) {
-    for exception in new {
-        match known.iter_mut().find(|other| other.name == exception.name) {
-            Some(existing) => existing.values.extend(exception.values),
-            None => known.push(exception),
-        }
     }
 }

@@ -7,7 +7,7 @@ use super::{
         checker::Macros,
         text::{Place, Text},
     },
-    exceptions::Exception,
+    exceptions::Exceptions,
 };
 use crate::alert::Priority;
 
@@ -35,7 +35,7 @@ pub(super) struct RuleItem {
     pub(super) warn_evttypes: bool,
     pub(super) skip_if_unknown_filter: bool,
     pub(super) tags: BTreeSet<String>,
-    pub(super) exceptions: Vec<Exception>,
+    pub(super) exceptions: Exceptions,
 }
 
 #[derive(Default)]

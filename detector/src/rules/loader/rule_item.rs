@@ -8,7 +8,7 @@ use super::{
         yaml::{Node, Value},
     },
     DEPRECATED, OUTPUT, SHAPE, VALIDATE,
-    exceptions::{self, Mode},
+    exceptions::{self, Exceptions, Mode},
     items::{Collection, RuleItem},
     read::{Item, undefined, unsigned},
     report::Report,
@@ -193,8 +193,14 @@ fn definition(
         None => None,
     };
     let exceptions = match item.node.get("exceptions") {
-        None => Some(Vec::new()),
-        Some(node) => exceptions::read(item.file, node, Mode::Define, &[], report),
+        None => None,
+        Some(node) => exceptions::read(
+            item.file,
+            node,
+            Mode::Define,
+            &Exceptions::default(),
+            report,
+        ),
     };
     // What was reported does not keep the condition from being looked at: the load fails anyway.
     Some(RuleItem {
@@ -279,7 +285,7 @@ fn append_deprecated(item: &Item<'_>, rule: &mut RuleItem, report: &mut Report<'
     }
     if let Some(node) = given("exceptions") {
         let new = exceptions::read(item.file, node, Mode::Append, &rule.exceptions, report);
-        exceptions::append(&mut rule.exceptions, new.unwrap_or_default());
+        rule.exceptions.append(new.unwrap_or_default());
     }
 }
 
@@ -349,16 +355,12 @@ fn override_key(
                 return;
             };
             let mode = if append { Mode::Append } else { Mode::Define };
-            let known = if append {
-                rule.exceptions.as_slice()
-            } else {
-                &[]
-            };
-            let Some(new) = exceptions::read(item.file, node, mode, known, report) else {
+            let Some(new) = exceptions::read(item.file, node, mode, &rule.exceptions, report)
+            else {
                 return;
             };
             if append {
-                exceptions::append(&mut rule.exceptions, new);
+                rule.exceptions.append(new);
             } else {
                 rule.exceptions = new;
             }
