@@ -5,7 +5,7 @@ const MAX_DISTANCE: usize = 3;
 /// Shorter words are not the beginning of another.
 const MIN_CUT: usize = 3;
 /// More words are not looked through: a file may have as many wrong ones.
-const MAX_KNOWN: usize = 256;
+const MAX_KNOWN: usize = 512;
 /// Longer words are not compared: nobody mistypes them into one of these.
 const MAX_LENGTH: usize = 64;
 
@@ -16,7 +16,7 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     if length > MAX_LENGTH {
         return None;
     }
-    let allowed = MAX_DISTANCE.min(length.div_ceil(3));
+    let allowed = allowed(length);
     let far = |one: &str| {
         let one = one.as_bytes();
         let begins = one
@@ -28,36 +28,53 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     known
         .into_iter()
         .take(MAX_KNOWN)
-        .filter_map(|one| Some((far(one)?, one)))
+        .filter_map(|one| Some((far(one)?, one.len().abs_diff(length), one)))
         .min()
-        .map(|(_, one)| one)
+        .map(|(_, _, one)| one)
 }
 
-/// Levenshtein's distance, case aside, if it is no more than allowed; ends as soon as it is.
+/// How many slips a word of this length may have: none if it has one letter, for any other is as
+/// near to it.
+fn allowed(length: usize) -> usize {
+    MAX_DISTANCE.min((length + 1) / 3)
+}
+
+/// The slips between two words, case aside, if they are no more than allowed: a letter that is
+/// missing, too much or another, or two that are exchanged. Ends as soon as there are more.
 fn within(left: &[u8], right: &[u8], allowed: usize) -> Option<usize> {
     if left.len().abs_diff(right.len()) > allowed {
         return None;
     }
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, a) in left.iter().enumerate() {
-        let mut diagonal = index;
-        let mut before = index + 1;
-        let mut least = before;
-        for (slot, b) in row.iter_mut().skip(1).zip(right) {
-            let changed = usize::from(!a.eq_ignore_ascii_case(b));
-            let best = (diagonal + changed).min(before + 1).min(*slot + 1);
-            diagonal = std::mem::replace(slot, best);
-            before = best;
-            least = least.min(best);
+    let same = |a: Option<&u8>, b: Option<&u8>| match (a, b) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        _ => false,
+    };
+    let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX);
+    let mut older = Vec::new();
+    let mut old: Vec<usize> = (0..=right.len()).collect();
+    for index in 0..left.len() {
+        let letter = left.get(index);
+        let mut row = Vec::with_capacity(old.len());
+        row.push(index + 1);
+        for slot in 0..right.len() {
+            let other = right.get(slot);
+            let changed = at(&old, slot) + usize::from(!same(letter, other));
+            let mut best = changed.min(at(&old, slot + 1) + 1).min(at(&row, slot) + 1);
+            if let (Some(before), Some(earlier)) = (index.checked_sub(1), slot.checked_sub(1))
+                && same(letter, right.get(earlier))
+                && same(left.get(before), other)
+            {
+                best = best.min(at(&older, earlier) + 1);
+            }
+            row.push(best);
         }
-        if least > allowed {
+        // An exchange reaches back two rows.
+        if row.iter().chain(&old).min() > Some(&allowed) {
             return None;
         }
-        if let Some(first) = row.first_mut() {
-            *first = index + 1;
-        }
+        older = std::mem::replace(&mut old, row);
     }
-    row.last().copied().filter(|distance| *distance <= allowed)
+    old.last().copied().filter(|distance| *distance <= allowed)
 }
 
 /// As a help.
@@ -113,7 +130,10 @@ mod tests {
             ("warn", Some("WARNING")),
             ("warnin", Some("WARNING")),
             ("is", Some("in")),
+            ("conditino", Some("condition")),
+            ("golb", Some("glob")),
             ("xy", None),
+            ("o", None),
             ("", None),
         ] {
             assert_eq!(nearest(word, known), expected, "{word}");
