@@ -308,7 +308,7 @@ fn settings_that_do_not_fit_are_explained() {
             r#"append_output=[{"extra_output": "pid=%proc.pdi"}]"#,
             "`append_output` cannot be applied: `pid=%proc.pdi`, which is to be appended to outputs, \
              does not compile: invalid formatting token: nonexistent field `proc.pdi`: \
-             did you mean `%proc.pgid`?",
+             did you mean `%proc.pid`?",
         ),
         (
             r#"append_output=[{"extra_output": "50%"}]"#,

@@ -5,7 +5,7 @@ const MAX_DISTANCE: usize = 3;
 /// Shorter words are not the beginning of another.
 const MIN_CUT: usize = 3;
 /// More words are not looked through: a file may have as many wrong ones.
-const MAX_KNOWN: usize = 512;
+const MAX_KNOWN: usize = 256;
 /// Longer words are not compared: nobody mistypes them into one of these.
 const MAX_LENGTH: usize = 64;
 
@@ -45,34 +45,43 @@ fn within(left: &[u8], right: &[u8], allowed: usize) -> Option<usize> {
     if left.len().abs_diff(right.len()) > allowed {
         return None;
     }
-    let same = |a: Option<&u8>, b: Option<&u8>| match (a, b) {
-        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
-        _ => false,
-    };
-    let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX);
-    let mut older = Vec::new();
+    let unreached = left.len() + right.len();
+    // Distances to the beginnings of the right word, of the last two letters and of this one.
+    let mut older = vec![unreached; right.len() + 1];
     let mut old: Vec<usize> = (0..=right.len()).collect();
-    for index in 0..left.len() {
-        let letter = left.get(index);
-        let mut row = Vec::with_capacity(old.len());
-        row.push(index + 1);
-        for slot in 0..right.len() {
-            let other = right.get(slot);
-            let changed = at(&old, slot) + usize::from(!same(letter, other));
-            let mut best = changed.min(at(&old, slot + 1) + 1).min(at(&row, slot) + 1);
-            if let (Some(before), Some(earlier)) = (index.checked_sub(1), slot.checked_sub(1))
-                && same(letter, right.get(earlier))
-                && same(left.get(before), other)
-            {
-                best = best.min(at(&older, earlier) + 1);
-            }
-            row.push(best);
+    let mut row = older.clone();
+    let mut letter_before = None;
+    for (index, letter) in left.iter().enumerate() {
+        let mut before = index + 1;
+        let mut other_before = None;
+        let mut nearest = before;
+        if let Some(first) = row.first_mut() {
+            *first = before;
         }
-        // An exchange reaches back two rows.
-        if row.iter().chain(&old).min() > Some(&allowed) {
+        let exchanged = std::iter::once(&unreached).chain(&older);
+        let old_pairs = old.iter().zip(old.iter().skip(1));
+        let slots = row.iter_mut().skip(1).zip(right);
+        for (((slot, other), (diagonal, above)), exchanged) in slots.zip(old_pairs).zip(exchanged) {
+            let changed = usize::from(!letter.eq_ignore_ascii_case(other));
+            let mut best = (diagonal + changed).min(before + 1).min(above + 1);
+            if let (Some(left), Some(right)) = (letter_before, other_before)
+                && letter.eq_ignore_ascii_case(right)
+                && other.eq_ignore_ascii_case(left)
+            {
+                best = best.min(exchanged + 1);
+            }
+            *slot = best;
+            before = best;
+            nearest = nearest.min(best);
+            other_before = Some(other);
+        }
+        // An exchange reaches back over one row.
+        if nearest > allowed && old.iter().all(|distance| *distance > allowed) {
             return None;
         }
-        older = std::mem::replace(&mut old, row);
+        letter_before = Some(letter);
+        std::mem::swap(&mut older, &mut old);
+        std::mem::swap(&mut old, &mut row);
     }
     old.last().copied().filter(|distance| *distance <= allowed)
 }
