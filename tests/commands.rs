@@ -76,6 +76,18 @@ fn check_writes_every_style() {
 }
 
 #[test]
+fn a_switch_that_names_no_rule_is_told() {
+    for (which, expected) in [
+        ("nosuch", "no rule is called `nosuch`"),
+        ("tag:nosuch", "no rule has the tag `nosuch`"),
+    ] {
+        let (code, _, error) = detector(&["rules", "check", "--disable", which]);
+        assert_eq!(code, 0, "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn explain_shows_every_node() {
     let trace = "traces/allowlisted.jsonl";
     let (code, out, _) = detector(&["rules", "explain", trace, "--rule", "Unauth*"]);

@@ -90,7 +90,12 @@ pub(super) fn rules(
     for (name, body) in &collection.macros {
         if !used_macros.contains(name) {
             let message = format!("the macro `{name}` is never used");
-            report.warning(&body.place, UNUSED_MACRO, message, UNUSED.to_owned());
+            let help = if matches!(name.as_str(), "and" | "or" | "not") {
+                format!("no condition can refer to it: `{name}` is a keyword; name it otherwise")
+            } else {
+                UNUSED.to_owned()
+            };
+            report.warning(&body.place, UNUSED_MACRO, message, help);
         }
     }
     for (index, list) in collection.lists.iter().enumerate() {

@@ -186,7 +186,12 @@ impl<'a> Parser<'a> {
         }
         let start = self.lexer.position();
         match self.lexer.identifier() {
-            Some(word @ ("and" | "or" | "not")) => {
+            Some("not") => {
+                let span = self.lexer.since(start);
+                Err(SyntaxError::new("a check is missing after `not`", span)
+                    .help("write the check that it turns round, with a blank before it"))
+            }
+            Some(word @ ("and" | "or")) => {
                 let span = self.lexer.since(start);
                 let message = format!("a check is missing before `{word}`");
                 Err(SyntaxError::new(message, span)
