@@ -395,6 +395,14 @@ fn the_detectors_own_alerts_have_falcos_keys() {
 }
 
 #[test]
+fn the_mistakes_of_an_output_are_told_up_to_a_number() {
+    for (text, more) in [("%x %proc.name %y", 1), (&"%% ".repeat(100), 32)] {
+        let mistakes = Template::parse(text).unwrap_err();
+        assert_eq!(mistakes.more.len(), more, "{text}");
+    }
+}
+
+#[test]
 fn hostile_templates_take_time_in_proportion_to_their_length() {
     const SIZE: usize = 1 << 18;
     let begin = Instant::now();

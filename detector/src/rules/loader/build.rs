@@ -11,6 +11,7 @@ use super::{
         compiler::Condition,
         diagnostic::Severity,
         kinds::{self, Kinds},
+        lexer::SyntaxError,
         output::Template,
         text::{Place, Text},
     },
@@ -247,15 +248,20 @@ impl Builder<'_, '_> {
                 }
                 Some(template)
             }
-            Err(error) => {
-                let mistake = Mistake {
+            Err(mistakes) => {
+                let placed = |error: SyntaxError| Mistake {
                     code: OUTPUT,
                     message: error.message,
                     place: text.place(&error.span),
                     help: error.help,
                     via: Vec::new(),
                 };
-                self.mistake(item, mistake);
+                // Falco looks at the first alone, as in a condition.
+                if !self.mistake(item, placed(mistakes.first)) {
+                    for other in mistakes.more {
+                        self.report.mistake(Severity::Error, placed(other));
+                    }
+                }
                 None
             }
         }

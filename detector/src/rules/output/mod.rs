@@ -14,6 +14,7 @@ use crate::{
     event::Event,
     host::Host,
 };
+pub use builder::Mistakes;
 use builder::{Builder, Warnings};
 
 /// Falco's text for what can be compared but not printed.
@@ -64,17 +65,19 @@ pub struct Template {
 
 impl Template {
     /// Of a rule: it prints something. One that is missing is told of where it should stand.
-    pub fn parse(text: &str) -> Result<(Self, Warnings), SyntaxError> {
+    pub fn parse(text: &str) -> Result<(Self, Warnings), Mistakes> {
         let (template, warnings) = Self::part(text)?;
         if template.parts.is_empty() && !text.is_empty() && !text.starts_with('*') {
-            return Err(SyntaxError::new("the output prints nothing", 0..text.len())
-                .help("write a text, or fields such as %proc.name"));
+            let nothing = SyntaxError::new("the output prints nothing", 0..text.len());
+            return Err(nothing
+                .help("write a text, or fields such as %proc.name")
+                .into());
         }
         Ok((template, warnings))
     }
 
     /// What may be empty.
-    fn part(text: &str) -> Result<(Self, Warnings), SyntaxError> {
+    fn part(text: &str) -> Result<(Self, Warnings), Mistakes> {
         // A NUL byte ends it, as in Falco.
         let shown = text.split('\0').next().unwrap_or_default();
         let mut builder = Builder::new(TIME, &[]);
