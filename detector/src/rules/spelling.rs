@@ -33,6 +33,25 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .map(|(_, _, one)| one)
 }
 
+/// Shorter words are as near to others by chance.
+const MIN_NAME: usize = 5;
+
+/// The known name that a word may be a slip of, where the word itself is allowed too: one slip, in
+/// a long word two.
+pub(super) fn slip_of<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let length = word.len();
+    if !(MIN_NAME..=MAX_LENGTH).contains(&length) {
+        return None;
+    }
+    let allowed = if length < 2 * MIN_NAME { 1 } else { 2 };
+    known
+        .into_iter()
+        .take(MAX_KNOWN)
+        .filter_map(|one| Some((within(word.as_bytes(), one.as_bytes(), allowed)?, one)))
+        .min()
+        .map(|(_, one)| one)
+}
+
 /// How many slips a word of this length may have: none if it has one letter, for any other is as
 /// near to it.
 fn allowed(length: usize) -> usize {
@@ -146,6 +165,17 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(nearest(word, known), expected, "{word}");
+        }
+        let lists = ["shells", "known_shells"];
+        for (word, expected) in [
+            ("shels", Some("shells")),
+            ("known_shlels", Some("known_shells")),
+            ("known_shell", Some("known_shells")),
+            ("known", None),
+            ("she", None),
+            ("bells", None),
+        ] {
+            assert_eq!(slip_of(word, lists), expected, "{word}");
         }
         assert_eq!(foreign("Like"), Some("glob"));
         assert_eq!(nearest(&"x".repeat(100_000), known), None);

@@ -54,6 +54,8 @@ pub(super) struct Mistake {
 
 pub(super) struct Checker<'a> {
     pub macros: &'a Macros,
+    /// The names of all lists, which are in place already: a word may be meant for one.
+    pub lists: &'a [&'a str],
     pub warnings: Vec<Mistake>,
     /// Beside the one that is returned: those of the terms after it.
     pub more: Vec<Mistake>,
@@ -78,6 +80,7 @@ impl<'a> Checker<'a> {
     pub(super) fn new(macros: &'a Macros) -> Self {
         Self {
             macros,
+            lists: &[],
             warnings: Vec::new(),
             more: Vec::new(),
             used: Vec::new(),
@@ -299,6 +302,9 @@ impl<'a> Checker<'a> {
             self.suspicious(operator, constant, text);
             self.list_within(constant, text);
         }
+        if operator.is_list() || modifier.is_some() {
+            self.nearly_lists(left, written, text);
+        }
         self.event_types(left, written, text)?;
         if operator == Operator::Pmatch {
             let patterns = written.iter().map(|constant| constant.text.as_str());
@@ -336,7 +342,12 @@ impl<'a> Checker<'a> {
     ) -> Mistake {
         let named = self.macros.contains_key(&constant.text);
         let alone = "it is a macro: write its name alone, without field and operator";
-        let help = if named { Some(alone.to_owned()) } else { help };
+        let list = || self.nearly_list(constant, text);
+        let help = match list() {
+            _ if named => Some(alone.to_owned()),
+            Some(list) => Some(format!("did you mean the list `{list}`?")),
+            None => help,
+        };
         self.helped(text, &constant.span, message, help)
     }
 

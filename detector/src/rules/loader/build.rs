@@ -51,6 +51,7 @@ pub(super) fn rules(
         body.text = text;
     }
     report.enter(Stage::Rules);
+    let list_names: Vec<&str> = lists.names().collect();
     let mut used_macros = HashSet::new();
     let mut rules = Vec::new();
     let mut earlier = Earlier::default();
@@ -58,6 +59,7 @@ pub(super) fn rules(
         let mut builder = Builder {
             macros: &collection.macros,
             lists: &lists,
+            list_names: &list_names,
             options,
             used_lists: &mut used_lists,
             used_macros: &mut used_macros,
@@ -129,6 +131,7 @@ fn references(name: &str, body: &Macro, macros: &Macros, report: &mut Report<'_>
 pub(super) struct Builder<'b, 'a> {
     pub(super) macros: &'b Macros,
     pub(super) lists: &'b Lists,
+    list_names: &'b [&'b str],
     options: Options,
     used_lists: &'b mut HashSet<usize>,
     used_macros: &'b mut HashSet<String>,
@@ -210,6 +213,7 @@ impl Builder<'_, '_> {
         }
         let expression = read::parse(&text, self.report)?;
         let mut checker = Checker::new(self.macros);
+        checker.lists = self.list_names;
         let checked = checker.check(&expression, &text);
         let Checker {
             warnings,
