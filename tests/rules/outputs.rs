@@ -7,7 +7,7 @@ use detector::{
     event::{Event, Kind, Loss},
     host::Host,
     pipeline::alerts::Alerts,
-    rules::output::Template,
+    rules::{fields::CATALOGUE, output::Template},
 };
 use serde_json::{Value, json};
 
@@ -87,6 +87,30 @@ fn templates_take_the_longest_field() {
         ("plain", "plain"),
     ] {
         assert_eq!(render(output).0, expected, "{output}");
+    }
+}
+
+/// docs/fields.md marks them.
+#[test]
+fn what_cannot_be_printed_is_marked() {
+    let marked: Vec<_> = CATALOGUE
+        .iter()
+        .filter_map(|field| Some((field.name, field.placeholder()?)))
+        .collect();
+    for (name, expected) in &marked {
+        let name = name.replace("evt.type.is", "evt.type.is.connect");
+        let printed = line(&format!("<%{name}>"), &event(Kind::ConnectOutcome), &[]);
+        assert!(printed.contains(&format!("<{expected}>")), "{printed}");
+    }
+    for name in [
+        "fd.ip",
+        "fd.port",
+        "fd.proto",
+        "fd.net",
+        "fd.snet",
+        "evt.type.is",
+    ] {
+        assert!(marked.iter().any(|(marked, _)| *marked == name), "{name}");
     }
 }
 

@@ -31,6 +31,9 @@ use crate::{
 /// Falco's text for what an unknown thread, or an unknown user, would say.
 pub const NOT_AVAILABLE: &str = "<NA>";
 
+/// Falco's text for a network.
+const NETWORK: &str = "<IPNET>";
+
 /// Two fields can be compared only if they are of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
@@ -231,6 +234,16 @@ impl Field {
             (None, Get::Absent) => State::Absent,
             (None, Get::Unavailable(reason)) => State::Unavailable(reason),
             (None, _) => State::Given,
+        }
+    }
+
+    /// What an output prints of a field that can be compared and not printed, as Falco does.
+    pub fn placeholder(&self) -> Option<&'static str> {
+        match (self.get, self.kind) {
+            (Get::Ends(_), _) | (_, Type::Socket) => Some(NOT_AVAILABLE),
+            (_, Type::Net) => Some(NETWORK),
+            _ if self.name == "evt.type.is" => Some(NOT_AVAILABLE),
+            _ => None,
         }
     }
 

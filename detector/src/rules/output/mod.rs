@@ -17,8 +17,6 @@ use crate::{
 pub use builder::Mistakes;
 use builder::{Builder, Warnings};
 
-/// Falco's text for what can be compared but not printed.
-const NETWORK: &str = "<IPNET>";
 /// What the time before each message is called among the fields.
 const TIME: &str = "evt.time";
 const ISO8601: &str = "evt.time.iso8601";
@@ -169,14 +167,14 @@ fn extract<'a>(operand: &'a Operand, context: Context<'a>) -> Option<Value<'a>> 
             }
             (Get::Ancestors(get), Argument::None) => return get(context, 0),
             (Get::One(get), _) if field.kind == Type::Net => {
-                return get(context).map(|_address| Value::Text(NETWORK.into()));
+                let placeholder = field.placeholder()?;
+                return get(context).map(|_address| Value::Text(placeholder.into()));
             }
             // A text among the fields.
             (Get::One(get), _) if field.name == "fd.dev" => {
                 return get(context).map(|device| Value::Text(print(&device).into()));
             }
-            // They can be asked for and not be printed.
-            _ if field.kind == Type::Socket || field.name == "evt.type.is" => return None,
+            _ if field.placeholder().is_some() => return None,
             _ => {}
         }
     }
