@@ -11,6 +11,7 @@ mod lookup;
 mod parameters;
 mod process;
 mod resources;
+mod short;
 mod socket;
 mod user;
 
@@ -21,6 +22,7 @@ pub(super) use container::METADATA;
 pub use event::event_type;
 pub(super) use lookup::is_dotted;
 pub use lookup::{Argument, find, resolve, suggestion};
+pub use short::Short;
 
 use crate::{
     event::{Attribution, Event, Kind, Part, Process},
@@ -98,11 +100,16 @@ pub struct Context<'a> {
 
 type Extracted<'a> = Option<Value<'a>>;
 
+/// Writes a text that an event does not hold; nothing if there is none.
+pub type Write = fn(Context<'_>, &mut Short) -> Option<()>;
+
 #[derive(Clone, Copy)]
 pub enum Get {
     /// The same for every event of a kind: a check of it is decided before any event comes.
     Kind(fn(Kind) -> Option<&'static str>),
     One(for<'a> fn(Context<'a>) -> Extracted<'a>),
+    /// A text that no event holds: written anew for each.
+    Written(Write),
     /// With `[n]`, or without where the field allows it.
     Indexed(for<'a> fn(Context<'a>, Option<usize>) -> Extracted<'a>),
     /// With `[name]`, or without where the field allows it.
