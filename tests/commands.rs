@@ -76,6 +76,18 @@ fn check_writes_every_style() {
 }
 
 #[test]
+fn a_switch_that_names_no_rule_is_told() {
+    for (which, expected) in [
+        ("nosuch", "no rule is called `nosuch`"),
+        ("tag:nosuch", "no rule has the tag `nosuch`"),
+    ] {
+        let (code, _, error) = detector(&["rules", "check", "--disable", which]);
+        assert_eq!(code, 0, "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn explain_shows_every_node() {
     let trace = "traces/allowlisted.jsonl";
     let (code, out, _) = detector(&["rules", "explain", trace, "--rule", "Unauth*"]);
@@ -135,6 +147,40 @@ fn the_users_tests_pass_or_name_the_difference() {
         assert!(out.contains(expected) && out.contains("FAIL t"), "{out}");
     }
     for (text, expected) in [
+        ("", ":1:1: nothing is tested"),
+        ("[]\n", ":1:1: nothing is tested"),
+        (
+            "- test: t\n  event: {}\n  trace: x\n  fires: []\n",
+            ":2:10: a test has one source of events: leave out `event` or `trace`",
+        ),
+        (
+            "- test: t\n  event: {}\n  fires: []\n- test: t\n  event: {}\n  fires: []\n",
+            ":4:9: the test of line 1 is called `t` too",
+        ),
+        (
+            "- test: t\n  event: {fd.sport: 1, fd.sport: 2}\n  fires: []\n",
+            ":2:24: `fd.sport` is given twice",
+        ),
+        (
+            "- test: t\n  event: {evt.type: listen, fd.cport: 2}\n  fires: []\n",
+            "`fd.cport` is of a connection: leave it out of a listen",
+        ),
+        (
+            "- test: t\n  event: {evt.type: accept, evt.rawres: -11}\n  fires: []\n",
+            "`evt.rawres` is of a connect",
+        ),
+        (
+            "- test: t\n  event: {evt.type: [listen]}\n  fires: []\n",
+            "`evt.type` is connect, accept or listen",
+        ),
+        (
+            "- test: t\n  event: {fd.sip: '::1', fd.cip: 127.0.0.1}\n  fires: []\n",
+            "`fd.cip` is of another family than `fd.sip`",
+        ),
+        (
+            "- test: t\n  event: {}\n  fires: [Unexpected Listener On Kubelet Port]\n  silent: [Unexpected Listener On Kubelet Port]\n",
+            ":4:11: `Unexpected Listener On Kubelet Port` cannot fire and be silent",
+        ),
         ("a: 1\n", ":1:1: a test file is a sequence"),
         ("- test: t\n  evnt: {}\n", ":2:3: `evnt` is not known here"),
         ("- test: t\n  event: {}\n", "lacks an expectation"),
@@ -149,7 +195,7 @@ fn the_users_tests_pass_or_name_the_difference() {
         ),
         (
             "- test: t\n  event: {proc.name: kube-controller-manager}\n  fires: []\n",
-            "the kernel keeps 15 bytes of `proc.name`",
+            "`proc.name` has at most 15 bytes",
         ),
         (
             "- test: t\n  event: {}\n  fires: [nosuch]\n",
@@ -165,4 +211,87 @@ fn the_users_tests_pass_or_name_the_difference() {
         assert_eq!(code, 3, "{error}");
         assert!(error.contains(expected), "{text}: {error}");
     }
+}
+
+#[test]
+fn a_test_of_a_rule_out_of_force_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rules, tests) = (folder.path().join("r.yaml"), folder.path().join("t.yaml"));
+    let rule = |name: &str, check: &str| {
+        format!(
+            "- rule: {name}\n  desc: d\n  condition: evt.type = connect and {check}\n  output: o\n  priority: INFO\n"
+        )
+    };
+    let udp = rule("udp", "fd.l4proto = udp");
+    fs::write(&rules, rule("off", "fd.sport = 10250") + &udp).unwrap();
+    fs::write(
+        &tests,
+        "- test: a\n  event: {}\n  fires: [off]\n- test: b\n  event: {}\n  fires: [udp]\n",
+    )
+    .unwrap();
+    let (rules, tests) = (rules.to_str().unwrap(), tests.to_str().unwrap());
+    let (code, out, error) = detector(&["rules", "test", tests, "-r", rules, "--disable", "off"]);
+    assert_eq!(code, 1, "{error}");
+    assert!(out.contains("`off` did not fire: it is disabled"), "{out}");
+    assert!(
+        out.contains("`udp` did not fire: it is inactive: "),
+        "{out}"
+    );
+}
+
+/// Each field of an event is what a rule reads.
+#[test]
+fn the_fields_of_an_event_are_those_that_rules_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rules, tests) = (folder.path().join("r.yaml"), folder.path().join("t.yaml"));
+    let given = [
+        ("evt.type", "connect"),
+        ("evt.rawres", "-111"),
+        ("evt.cpu", "3"),
+        ("fd.cip", "10.1.1.1"),
+        ("fd.cport", "4000"),
+        ("fd.sip", "10.1.1.2"),
+        ("fd.sport", "10255"),
+        ("proc.name", "sh"),
+        ("proc.exe", "busybox"),
+        ("proc.exepath", "/bin/busybox"),
+        ("proc.cwd", "/root/"),
+        ("proc.pid", "7"),
+        ("proc.vpid", "8"),
+        ("proc.sid", "9"),
+        ("proc.pgid", "10"),
+        ("proc.tty", "11"),
+        ("proc.exe_ino", "12"),
+        ("proc.exe_dev", "13"),
+        ("proc.exe_deleted", "true"),
+        ("proc.is_exe_from_memfd", "true"),
+        ("proc.is_exe_upper_layer", "true"),
+        ("thread.tid", "14"),
+        ("thread.cgroups", "/kubepods"),
+        ("user.uid", "15"),
+        ("user.name", "ann"),
+        ("user.euid", "16"),
+        ("user.loginuid", "17"),
+        ("user.loginname", "bob"),
+        ("group.gid", "18"),
+        ("group.name", "staff"),
+        ("container.id", "0123456789ab"),
+    ];
+    let checks = given.map(|(field, value)| format!("{field} = {value}"));
+    let checks = checks.join(" and ") + " and proc.args = a and proc.aname[2] = sshd";
+    let event = given.map(|(field, value)| format!("{field}: {value}"));
+    let event = event.join(", ") + ", proc.args: [a], proc.aname: [bash, sshd]";
+    fs::write(
+        &rules,
+        format!("- rule: r\n  desc: d\n  condition: {checks}\n  output: o\n  priority: INFO\n"),
+    )
+    .unwrap();
+    fs::write(
+        &tests,
+        format!("- test: a\n  event: {{{event}}}\n  fires: [r]\n"),
+    )
+    .unwrap();
+    let (rules, tests) = (rules.to_str().unwrap(), tests.to_str().unwrap());
+    let (code, out, error) = detector(&["rules", "test", tests, "-r", rules]);
+    assert_eq!(code, 0, "{out}{error}");
 }

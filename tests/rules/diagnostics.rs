@@ -92,6 +92,19 @@ fn mistakes_are_told_as_in_the_snapshots() {
     );
 }
 
+/// A severity has one name in the excerpt and in the object.
+#[test]
+fn severities_have_one_name() {
+    for files in cases().values() {
+        for one in &load(files).diagnostics {
+            let name = one.severity.as_str();
+            assert_eq!(one.json()["severity"], name);
+            let full = one.full(text(files, one));
+            assert!(full.starts_with(&format!("{name}[")), "{full}");
+        }
+    }
+}
+
 /// What a user needs of each: that something is wrong, what to write, and where.
 #[test]
 fn every_mistake_has_a_place_and_a_remedy() {

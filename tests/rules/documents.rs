@@ -50,6 +50,7 @@ fn description(field: &Field) -> String {
         (field.part.is_some(), "; /proc"),
         (is_of_runtime(field), "; host"),
         (matches!(field.get, Get::Names(_)), "; names"),
+        (field.placeholder().is_some(), "; condition"),
         (field.deprecated, "; deprecated"),
     ] {
         what.push_str(if is { mark } else { "" });
@@ -76,6 +77,7 @@ Written by `BLESS=1 cargo test --test rules` from the catalogue in `detector/src
 |---|---|
 | outcome | only the outcome of a connect has it, and a rule that asks for it is judged then |
 | /proc | read from the host's files, if a rule that is in force asks for it and the process has not ended |
+| condition | for conditions alone: an output prints `<NA>`, of the network of one end `<IPNET>` |
 | names | given if the setting `resolve_names` is true |
 | host | known of processes of the host; of a container only its runtime knows, which is not asked |
 

@@ -195,7 +195,7 @@ fn outputs_are_placed_too() {
     for (output, underlined, message) in [
         ("a %nope.x b", "%nope.x", "nonexistent field `nope.x`"),
         ("50% of", "%", "invalid formatting token"),
-        ("x %%", "%", "invalid formatting token"),
+        ("x %%", "%%", "invalid formatting token"),
         ("%", "%", "invalid formatting token"),
         (" ", " ", "prints nothing"),
         ("%container.info", "%container.info", "prints nothing"),

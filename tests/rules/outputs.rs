@@ -7,7 +7,7 @@ use detector::{
     event::{Event, Kind, Loss},
     host::Host,
     pipeline::alerts::Alerts,
-    rules::output::Template,
+    rules::{fields::CATALOGUE, output::Template},
 };
 use serde_json::{Value, json};
 
@@ -87,6 +87,30 @@ fn templates_take_the_longest_field() {
         ("plain", "plain"),
     ] {
         assert_eq!(render(output).0, expected, "{output}");
+    }
+}
+
+/// docs/fields.md marks them.
+#[test]
+fn what_cannot_be_printed_is_marked() {
+    let marked: Vec<_> = CATALOGUE
+        .iter()
+        .filter_map(|field| Some((field.name, field.placeholder()?)))
+        .collect();
+    for (name, expected) in &marked {
+        let name = name.replace("evt.type.is", "evt.type.is.connect");
+        let printed = line(&format!("<%{name}>"), &event(Kind::ConnectOutcome), &[]);
+        assert!(printed.contains(&format!("<{expected}>")), "{printed}");
+    }
+    for name in [
+        "fd.ip",
+        "fd.port",
+        "fd.proto",
+        "fd.net",
+        "fd.snet",
+        "evt.type.is",
+    ] {
+        assert!(marked.iter().any(|(marked, _)| *marked == name), "{name}");
     }
 }
 
@@ -308,7 +332,7 @@ fn settings_that_do_not_fit_are_explained() {
             r#"append_output=[{"extra_output": "pid=%proc.pdi"}]"#,
             "`append_output` cannot be applied: `pid=%proc.pdi`, which is to be appended to outputs, \
              does not compile: invalid formatting token: nonexistent field `proc.pdi`: \
-             did you mean `%proc.pgid`?",
+             did you mean `%proc.pid`?",
         ),
         (
             r#"append_output=[{"extra_output": "50%"}]"#,
@@ -392,6 +416,14 @@ fn the_detectors_own_alerts_have_falcos_keys() {
         "time": "1970-01-01T00:00:00.000000005Z",
     });
     assert_eq!(alert, expected);
+}
+
+#[test]
+fn the_mistakes_of_an_output_are_told_up_to_a_number() {
+    for (text, more) in [("%x %proc.name %y", 1), (&"%% ".repeat(100), 32)] {
+        let mistakes = Template::parse(text).unwrap_err();
+        assert_eq!(mistakes.more.len(), more, "{text}");
+    }
 }
 
 #[test]

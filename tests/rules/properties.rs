@@ -2,11 +2,11 @@
 
 use detector::{
     event::Kind,
-    rules::{SourceFile, load, parser},
+    rules::{Memory, SourceFile, load, parser},
 };
 use proptest::prelude::*;
 
-use crate::events::event;
+use crate::{events::event, rule, ruleset};
 
 fn constant() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -122,9 +122,9 @@ proptest! {
         let found = |suffix: &str| -> Vec<String> {
             let rules = conditions.iter().enumerate();
             let text: String = rules
-                .map(|(n, condition)| crate::rule(&format!("r{n}"), &format!("({condition}){suffix}")))
+                .map(|(n, condition)| rule(&format!("r{n}"), &format!("({condition}){suffix}")))
                 .collect();
-            let rules = crate::ruleset(&[&text]);
+            let rules = ruleset(&[&text]);
             rules.evaluate(&event).map(|rule| rule.name.clone()).collect()
         };
         prop_assert_eq!(found(""), found(" or evt.num = 999"));
@@ -145,7 +145,7 @@ proptest! {
 
     #[test]
     fn no_mutated_rule_panics(text in condition(), at in 0usize..200, with in "[ -~€]{0,3}") {
-        let mut rule = crate::rule("r", &text);
+        let mut rule = rule("r", &text);
         let at = at.min(rule.len());
         if rule.is_char_boundary(at) {
             rule.insert_str(at, &with);
@@ -154,6 +154,31 @@ proptest! {
         for one in loaded.diagnostics {
             prop_assert!(one.span.end <= rule.len() && one.span.start <= one.span.end);
             prop_assert!(!one.full(&rule).is_empty());
+        }
+    }
+}
+
+/// Of texts that no event holds, too: they are compared on the stack.
+#[test]
+fn an_event_without_an_alert_allocates_nothing() {
+    let conditions = [
+        "fd.name = x",
+        "fd.name contains 10.9.9.9",
+        "fd.name startswith 10.9",
+        "fd.name in (a, b, c, d, e, f, g, h, i, j)",
+        "fd.name glob *:1",
+        "fd.sproto = 1 or fd.cproto = 1 or fd.lproto = 1 or fd.rproto = 1",
+    ];
+    for condition in conditions {
+        let rules = ruleset(&[&rule("r", condition)]);
+        let mut memory = Memory::default();
+        for kind in [Kind::ConnectAttempt, Kind::Accept, Kind::Listen] {
+            let event = event(kind);
+            assert_eq!(rules.evaluate_with(&mut memory, &event).count(), 0);
+            let allocated = allocation_counter::measure(|| {
+                assert_eq!(rules.evaluate_with(&mut memory, &event).count(), 0);
+            });
+            assert_eq!(allocated.count_total, 0, "{condition}");
         }
     }
 }

@@ -8,7 +8,7 @@ use detector::rules::{
         Argument as Written, Call, Check, Constant, Expression, FieldReference, Modifier, Operand,
         Operator, Right, Transformer,
     },
-    fields::{self, Argument, Context, Get, Type, Value},
+    fields::{self, Argument, Context, Get, Short, Type, Value},
 };
 
 pub(crate) fn holds(expression: &Expression, context: Context<'_>) -> bool {
@@ -32,6 +32,11 @@ fn field<'a>(written: &FieldReference, context: Context<'a>) -> (Type, Read<'a>)
     let (field, argument) = fields::resolve(&written.name, written.argument.as_deref()).unwrap();
     let read = match (field.get, argument) {
         (Get::One(get), _) => Read::One(get(context)),
+        (Get::Written(get), _) => {
+            let mut text = Short::default();
+            let written = get(context, &mut text);
+            Read::One(written.map(|()| Value::Text(text.as_str().to_owned().into())))
+        }
         (Get::Kind(get), _) => {
             Read::One(get(context.event.kind).map(|text| Value::Text(text.into())))
         }

@@ -10,7 +10,7 @@ use crate::{
     pipeline::reload::Refused,
     rules::{
         self, Diagnostic, Loaded, Options, Ruleset, SourceFile, diagnostic::Severity, fields,
-        load_result,
+        load_result, select::Which,
     },
 };
 
@@ -102,7 +102,11 @@ fn errors(loaded: &Loaded) -> impl Iterator<Item = &Diagnostic> {
 fn selected(ruleset: Ruleset, config: &Config) -> Result<Ruleset> {
     let (ruleset, idle) = ruleset.select(&config.selection);
     for which in idle {
-        tracing::warn!("no rule has the {which}: nothing is switched by it");
+        let none = match which {
+            Which::Rule(name) => format!("no rule is called `{name}`"),
+            Which::Tag(tag) => format!("no rule has the tag `{tag}`"),
+        };
+        tracing::warn!("{none}: nothing is switched by it");
     }
     let completed = ruleset.with_outputs(&config.outputs);
     Ok(completed.map_err(|error| Invalid(error.to_string()))?)

@@ -227,6 +227,9 @@ pub struct Executable {
     pub upper_layer: bool,
 }
 
+/// Inode of the host's own namespace of process ids (include/linux/proc_ns.h).
+pub const HOST_PIDS: u32 = 0xefff_fffc;
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Namespaces {
     pub pid: u32,

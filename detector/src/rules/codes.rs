@@ -63,6 +63,10 @@ pub const CODES: &[(&str, &str)] = &[
         "RULE_LIST_IN_TEXT",
         "A list is put in place within a quoted text",
     ),
+    (
+        "RULE_NEARLY_A_LIST",
+        "A word of a set is spelt like the name of a list",
+    ),
     ("RULE_NEVER_MATCHES", "The condition is never true"),
     (
         "RULE_SHADOWED",

@@ -1,12 +1,12 @@
 //! A checked condition, and the form of it that each kind of event is judged with: what the kind
 //! decides (its type, its protocol, what it never has) is decided once. Evaluates without
-//! allocating where fields are borrowed.
+//! allocating where fields are borrowed, or written on the stack.
 
 use std::sync::Arc;
 
 use super::{
     ast::Operator,
-    fields::{Argument, Context, Field, Get, State, Type, Value},
+    fields::{Argument, Context, Field, Get, Short, State, Type, Value, Write},
     loader::Options,
     operand::Operand,
     predicate::Predicate,
@@ -37,6 +37,7 @@ impl Test {
     pub fn matches(&self, context: Context<'_>) -> bool {
         if let Operand::Field { field, argument } = &self.left {
             match (field.get, argument) {
+                (Get::Written(get), _) => return self.holds_of_written(get, context),
                 (Get::Ends(get), _) => {
                     return self.predicate.holds_at_ends(&get(context), context);
                 }
@@ -54,6 +55,16 @@ impl Test {
         self.left
             .value(context)
             .is_some_and(|value| self.predicate.holds(&value, context))
+    }
+
+    /// Apart, for the buffer is not to be on the stack of every term within a term.
+    #[inline(never)]
+    fn holds_of_written(&self, get: Write, context: Context<'_>) -> bool {
+        let mut text = Short::default();
+        get(context, &mut text).is_some_and(|()| {
+            let value = Value::Text(text.as_str().into());
+            self.predicate.holds(&value, context)
+        })
     }
 
     /// Every field that is read.

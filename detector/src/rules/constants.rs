@@ -101,14 +101,20 @@ pub(super) fn convert(
         Type::Port => port(text)
             .map(|port| Constant::Unsigned(port.into()))
             .ok_or_else(|| refused("write a port number")),
-        Type::Ip => ip(text).map(Constant::Ip).ok_or_else(|| {
-            refused(
+        Type::Ip => ip(text).map(Constant::Ip).ok_or_else(|| match mapped(text) {
+            Some(address) => refused(&format!(
+                "an IPv4-mapped connection has IPv4 addresses here: write {address}"
+            )),
+            None => refused(
                 "write an IPv4 or IPv6 address; networks are compared with `fd.snet` and the like",
-            )
+            ),
         }),
-        Type::Net => net(text)
-            .map(Constant::Net)
-            .ok_or_else(|| refused("write `address/bits`, such as 10.0.0.0/8")),
+        Type::Net => net(text).map(Constant::Net).ok_or_else(|| match mapped(text) {
+            Some(_) => refused(
+                "an IPv4-mapped connection has IPv4 addresses here: write the network as IPv4",
+            ),
+            None => refused("write `address/bits`, such as 10.0.0.0/8"),
+        }),
     }
 }
 
@@ -238,6 +244,12 @@ fn ip(text: &str) -> Option<IpAddr> {
         return text.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
     }
     text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+}
+
+/// The IPv4 address that a refused one stands for, with bits or without.
+fn mapped(text: &str) -> Option<Ipv4Addr> {
+    let address = text.split('/').next()?;
+    address.parse::<Ipv6Addr>().ok()?.to_ipv4_mapped()
 }
 
 fn bytes(operator: Operator, text: &str) -> Option<Constant> {

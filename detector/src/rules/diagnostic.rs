@@ -12,6 +12,16 @@ pub enum Severity {
     Advice,
 }
 
+impl Severity {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Advice => "advice",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     pub severity: Severity,
@@ -52,11 +62,7 @@ impl Diagnostic {
     /// One object: what a program that reads the mistakes needs.
     pub fn json(&self) -> serde_json::Value {
         serde_json::json!({
-            "severity": match self.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-                Severity::Advice => "advice",
-            },
+            "severity": self.severity.as_str(),
             "code": self.code,
             "message": self.message,
             "file": self.file,
@@ -74,7 +80,7 @@ impl Diagnostic {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
-            Severity::Advice => Level::INFO,
+            Severity::Advice => Level::INFO.with_name(self.severity.as_str()),
         };
         let (excerpt, span) = lines_of(text, &self.span);
         // A line's end, or an overwriting of it: neither is to be shown.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     ast::Transformer,
-    fields::{Argument, Context, Field, Get, Type, Value},
+    fields::{Argument, Context, Field, Get, Short, Type, Value, Write},
 };
 
 #[derive(Debug, Clone)]
@@ -65,6 +65,7 @@ impl Operand {
         match self {
             Self::Field { field, argument } => match (field.get, argument) {
                 (Get::One(get), _) => get(context),
+                (Get::Written(get), _) => written(get, context),
                 (Get::Kind(get), _) => {
                     get(context.event.kind).map(|text| Value::Text(Cow::Borrowed(text)))
                 }
@@ -95,6 +96,14 @@ impl Operand {
             }
         }
     }
+}
+
+/// Apart, for the buffer is not to be on the stack of every call within a call.
+#[inline(never)]
+fn written<'a>(get: Write, context: Context<'_>) -> Option<Value<'a>> {
+    let mut text = Short::default();
+    get(context, &mut text)?;
+    Some(Value::Text(Cow::Owned(text.as_str().to_owned())))
 }
 
 /// As an output would print it.

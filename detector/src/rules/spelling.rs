@@ -16,7 +16,7 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     if length > MAX_LENGTH {
         return None;
     }
-    let allowed = MAX_DISTANCE.min(length.div_ceil(3));
+    let allowed = allowed(length);
     let far = |one: &str| {
         let one = one.as_bytes();
         let begins = one
@@ -28,36 +28,81 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     known
         .into_iter()
         .take(MAX_KNOWN)
-        .filter_map(|one| Some((far(one)?, one)))
+        .filter_map(|one| Some((far(one)?, one.len().abs_diff(length), one)))
+        .min()
+        .map(|(_, _, one)| one)
+}
+
+/// Shorter words are as near to others by chance.
+const MIN_NAME: usize = 5;
+
+/// The known name that a word may be a slip of, where the word itself is allowed too: one slip, in
+/// a long word two.
+pub(super) fn slip_of<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let length = word.len();
+    if !(MIN_NAME..=MAX_LENGTH).contains(&length) {
+        return None;
+    }
+    let allowed = if length < 2 * MIN_NAME { 1 } else { 2 };
+    known
+        .into_iter()
+        .take(MAX_KNOWN)
+        .filter_map(|one| Some((within(word.as_bytes(), one.as_bytes(), allowed)?, one)))
         .min()
         .map(|(_, one)| one)
 }
 
-/// Levenshtein's distance, case aside, if it is no more than allowed; ends as soon as it is.
+/// How many slips a word of this length may have: none if it has one letter, for any other is as
+/// near to it.
+fn allowed(length: usize) -> usize {
+    MAX_DISTANCE.min((length + 1) / 3)
+}
+
+/// The slips between two words, case aside, if they are no more than allowed: a letter that is
+/// missing, too much or another, or two that are exchanged. Ends as soon as there are more.
 fn within(left: &[u8], right: &[u8], allowed: usize) -> Option<usize> {
     if left.len().abs_diff(right.len()) > allowed {
         return None;
     }
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, a) in left.iter().enumerate() {
-        let mut diagonal = index;
+    let unreached = left.len() + right.len();
+    // Distances to the beginnings of the right word, of the last two letters and of this one.
+    let mut older = vec![unreached; right.len() + 1];
+    let mut old: Vec<usize> = (0..=right.len()).collect();
+    let mut row = older.clone();
+    let mut letter_before = None;
+    for (index, letter) in left.iter().enumerate() {
         let mut before = index + 1;
-        let mut least = before;
-        for (slot, b) in row.iter_mut().skip(1).zip(right) {
-            let changed = usize::from(!a.eq_ignore_ascii_case(b));
-            let best = (diagonal + changed).min(before + 1).min(*slot + 1);
-            diagonal = std::mem::replace(slot, best);
-            before = best;
-            least = least.min(best);
+        let mut other_before = None;
+        let mut nearest = before;
+        if let Some(first) = row.first_mut() {
+            *first = before;
         }
-        if least > allowed {
+        let exchanged = std::iter::once(&unreached).chain(&older);
+        let old_pairs = old.iter().zip(old.iter().skip(1));
+        let slots = row.iter_mut().skip(1).zip(right);
+        for (((slot, other), (diagonal, above)), exchanged) in slots.zip(old_pairs).zip(exchanged) {
+            let changed = usize::from(!letter.eq_ignore_ascii_case(other));
+            let mut best = (diagonal + changed).min(before + 1).min(above + 1);
+            if let (Some(left), Some(right)) = (letter_before, other_before)
+                && letter.eq_ignore_ascii_case(right)
+                && other.eq_ignore_ascii_case(left)
+            {
+                best = best.min(exchanged + 1);
+            }
+            *slot = best;
+            before = best;
+            nearest = nearest.min(best);
+            other_before = Some(other);
+        }
+        // An exchange reaches back over one row.
+        if nearest > allowed && old.iter().all(|distance| *distance > allowed) {
             return None;
         }
-        if let Some(first) = row.first_mut() {
-            *first = index + 1;
-        }
+        letter_before = Some(letter);
+        std::mem::swap(&mut older, &mut old);
+        std::mem::swap(&mut old, &mut row);
     }
-    row.last().copied().filter(|distance| *distance <= allowed)
+    old.last().copied().filter(|distance| *distance <= allowed)
 }
 
 /// As a help.
@@ -113,10 +158,24 @@ mod tests {
             ("warn", Some("WARNING")),
             ("warnin", Some("WARNING")),
             ("is", Some("in")),
+            ("conditino", Some("condition")),
+            ("golb", Some("glob")),
             ("xy", None),
+            ("o", None),
             ("", None),
         ] {
             assert_eq!(nearest(word, known), expected, "{word}");
+        }
+        let lists = ["shells", "known_shells"];
+        for (word, expected) in [
+            ("shels", Some("shells")),
+            ("known_shlels", Some("known_shells")),
+            ("known_shell", Some("known_shells")),
+            ("known", None),
+            ("she", None),
+            ("bells", None),
+        ] {
+            assert_eq!(slip_of(word, lists), expected, "{word}");
         }
         assert_eq!(foreign("Like"), Some("glob"));
         assert_eq!(nearest(&"x".repeat(100_000), known), None);

@@ -3,6 +3,7 @@
 
 mod allowed;
 mod event_types;
+mod macros;
 mod suspicion;
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
@@ -15,7 +16,6 @@ use super::{
     operand::Operand,
     pattern::Prefixes,
     predicate::{Many, Predicate, Set},
-    spelling,
     text::{Place, Step, Text},
 };
 
@@ -54,6 +54,8 @@ pub(super) struct Mistake {
 
 pub(super) struct Checker<'a> {
     pub macros: &'a Macros,
+    /// The names of all lists, which are in place already: a word may be meant for one.
+    pub lists: &'a [&'a str],
     pub warnings: Vec<Mistake>,
     /// Beside the one that is returned: those of the terms after it.
     pub more: Vec<Mistake>,
@@ -78,6 +80,7 @@ impl<'a> Checker<'a> {
     pub(super) fn new(macros: &'a Macros) -> Self {
         Self {
             macros,
+            lists: &[],
             warnings: Vec::new(),
             more: Vec::new(),
             used: Vec::new(),
@@ -114,6 +117,26 @@ impl<'a> Checker<'a> {
     }
 
     pub(super) fn check(&mut self, expression: &Expression, text: &Text) -> Checked<Condition> {
+        self.begin(text)?;
+        let checked = match expression {
+            Expression::And(terms) => self.all(terms, text).map(Condition::And),
+            Expression::Or(terms) => self.all(terms, text).map(Condition::Or),
+            Expression::Not(inner) => {
+                let negated = |inner| Condition::Not(Box::new(inner));
+                self.check(inner, text).map(negated)
+            }
+            Expression::Macro { name, span } => self.macro_body(name, span, text),
+            Expression::Check(check) => self.test(check, text),
+        };
+        if checked.is_ok() {
+            self.depth -= 1;
+        }
+        checked
+    }
+
+    /// Apart from what goes deeper, as the refusals of macros are: what they need is not to be on the
+    /// stack once a level.
+    fn begin(&mut self, text: &Text) -> Checked<()> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             let message = "macros and parentheses are nested too deeply";
@@ -126,15 +149,7 @@ impl<'a> Checker<'a> {
             let help = "a macro that uses another twice doubles it: use each once";
             return Err(self.helped(text, &(0..1), message, help.to_owned()));
         }
-        let checked = match expression {
-            Expression::And(terms) => Condition::And(self.all(terms, text)?),
-            Expression::Or(terms) => Condition::Or(self.all(terms, text)?),
-            Expression::Not(inner) => Condition::Not(Box::new(self.check(inner, text)?)),
-            Expression::Macro { name, span } => self.macro_body(name, span, text)?,
-            Expression::Check(check) => self.test(check, text)?,
-        };
-        self.depth -= 1;
-        Ok(checked)
+        Ok(())
     }
 
     /// Every term is looked at, whatever is wrong with the one before.
@@ -161,77 +176,6 @@ impl<'a> Checker<'a> {
             }
         }
         first.map_or(Ok(checked), Err)
-    }
-
-    fn macro_body(&mut self, name: &str, span: &Range<usize>, text: &Text) -> Checked<Condition> {
-        let undefined = |checker: &Self, help: Option<String>| Mistake {
-            code: VALIDATE,
-            ..checker.helped(text, span, format!("undefined macro `{name}`"), help)
-        };
-        let Some(body) = self.macros.get(name) else {
-            return Err(undefined(self, Some(self.meant(name, span, text))));
-        };
-        if body.file > text.place(span).file {
-            let help = "it is defined in a later file: load that file first".to_owned();
-            return Err(undefined(self, Some(help)));
-        }
-        if self
-            .stack
-            .iter()
-            .any(|open| open.what == MACRO && open.name == name)
-        {
-            let macros = self.stack.iter().filter(|open| open.what == MACRO);
-            let mut way: Vec<&str> = macros.map(|open| open.name.as_str()).collect();
-            way.push(name);
-            let help = format!("{}: one of them must do without", way.join(" uses "));
-            let message = format!("reference loop in macro `{name}`");
-            return Err(Mistake {
-                code: VALIDATE,
-                ..self.helped(text, span, message, help)
-            });
-        }
-        let outer = self
-            .stack
-            .iter()
-            .rfind(|outer| outer.what == MACRO)
-            .and_then(|outer| self.macros.get(&outer.name));
-        if outer.is_some_and(|outer| body.position >= outer.visibility) {
-            let help = "a macro sees only the macros that stand before it".to_owned();
-            return Err(undefined(self, Some(help)));
-        }
-        self.used.push(name.to_owned());
-        let Some(expression) = &body.expression else {
-            // Its own syntax error is reported where it stands.
-            self.broken = true;
-            return Ok(Condition::Constant(false));
-        };
-        let outer = self.stack.len();
-        self.stack.extend(text.steps(span));
-        self.stack.push(Step {
-            what: MACRO,
-            name: name.to_owned(),
-            place: text.place(span),
-        });
-        let checked = self.check(expression, &body.text);
-        self.stack.truncate(outer);
-        checked
-    }
-
-    /// What a name that is no macro was probably to be.
-    fn meant(&self, name: &str, span: &Range<usize>, text: &Text) -> String {
-        if let Some(list) = text.steps(span).last() {
-            let list = &list.name;
-            return format!("a list stands for its items: write `proc.name in ({list})`");
-        }
-        let field = name.replacen('_', ".", 1);
-        if fields::find(&field).is_some() {
-            return format!("did you mean the field `{field}`?");
-        }
-        let file = text.place(span).file;
-        let known = self.macros.iter().filter(|(_, body)| body.file <= file);
-        spelling::did_you_mean(name, known.map(|(known, _)| known.as_str())).unwrap_or_else(|| {
-            format!("define `- macro: {name}`, or write a check such as `proc.name = {name}`")
-        })
     }
 
     fn test(&mut self, check: &Check, text: &Text) -> Checked<Condition> {
@@ -299,6 +243,9 @@ impl<'a> Checker<'a> {
             self.suspicious(operator, constant, text);
             self.list_within(constant, text);
         }
+        if operator.is_list() || modifier.is_some() {
+            self.nearly_lists(left, written, text);
+        }
         self.event_types(left, written, text)?;
         if operator == Operator::Pmatch {
             let patterns = written.iter().map(|constant| constant.text.as_str());
@@ -336,7 +283,12 @@ impl<'a> Checker<'a> {
     ) -> Mistake {
         let named = self.macros.contains_key(&constant.text);
         let alone = "it is a macro: write its name alone, without field and operator";
-        let help = if named { Some(alone.to_owned()) } else { help };
+        let list = || self.nearly_list(constant, text);
+        let help = match list() {
+            _ if named => Some(alone.to_owned()),
+            Some(list) => Some(format!("did you mean the list `{list}`?")),
+            None => help,
+        };
         self.helped(text, &constant.span, message, help)
     }
 

@@ -6,8 +6,9 @@ use super::{
     super::{
         ast::{self, Check, Operator, Right},
         constants,
-        fields::{self, Field},
-        parser,
+        fields::{self, Field, Type},
+        operand::Operand,
+        parser, spelling,
         text::Text,
     },
     Checker, Mistake,
@@ -18,6 +19,7 @@ const UNSAFE_NA: &str = "LOAD_UNSAFE_NA_CHECK";
 /// Our own.
 const NAME_TOO_LONG: &str = "RULE_NAME_TOO_LONG";
 const LIST_IN_TEXT: &str = "RULE_LIST_IN_TEXT";
+const NEARLY_A_LIST: &str = "RULE_NEARLY_A_LIST";
 /// TASK_COMM_LEN without its terminator.
 const MAX_COMM: usize = 15;
 
@@ -105,6 +107,32 @@ impl Checker<'_> {
             let message = format!("the list `{list}` is put in place within this text");
             let help = "give the list another name, or leave no blank beside the word".to_owned();
             self.warn(LIST_IN_TEXT, text, &constant.span, message, help);
+        }
+    }
+
+    /// The list that a word without quotes is spelt like.
+    pub(super) fn nearly_list(&self, constant: &ast::Constant, text: &Text) -> Option<&str> {
+        let written = text.as_str().get(constant.span.clone())?;
+        if written != constant.text || !text.steps(&constant.span).is_empty() {
+            return None;
+        }
+        spelling::slip_of(written, self.lists.iter().copied())
+    }
+
+    /// A misspelt list is a text: told where it is all that is compared, or looks like a name.
+    pub(super) fn nearly_lists(&mut self, left: &Operand, written: &[ast::Constant], text: &Text) {
+        if left.kind() != Type::Text {
+            return;
+        }
+        for constant in written {
+            let word = &constant.text;
+            if (written.len() == 1 || word.contains('_'))
+                && let Some(list) = self.nearly_list(constant, text)
+            {
+                let message = format!("`{word}` is a text, and spelt like the list `{list}`");
+                let help = format!("write `{list}`, or put the text in quotes: \"{word}\"");
+                self.warn(NEARLY_A_LIST, text, &constant.span, message, help);
+            }
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use super::{super::event_types, CATALOGUE, Field, Takes, ancestors, known, parameters};
+use super::{
+    super::{event_types, spelling},
+    CATALOGUE, Field, Takes, ancestors, known, parameters,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Argument {
@@ -100,40 +103,9 @@ fn is_negative(key: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
-/// No field is longer, and longer names are slow to compare.
-const MAX_SUGGESTED: usize = 64;
-
 /// The field that was meant, if one is spelt alike.
 pub fn suggestion(name: &str) -> Option<&'static str> {
-    if name.len() > MAX_SUGGESTED {
-        return None;
-    }
-    let name = name.to_lowercase();
-    let near = CATALOGUE
-        .iter()
-        .map(|field| (distance(&name, field.name), field.name))
-        .min()?;
-    (near.0 <= 3).then_some(near.1)
-}
-
-/// Levenshtein's.
-fn distance(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, a) in left.bytes().enumerate() {
-        let mut diagonal = index;
-        let mut before = index + 1;
-        for (slot, b) in row.iter_mut().skip(1).zip(right.bytes()) {
-            let best = (diagonal + usize::from(a != b))
-                .min(before + 1)
-                .min(*slot + 1);
-            diagonal = std::mem::replace(slot, best);
-            before = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = index + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    spelling::nearest(name, CATALOGUE.iter().map(|field| field.name))
 }
 
 #[cfg(test)]
@@ -203,6 +175,8 @@ mod tests {
             assert_eq!(found, expected, "{name} {argument:?}");
         }
         assert_eq!(suggestion("fd.sprt"), Some("fd.sport"));
+        assert_eq!(suggestion("fd.sprot"), Some("fd.sport"));
+        assert_eq!(suggestion("FD.sport"), Some("fd.sport"));
         assert_eq!(suggestion("completely.different"), None);
         assert_eq!(suggestion(&"fd.sport".repeat(1 << 20)), None);
     }

@@ -11,6 +11,7 @@ mod lookup;
 mod parameters;
 mod process;
 mod resources;
+mod short;
 mod socket;
 mod user;
 
@@ -21,6 +22,7 @@ pub(super) use container::METADATA;
 pub use event::event_type;
 pub(super) use lookup::is_dotted;
 pub use lookup::{Argument, find, resolve, suggestion};
+pub use short::Short;
 
 use crate::{
     event::{Attribution, Event, Kind, Part, Process},
@@ -30,6 +32,9 @@ use crate::{
 
 /// Falco's text for what an unknown thread, or an unknown user, would say.
 pub const NOT_AVAILABLE: &str = "<NA>";
+
+/// Falco's text for a network.
+const NETWORK: &str = "<IPNET>";
 
 /// Two fields can be compared only if they are of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,11 +100,16 @@ pub struct Context<'a> {
 
 type Extracted<'a> = Option<Value<'a>>;
 
+/// Writes a text that an event does not hold; nothing if there is none.
+pub type Write = fn(Context<'_>, &mut Short) -> Option<()>;
+
 #[derive(Clone, Copy)]
 pub enum Get {
     /// The same for every event of a kind: a check of it is decided before any event comes.
     Kind(fn(Kind) -> Option<&'static str>),
     One(for<'a> fn(Context<'a>) -> Extracted<'a>),
+    /// A text that no event holds: written anew for each.
+    Written(Write),
     /// With `[n]`, or without where the field allows it.
     Indexed(for<'a> fn(Context<'a>, Option<usize>) -> Extracted<'a>),
     /// With `[name]`, or without where the field allows it.
@@ -231,6 +241,16 @@ impl Field {
             (None, Get::Absent) => State::Absent,
             (None, Get::Unavailable(reason)) => State::Unavailable(reason),
             (None, _) => State::Given,
+        }
+    }
+
+    /// What an output prints of a field that can be compared and not printed, as Falco does.
+    pub fn placeholder(&self) -> Option<&'static str> {
+        match (self.get, self.kind) {
+            (Get::Ends(_), _) | (_, Type::Socket) => Some(NOT_AVAILABLE),
+            (_, Type::Net) => Some(NETWORK),
+            _ if self.name == "evt.type.is" => Some(NOT_AVAILABLE),
+            _ => None,
         }
     }
 

@@ -4,7 +4,7 @@
 use super::{
     Argument, Context, Extracted, Field,
     Get::{self, Indexed, One},
-    State,
+    Short, State,
     Type::{self, Int64, Ip, Port, Socket, Text, Uint32, Uint64},
     event::errno_text,
     owned, signed,
@@ -119,7 +119,9 @@ fn value<'a>(event: &'a Event, name: &str) -> Extracted<'a> {
         },
         "tuple" => {
             event.socket.client?;
-            owned(connection(event))
+            let mut text = Short::default();
+            connection(event, &mut text).ok()?;
+            owned(text.as_str().to_owned())
         }
         "addr" => {
             let server = event.socket.server;

@@ -7,10 +7,7 @@ use super::{
     Type::{Bool, Duration, Int64, Text, Time, Uint32, Uint64},
     capabilities, flag, is_known, owned, process, signed, text, unsigned,
 };
-use crate::event::{Details, Environment, Part, Process};
-
-/// Inodes of the host's own namespaces (include/linux/proc_ns.h).
-const HOST_PIDS: u32 = 0xefff_fffc;
+use crate::event::{Details, Environment, HOST_PIDS, Part, Process};
 
 /// Falco's text where the thread is unknown.
 fn known<'a>(context: Context<'a>, get: fn(&'a Process) -> &'a str) -> Extracted<'a> {

@@ -2,30 +2,41 @@
 //! that acts: Falco compares addresses with the interfaces instead, and errs on loopback
 //! (docs/falco-compat.md).
 
+use std::{
+    fmt::{self, Write as _},
+    net::IpAddr,
+};
+
 use super::{
     Context, Extracted, Field,
-    Get::{Ends, Kind as OfKind, Names, One},
+    Get::{Ends, Kind as OfKind, Names, One, Written},
+    Short,
     Type::{Bool, Int64, Ip, Net, Port, Text},
     Value, container, flag, owned, signed, text, unsigned,
 };
 use crate::event::{Endpoint, Event, Family, Kind};
 
 /// Client and server ends in Falco's notation; IPv6 without brackets.
-pub(super) fn connection(event: &Event) -> String {
-    // As long as two ends of IPv4 can be.
-    let mut text = String::with_capacity(44);
+pub(super) fn connection(event: &Event, text: &mut Short) -> fmt::Result {
     if let Some(client) = event.socket.client {
-        push(client, &mut text);
-        text.push_str("->");
+        push(client, text)?;
+        text.write_str("->")?;
     }
-    push(event.socket.server, &mut text);
-    text
+    push(event.socket.server, text)
 }
 
-fn push(end: Endpoint, text: &mut String) {
-    Value::Ip(end.ip).push_to(text);
-    text.push(':');
-    Value::Unsigned(end.port.into()).push_to(text);
+fn push(end: Endpoint, text: &mut Short) -> fmt::Result {
+    match end.ip {
+        IpAddr::V4(ip) => {
+            for (index, octet) in ip.octets().into_iter().enumerate() {
+                text.write_str(if index > 0 { "." } else { "" })?;
+                text.write_str(itoa::Buffer::new().format(octet))?;
+            }
+        }
+        IpAddr::V6(ip) => write!(text, "{ip}")?,
+    }
+    text.write_char(':')?;
+    text.write_str(itoa::Buffer::new().format(end.port))
 }
 
 #[derive(Clone, Copy)]
@@ -65,11 +76,12 @@ fn port<'a>(context: Context<'a>, of: End) -> Extracted<'a> {
 
 /// Falco prints a service name only if name resolution is on; client and server of a listener have
 /// the empty text.
-fn service<'a>(context: Context<'a>, of: End) -> Extracted<'a> {
+fn service(context: Context<'_>, of: End, text: &mut Short) -> Option<()> {
     if context.event.socket.client.is_none() && matches!(of, End::Client | End::Server) {
-        return text("");
+        return Some(());
     }
-    owned(end(context, of)?.port.to_string())
+    let port = end(context, of)?.port;
+    text.write_str(itoa::Buffer::new().format(port)).ok()
 }
 
 /// The names of an end; those of the other end are kept apart.
@@ -102,7 +114,9 @@ fn family(context: Context<'_>, v4: &'static str, v6: &'static str) -> Extracted
 
 fn with_container(context: Context<'_>) -> Extracted<'_> {
     let id = container::short_id(context).unwrap_or_default();
-    owned(format!("{id}:{}", connection(context.event)))
+    let mut name = Short::default();
+    connection(context.event, &mut name).ok()?;
+    owned(format!("{id}:{}", name.as_str()))
 }
 
 /// A connect serves itself if both ends are of this machine, as far as the addresses tell.
@@ -123,7 +137,7 @@ fn is_connected(event: &Event) -> Option<bool> {
 #[rustfmt::skip]
 pub(super) fn fields() -> Vec<Field> {
     vec![
-        Field::new("fd.name", Text, "client->server, or the listener", One(|c| owned(connection(c.event)))),
+        Field::new("fd.name", Text, "client->server, or the listener", Written(|c, text| connection(c.event, text).ok())),
         Field::new("fd.nameraw", Text, "empty", One(|_| text(""))),
         Field::new("fd.containername", Text, "container.id, nothing on the host, then : and fd.name", One(with_container)),
         Field::new("fd.type", Text, "ipv4 or ipv6", One(|c| family(c, "ipv4", "ipv6"))),
@@ -158,10 +172,10 @@ pub(super) fn fields() -> Vec<Field> {
         Field::new("fd.lnet", Net, "network of the local end", One(|c| ip(c, End::Local))),
         Field::new("fd.rnet", Net, "network of the remote end", One(|c| ip(c, End::Remote))),
         Field::new("fd.net", Net, "network of either end", Ends(ips)),
-        Field::new("fd.cproto", Text, "client port as text", One(|c| service(c, End::Client))),
-        Field::new("fd.sproto", Text, "server port as text", One(|c| service(c, End::Server))),
-        Field::new("fd.lproto", Text, "local port as text", One(|c| service(c, End::Local))),
-        Field::new("fd.rproto", Text, "remote port as text", One(|c| service(c, End::Remote))),
+        Field::new("fd.cproto", Text, "client port as text", Written(|c, text| service(c, End::Client, text))),
+        Field::new("fd.sproto", Text, "server port as text", Written(|c, text| service(c, End::Server, text))),
+        Field::new("fd.lproto", Text, "local port as text", Written(|c, text| service(c, End::Local, text))),
+        Field::new("fd.rproto", Text, "remote port as text", Written(|c, text| service(c, End::Remote, text))),
         Field::new("fd.proto", Port, "as fd.port", Ends(ports)),
     ]
 }

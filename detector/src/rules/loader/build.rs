@@ -11,6 +11,7 @@ use super::{
         compiler::Condition,
         diagnostic::Severity,
         kinds::{self, Kinds},
+        lexer::SyntaxError,
         output::Template,
         text::{Place, Text},
     },
@@ -50,6 +51,7 @@ pub(super) fn rules(
         body.text = text;
     }
     report.enter(Stage::Rules);
+    let list_names: Vec<&str> = lists.names().collect();
     let mut used_macros = HashSet::new();
     let mut rules = Vec::new();
     let mut earlier = Earlier::default();
@@ -57,6 +59,7 @@ pub(super) fn rules(
         let mut builder = Builder {
             macros: &collection.macros,
             lists: &lists,
+            list_names: &list_names,
             options,
             used_lists: &mut used_lists,
             used_macros: &mut used_macros,
@@ -90,7 +93,12 @@ pub(super) fn rules(
     for (name, body) in &collection.macros {
         if !used_macros.contains(name) {
             let message = format!("the macro `{name}` is never used");
-            report.warning(&body.place, UNUSED_MACRO, message, UNUSED.to_owned());
+            let help = if matches!(name.as_str(), "and" | "or" | "not") {
+                format!("no condition can refer to it: `{name}` is a keyword; name it otherwise")
+            } else {
+                UNUSED.to_owned()
+            };
+            report.warning(&body.place, UNUSED_MACRO, message, help);
         }
     }
     for (index, list) in collection.lists.iter().enumerate() {
@@ -123,6 +131,7 @@ fn references(name: &str, body: &Macro, macros: &Macros, report: &mut Report<'_>
 pub(super) struct Builder<'b, 'a> {
     pub(super) macros: &'b Macros,
     pub(super) lists: &'b Lists,
+    list_names: &'b [&'b str],
     options: Options,
     used_lists: &'b mut HashSet<usize>,
     used_macros: &'b mut HashSet<String>,
@@ -204,6 +213,7 @@ impl Builder<'_, '_> {
         }
         let expression = read::parse(&text, self.report)?;
         let mut checker = Checker::new(self.macros);
+        checker.lists = self.list_names;
         let checked = checker.check(&expression, &text);
         let Checker {
             warnings,
@@ -242,15 +252,20 @@ impl Builder<'_, '_> {
                 }
                 Some(template)
             }
-            Err(error) => {
-                let mistake = Mistake {
+            Err(mistakes) => {
+                let placed = |error: SyntaxError| Mistake {
                     code: OUTPUT,
                     message: error.message,
                     place: text.place(&error.span),
                     help: error.help,
                     via: Vec::new(),
                 };
-                self.mistake(item, mistake);
+                // Falco looks at the first alone, as in a condition.
+                if !self.mistake(item, placed(mistakes.first)) {
+                    for other in mistakes.more {
+                        self.report.mistake(Severity::Error, placed(other));
+                    }
+                }
                 None
             }
         }

@@ -412,7 +412,7 @@ impl Exception {
         }
         for comp in &self.comps {
             let written = comp.as_str();
-            let Some((_, set)) = comparison(written) else {
+            let Some((operator, set)) = comparison(written) else {
                 let message = format!("`{written}` is no operator for an exception");
                 let words = Operator::ALL.iter().map(|one| one.as_str());
                 let own = spelling::foreign(written).map(|own| format!("write `{own}`"));
@@ -426,10 +426,15 @@ impl Exception {
             if self.scalar && !set {
                 let message =
                     format!("one field is compared with a set, and `{written}` takes none");
-                let help = format!(
-                    "write in, pmatch, intersects, or an operator with oneof, anyof or allof; or \
-                     `fields: [...]`, `comps: [{written}]` and `values: [[...]]`"
-                );
+                let sets =
+                    "write in, pmatch, intersects, or an operator with oneof, anyof or allof";
+                let help = if operator == Operator::Exists {
+                    format!("{sets}: `exists` takes no value")
+                } else {
+                    format!(
+                        "{sets}; or `fields: [...]`, `comps: [{written}]` and `values: [[...]]`"
+                    )
+                };
                 return Some((all(comp), message, Some(help)));
             }
         }

@@ -64,6 +64,10 @@ impl Lists {
         }
     }
 
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.lists.iter().map(|(name, _)| name.as_str())
+    }
+
     fn named_in<'a>(&'a self, text: &'a str) -> impl Iterator<Item = usize> + 'a {
         text.split(|one| bounds(Some(one)))
             .filter_map(|word| self.by_name.get(word).copied())

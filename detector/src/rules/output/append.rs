@@ -82,9 +82,9 @@ fn told(error: SyntaxError) -> String {
 }
 
 fn template(text: &str) -> Result<(Template, Warnings), AppendError> {
-    Template::part(text).map_err(|error| AppendError::Text {
+    Template::part(text).map_err(|mistakes| AppendError::Text {
         text: text.to_owned(),
-        message: told(error),
+        message: told(mistakes.first),
     })
 }
 
@@ -192,9 +192,9 @@ fn completed(
     let extras = || appends.iter().flat_map(|append| &append.extra_fields);
     let taken: Vec<&str> = extras().flat_map(Extra::names).collect();
     let mut builder = Builder::new(if iso8601 { ISO8601 } else { TIME }, &taken);
-    builder.text(&text).map_err(|error| AppendError::Text {
+    builder.text(&text).map_err(|mistakes| AppendError::Text {
         text: text.clone(),
-        message: told(error),
+        message: told(mistakes.first),
     })?;
     for extra in extras() {
         // Told when the configuration was checked.

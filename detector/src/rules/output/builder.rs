@@ -8,6 +8,23 @@ use crate::alert::Name;
 /// Deprecated parts, and where they stand.
 pub(super) type Warnings = Vec<(String, Range<usize>)>;
 
+/// Mistakes of one output beside its first: more would tell nothing new.
+const MAX_MORE: usize = 32;
+
+/// What is wrong with an output: Falco looks at the first alone.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mistakes {
+    pub first: SyntaxError,
+    pub more: Vec<SyntaxError>,
+}
+
+impl From<SyntaxError> for Mistakes {
+    fn from(first: SyntaxError) -> Self {
+        let more = Vec::new();
+        Self { first, more }
+    }
+}
+
 const CONTAINER_INFO: &str = "container.info";
 
 pub(super) struct Builder<'b> {
@@ -33,7 +50,9 @@ impl<'b> Builder<'b> {
         builder
     }
 
-    pub(super) fn text(&mut self, text: &str) -> Result<(), SyntaxError> {
+    /// What is wrong ends no reading: what follows it may be wrong too.
+    pub(super) fn text(&mut self, text: &str) -> Result<(), Mistakes> {
+        let mut mistakes: Option<Mistakes> = None;
         // "Print even if a value is missing": Falco adds it to every template.
         let mut at = usize::from(text.starts_with('*'));
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
@@ -52,11 +71,22 @@ impl<'b> Builder<'b> {
                 at = end;
                 continue;
             }
-            let token = parse::token(rest, at, &mut self.warnings)?;
-            at += 1 + token.length;
-            self.add(token);
+            match parse::token(rest, at, &mut self.warnings) {
+                Ok(token) => {
+                    at += 1 + token.length;
+                    self.add(token);
+                }
+                Err(mistake) => {
+                    at = mistake.span.end;
+                    match &mut mistakes {
+                        None => mistakes = Some(mistake.into()),
+                        Some(told) if told.more.len() < MAX_MORE => told.more.push(mistake),
+                        Some(_) => break,
+                    }
+                }
+            }
         }
-        Ok(())
+        mistakes.map_or(Ok(()), Err)
     }
 
     fn add(&mut self, token: parse::Token) {

@@ -14,10 +14,9 @@ use crate::{
     event::Event,
     host::Host,
 };
+pub use builder::Mistakes;
 use builder::{Builder, Warnings};
 
-/// Falco's text for what can be compared but not printed.
-const NETWORK: &str = "<IPNET>";
 /// What the time before each message is called among the fields.
 const TIME: &str = "evt.time";
 const ISO8601: &str = "evt.time.iso8601";
@@ -64,17 +63,19 @@ pub struct Template {
 
 impl Template {
     /// Of a rule: it prints something. One that is missing is told of where it should stand.
-    pub fn parse(text: &str) -> Result<(Self, Warnings), SyntaxError> {
+    pub fn parse(text: &str) -> Result<(Self, Warnings), Mistakes> {
         let (template, warnings) = Self::part(text)?;
         if template.parts.is_empty() && !text.is_empty() && !text.starts_with('*') {
-            return Err(SyntaxError::new("the output prints nothing", 0..text.len())
-                .help("write a text, or fields such as %proc.name"));
+            let nothing = SyntaxError::new("the output prints nothing", 0..text.len());
+            return Err(nothing
+                .help("write a text, or fields such as %proc.name")
+                .into());
         }
         Ok((template, warnings))
     }
 
     /// What may be empty.
-    fn part(text: &str) -> Result<(Self, Warnings), SyntaxError> {
+    fn part(text: &str) -> Result<(Self, Warnings), Mistakes> {
         // A NUL byte ends it, as in Falco.
         let shown = text.split('\0').next().unwrap_or_default();
         let mut builder = Builder::new(TIME, &[]);
@@ -166,14 +167,14 @@ fn extract<'a>(operand: &'a Operand, context: Context<'a>) -> Option<Value<'a>> 
             }
             (Get::Ancestors(get), Argument::None) => return get(context, 0),
             (Get::One(get), _) if field.kind == Type::Net => {
-                return get(context).map(|_address| Value::Text(NETWORK.into()));
+                let placeholder = field.placeholder()?;
+                return get(context).map(|_address| Value::Text(placeholder.into()));
             }
             // A text among the fields.
             (Get::One(get), _) if field.name == "fd.dev" => {
                 return get(context).map(|device| Value::Text(print(&device).into()));
             }
-            // They can be asked for and not be printed.
-            _ if field.kind == Type::Socket || field.name == "evt.type.is" => return None,
+            _ if field.placeholder().is_some() => return None,
             _ => {}
         }
     }

@@ -88,7 +88,9 @@ pub(super) fn token(rest: &str, at: usize, warnings: &mut Warnings) -> Result<To
             let first = named.chars().next().map_or(0, char::len_utf8);
             let shown = named.get(..longest.max(first)).unwrap_or_default();
             let message = format!("invalid formatting token `%{}`", shown.trim_end());
-            SyntaxError::new(message, span)
+            // One mistake, not two.
+            let doubled = usize::from(shown == "%");
+            SyntaxError::new(message, span.start..span.end + doubled)
                 .help("write a field after `%`; the sign itself cannot be printed")
         }
     })

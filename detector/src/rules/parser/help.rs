@@ -37,6 +37,14 @@ fn last_word(text: &str) -> &str {
     text.rsplit(ends).next().unwrap_or_default()
 }
 
+/// An operator of another language, as it is written here.
+fn instead(own: &str) -> String {
+    if own == "regex" {
+        return "write `regex`, or `glob` for a pattern with * and ?".to_owned();
+    }
+    format!("write `{own}`")
+}
+
 /// For any place where something else is expected.
 pub(super) fn general(before: &str, rest: &str) -> Option<String> {
     if rest.starts_with("&&") || rest.starts_with("||") {
@@ -65,6 +73,12 @@ pub(super) fn after_check(before: &str, rest: &str) -> String {
     if rest.starts_with(')') {
         return "this parenthesis closes nothing: leave it out, or open one before".to_owned();
     }
+    if rest.starts_with(',') {
+        return "several values are a set in parentheses: `in (a, b)`".to_owned();
+    }
+    if last == "exists" {
+        return "`exists` takes no value: compare with `=`, `in` or another operator".to_owned();
+    }
     let joins = matches!(first_word(rest), "and" | "or");
     if joins && before.trim_end_matches(is_blank).ends_with(')') {
         return "put a blank before the parenthesis that follows `and` or `or`".to_owned();
@@ -72,18 +86,22 @@ pub(super) fn after_check(before: &str, rest: &str) -> String {
     if rest.starts_with('(') {
         return before_parenthesis(before, last, touches);
     }
-    if let Some(own) = ["=>", "=<"]
+    if let Some(own) = ["=>", "=<", "=~"]
         .into_iter()
         .find(|one| last.ends_with(one))
         .and_then(foreign)
     {
-        return format!("write `{own}`");
+        return instead(own);
     }
     if matches!(last, "and" | "or" | "not") {
         return format!("`{last}` was taken for a value: the value is missing before it");
     }
     if touches && last.starts_with(|first: char| first.is_ascii_digit()) {
-        return "what has an order is compared with a number: an address has none".to_owned();
+        if rest.starts_with(['.', ':', '/']) {
+            return "what has an order is compared with a number: an address has none".to_owned();
+        }
+        let more = first_word(rest);
+        return format!("`{last}{more}` is no number: leave out `{more}`");
     }
     if first_word(rest) == "of" && matches!(last, "any" | "all" | "one") {
         return format!("write `{last}of` as one word");
@@ -133,6 +151,9 @@ pub(super) fn operator(field: &str, rest: &str) -> String {
         return format!("say what of it: `{field} exists`, `{field} = ...`");
     }
     let word = first_word(rest);
+    if word == "!~" {
+        return format!("write `not {field} regex ...`");
+    }
     if let Some(inner) = word
         .strip_prefix('!')
         .or_else(|| (word == "not").then_some(""))
@@ -152,7 +173,7 @@ pub(super) fn operator(field: &str, rest: &str) -> String {
     let symbols: &str = word.split(|one| !symbol(one)).next().unwrap_or_default();
     let known = foreign(word).or_else(|| foreign(symbols));
     if let Some(own) = known {
-        return format!("write `{own}`");
+        return instead(own);
     }
     if let Some(help) = lower_case(word).or_else(|| general("", rest)) {
         return help;
@@ -174,10 +195,10 @@ pub(super) fn operator(field: &str, rest: &str) -> String {
 pub(super) fn value(operator: Operator, rest: &str) -> Option<String> {
     let sign = format!("{operator}{}", first_word(rest));
     if let Some(own) = foreign(&sign).or_else(|| (sign == "==").then_some("=")) {
-        return Some(format!("write `{own}`"));
+        return Some(instead(own));
     }
     if rest.starts_with('=') {
-        return foreign(&format!("={sign}")).map(|own| format!("write `{own}`"));
+        return foreign(&format!("={sign}")).map(instead);
     }
     if rest.starts_with('(') && !operator.is_list() {
         return Some(format!(
@@ -204,6 +225,12 @@ pub(super) fn set(operator: Operator, rest: &str) -> String {
             format!("a set is written in parentheses: `{operator} (a, b)`")
         }
         "" => format!("write `{operator} (a, b)`"),
+        word if rest
+            .get(word.len()..)
+            .is_some_and(|more| more.starts_with(',')) =>
+        {
+            format!("put the set in parentheses: `{operator} ({word}, ...)`")
+        }
         word => format!("write `{operator} ({word})`"),
     }
 }

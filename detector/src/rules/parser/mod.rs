@@ -6,7 +6,7 @@ mod help;
 mod operand;
 
 use super::{
-    ast::{Check, Constant, Expression, Modifier, Operand, Operator, Right},
+    ast::{Check, Constant, Expression, Modifier, Operand, Operator, Right, Span},
     lexer::{Lexer, SyntaxError, is_blank},
 };
 
@@ -115,7 +115,7 @@ impl<'a> Parser<'a> {
             } else if self.lexer.rest().starts_with('(') {
                 self.parenthesised()?
             } else {
-                return Err(self.misplaced(&format!("a blank or `(` expected after `{word}`")));
+                return Err(self.no_blank(word));
             });
         }
         if terms.is_empty() {
@@ -134,13 +134,21 @@ impl<'a> Parser<'a> {
         if self.lexer.eat(")") {
             return Ok(inner);
         }
+        Err(self.unclosed(open))
+    }
+
+    fn unclosed(&self, open: Span) -> SyntaxError {
         if self.lexer.at_end() {
             let error = SyntaxError::new("this parenthesis is not closed", open);
-            return Err(error.help("write `)` where it is to end"));
+            return error.help("write `)` where it is to end");
         }
         let (before, rest) = self.lexer.around();
         let help = help::after_check(before, rest);
-        Err(SyntaxError::new("`and`, `or` or `)` expected", self.lexer.here()).help(help))
+        SyntaxError::new("`and`, `or` or `)` expected", self.lexer.here()).help(help)
+    }
+
+    fn no_blank(&self, word: &str) -> SyntaxError {
+        self.misplaced(&format!("a blank or `(` expected after `{word}`"))
     }
 
     fn not(&mut self) -> Parsed<Expression> {
@@ -179,6 +187,12 @@ impl<'a> Parser<'a> {
         if self.lexer.rest().starts_with('(') {
             return self.parenthesised();
         }
+        self.single_check()
+    }
+
+    /// Apart from what goes deeper, as the mistakes are: what it needs is not to be on the stack
+    /// once a level.
+    fn single_check(&mut self) -> Parsed<Expression> {
         if let Some(left) = self.operand()? {
             return self
                 .test(left)
@@ -186,7 +200,12 @@ impl<'a> Parser<'a> {
         }
         let start = self.lexer.position();
         match self.lexer.identifier() {
-            Some(word @ ("and" | "or" | "not")) => {
+            Some("not") => {
+                let span = self.lexer.since(start);
+                Err(SyntaxError::new("a check is missing after `not`", span)
+                    .help("write the check that it turns round, with a blank before it"))
+            }
+            Some(word @ ("and" | "or")) => {
                 let span = self.lexer.since(start);
                 let message = format!("a check is missing before `{word}`");
                 Err(SyntaxError::new(message, span)

@@ -1,19 +1,23 @@
 //! `rules test`: a users' file of events, or traces, and the rules that are to fire on them.
 
-use std::{collections::BTreeSet, fmt::Write as _, net::IpAddr, ops::Range, path::Path, sync::Arc};
+mod inline;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    ops::Range,
+    path::Path,
+};
 
 use anyhow::{Result, bail};
 
 use super::{Invalid, print, rules::load};
 use crate::{
     config::Config,
-    event::{
-        Ancestor, Attribution, Counter, Elapsed, Endpoint, Event, Executable, Family, Item, Kind,
-        Process, Socket, Thread,
-    },
+    event::{Counter, Event, Item},
     host::Host,
     rules::{
-        Ruleset,
+        Rule, Ruleset,
         lines::Lines,
         yaml::{self, Node, Value},
     },
@@ -21,27 +25,6 @@ use crate::{
 };
 
 const KEYS: [&str; 5] = ["test", "trace", "event", "fires", "silent"];
-const FIELDS: [&str; 15] = [
-    "evt.type",
-    "evt.rawres",
-    "fd.cip",
-    "fd.cport",
-    "fd.sip",
-    "fd.sport",
-    "proc.name",
-    "proc.exepath",
-    "proc.args",
-    "proc.aname",
-    "proc.cwd",
-    "proc.pid",
-    "user.uid",
-    "user.name",
-    "container.id",
-];
-
-/// TASK_COMM_LEN without its terminator (include/linux/sched.h).
-const MAX_COMM: usize = 15;
-
 /// A mistake of the test file, and its place.
 type Mistake = (String, Range<usize>);
 
@@ -93,7 +76,8 @@ pub(super) fn run(path: &Path, config: &Config) -> Result<()> {
     writeln!(report, "{} passed, {failed} failed", cases.len() - failed)?;
     print(&report)?;
     if failed > 0 {
-        bail!("{failed} tests failed: `rules explain` shows why a rule fires or does not");
+        let tests = if failed == 1 { "test" } else { "tests" };
+        bail!("{failed} {tests} failed: `rules explain` shows why a rule fires or does not");
     }
     Ok(())
 }
@@ -114,7 +98,10 @@ impl Case {
         let mut differences = Vec::new();
         if let Some(fires) = &self.fires {
             for name in fires.iter().filter(|name| !fired.contains(name.as_str())) {
-                differences.push(format!("`{name}` did not fire"));
+                let rule = ruleset.rules().iter().find(|rule| rule.name == *name);
+                let why = rule.and_then(out_of_force);
+                let why = why.map_or_else(String::new, |why| format!(": it is {why}"));
+                differences.push(format!("`{name}` did not fire{why}"));
             }
             for name in fired.iter().filter(|name| !fires.contains(**name)) {
                 differences.push(format!("`{name}` fired"));
@@ -131,9 +118,18 @@ impl Case {
     }
 }
 
+/// Why a rule fires for no event.
+fn out_of_force(rule: &Rule) -> Option<String> {
+    if !rule.enabled {
+        return Some("disabled".to_owned());
+    }
+    rule.inactive().map(|why| format!("inactive: {why}"))
+}
+
 fn cases(text: &str, path: &Path, ruleset: &Ruleset) -> (Vec<Case>, Vec<Mistake>) {
     let mut cases = Vec::new();
     let mut mistakes = Vec::new();
+    let mut names = BTreeMap::new();
     let documents = yaml::parse(text).unwrap_or_else(|(message, at)| {
         mistakes.push((message, at..at));
         Vec::new()
@@ -144,7 +140,10 @@ fn cases(text: &str, path: &Path, ruleset: &Ruleset) -> (Vec<Case>, Vec<Mistake>
             Value::Sequence(items) => {
                 for item in items {
                     match case(item, path, ruleset) {
-                        Ok(case) => cases.push(case),
+                        Ok(case) => {
+                            mistakes.extend(known_already(item, &case, &mut names, text));
+                            cases.push(case);
+                        }
                         Err(mistake) => mistakes.push(mistake),
                     }
                 }
@@ -155,7 +154,26 @@ fn cases(text: &str, path: &Path, ruleset: &Ruleset) -> (Vec<Case>, Vec<Mistake>
             }
         }
     }
+    if cases.is_empty() && mistakes.is_empty() {
+        let message = "nothing is tested: begin each test with `- test: name`";
+        mistakes.push((message.to_owned(), 0..0));
+    }
     (cases, mistakes)
+}
+
+/// A report of two tests of one name does not tell which of them failed.
+fn known_already(
+    item: &Node,
+    case: &Case,
+    names: &mut BTreeMap<String, usize>,
+    text: &str,
+) -> Option<Mistake> {
+    let span = item.get("test")?.span.clone();
+    let (line, _) = Lines::new(text).line_and_column(span.start);
+    let before = names.insert(case.name.clone(), line)?;
+    let name = &case.name;
+    let message = format!("the test of line {before} is called `{name}` too: name one otherwise");
+    Some((message, span))
 }
 
 fn known(node: &Node, keys: &[&str]) -> Result<(), Mistake> {
@@ -165,10 +183,15 @@ fn known(node: &Node, keys: &[&str]) -> Result<(), Mistake> {
             node.span.clone(),
         ));
     };
+    let mut given = BTreeSet::new();
     for (key, _) in pairs {
         let name = key.text().unwrap_or_default();
         if !keys.contains(&name) {
             let message = format!("`{name}` is not known here: known are {}", keys.join(", "));
+            return Err((message, key.span.clone()));
+        }
+        if !given.insert(name) {
+            let message = format!("`{name}` is given twice: leave one out");
             return Err((message, key.span.clone()));
         }
     }
@@ -182,8 +205,13 @@ fn case(item: &Node, path: &Path, ruleset: &Ruleset) -> Result<Case, Mistake> {
     let name = name.ok_or_else(|| lacks("its name: add `test: name`"))?;
     let (events, host) = match (item.get("trace"), item.get("event")) {
         (Some(trace), None) => recorded(trace, path)?,
-        (None, Some(event)) => (inline(event)?, Host::default()),
-        _ => return Err(lacks("`trace: FILE` or `event: {...}`, one of them")),
+        (None, Some(event)) => (inline::events(event)?, Host::default()),
+        (Some(_), Some(event)) => {
+            let message = "a test has one source of events: leave out `event` or `trace`, or make \
+                           two tests of it";
+            return Err((message.to_owned(), event.span.clone()));
+        }
+        (None, None) => return Err(lacks("`trace: FILE` or `event: {...}`, one of them")),
     };
     let fires = item
         .get("fires")
@@ -197,6 +225,13 @@ fn case(item: &Node, path: &Path, ruleset: &Ruleset) -> Result<Case, Mistake> {
         return Err(lacks(
             "an expectation: add `fires: [...]` or `silent: [...]`",
         ));
+    }
+    if let (Some(fires), Some(silent)) = (&fires, &silent)
+        && let Some(both) = fires.intersection(silent).next()
+    {
+        let message = format!("`{both}` cannot fire and be silent: leave it out of one");
+        let place = item.get("silent").unwrap_or(item);
+        return Err((message, place.span.clone()));
     }
     Ok(Case {
         name: name.to_owned(),
@@ -248,132 +283,4 @@ fn events(trace: &Path) -> Result<(Vec<Event>, Host), TraceError> {
         }
     }
     Ok((events, reader.host))
-}
-
-/// What is not given is as of a root process of the host that connects to 10.0.0.5:10250. A connect
-/// is an attempt and an outcome.
-fn inline(node: &Node) -> Result<Vec<Event>, Mistake> {
-    known(node, &FIELDS)?;
-    let kind = match node.get("evt.type").and_then(Node::text) {
-        None | Some("connect") => Kind::ConnectAttempt,
-        Some("accept") => Kind::Accept,
-        Some("listen") => Kind::Listen,
-        Some(_) => {
-            let place = node.get("evt.type").unwrap_or(node);
-            let message = "`evt.type` is connect, accept or listen".to_owned();
-            return Err((message, place.span.clone()));
-        }
-    };
-    let server = Endpoint {
-        ip: parsed(node, "fd.sip", [10, 0, 0, 5].into())?,
-        port: parsed(node, "fd.sport", 10250)?,
-    };
-    let near = if server.ip.is_ipv4() {
-        IpAddr::from([10, 0, 0, 9])
-    } else {
-        IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 9])
-    };
-    let client = Endpoint {
-        ip: parsed(node, "fd.cip", near)?,
-        port: parsed(node, "fd.cport", 40000)?,
-    };
-    let result: i32 = parsed(node, "evt.rawres", 0)?;
-    if result > 0 {
-        let place = node.get("evt.rawres").unwrap_or(node);
-        let message = "`evt.rawres` is 0 or a negative errno, such as -111".to_owned();
-        return Err((message, place.span.clone()));
-    }
-    let process = process(node)?;
-    let attempt = Event {
-        number: 1,
-        time_ns: 0,
-        cpu: 0,
-        kind,
-        socket: Socket {
-            cookie: 1,
-            family: if server.ip.is_ipv4() {
-                Family::Ipv4
-            } else {
-                Family::Ipv6
-            },
-            mapped: false,
-            client: (kind != Kind::Listen).then_some(client),
-            server,
-            netns: 1,
-        },
-        errno: (kind != Kind::ConnectAttempt).then_some(result.saturating_neg()),
-        attribution: Attribution::Caller,
-        thread: Thread {
-            tid: process.pid,
-            comm: process.comm.clone(),
-        },
-        elapsed: Elapsed::default(),
-        names: None,
-        process: Arc::new(process),
-    };
-    if kind != Kind::ConnectAttempt {
-        return Ok(vec![attempt]);
-    }
-    let outcome = Event {
-        kind: Kind::ConnectOutcome,
-        errno: Some(result.saturating_neg()),
-        ..attempt.clone()
-    };
-    Ok(vec![attempt, outcome])
-}
-
-fn process(node: &Node) -> Result<Process, Mistake> {
-    let comm = parsed(node, "proc.name", "curl".to_owned())?;
-    if comm.len() > MAX_COMM {
-        let place = node.get("proc.name").unwrap_or(node);
-        let message = format!("the kernel keeps {MAX_COMM} bytes of `proc.name`: shorten it");
-        return Err((message, place.span.clone()));
-    }
-    let path = parsed(node, "proc.exepath", format!("/usr/bin/{comm}"))?;
-    let mut args = vec![comm.clone()];
-    if let Some(more) = node.get("proc.args") {
-        args.extend(texts(more)?);
-    }
-    let names = node.get("proc.aname").map(texts).transpose()?;
-    let ancestor = |comm: String| Ancestor {
-        exe_name: comm.clone(),
-        comm,
-        ..Ancestor::default()
-    };
-    let container = parsed(node, "container.id", "host".to_owned())?;
-    Ok(Process {
-        pid: parsed(node, "proc.pid", 1000)?,
-        comm,
-        exe: Executable {
-            path,
-            ..Executable::default()
-        },
-        args,
-        cwd: parsed(node, "proc.cwd", "/".to_owned())?,
-        uid: parsed(node, "user.uid", 0)?,
-        user_name: Some(parsed(node, "user.name", "root".to_owned())?),
-        container_id: (container != "host").then_some(container),
-        ancestors: names
-            .unwrap_or_default()
-            .into_iter()
-            .map(ancestor)
-            .collect(),
-        ..Process::default()
-    })
-}
-
-fn parsed<T>(node: &Node, field: &str, default: T) -> Result<T, Mistake>
-where
-    T: std::str::FromStr,
-{
-    let Some(value) = node.get(field) else {
-        return Ok(default);
-    };
-    let text = value.text().unwrap_or_default();
-    text.parse().map_err(|_error| {
-        (
-            format!("`{text}` is no value of `{field}`"),
-            value.span.clone(),
-        )
-    })
 }
