@@ -2,6 +2,7 @@
 
 mod doctor;
 mod explain;
+mod files;
 mod rules;
 mod suite;
 mod switches;

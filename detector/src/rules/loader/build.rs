@@ -87,6 +87,19 @@ pub(super) fn rules(
             used_macros.insert(inner.to_owned());
         });
     }
+    // What was not read may use them.
+    if report.all_read() {
+        unused(&collection, &used_macros, &used_lists, report);
+    }
+    rules
+}
+
+fn unused(
+    collection: &Collection,
+    used_macros: &HashSet<String>,
+    used_lists: &HashSet<usize>,
+    report: &mut Report<'_>,
+) {
     for (name, body) in &collection.macros {
         if !used_macros.contains(name) {
             let message = format!("the macro `{name}` is never used");
@@ -99,7 +112,6 @@ pub(super) fn rules(
             report.warning(&list.place, UNUSED_LIST, message, UNUSED.to_owned());
         }
     }
-    rules
 }
 
 /// A macro that no rule refers to may have any fields, but no undefined macro in it and no loop.

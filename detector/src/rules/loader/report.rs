@@ -15,6 +15,8 @@ use super::{
 
 /// What is wrong beyond this is counted, not told.
 const MAX_DIAGNOSTICS: usize = 10_000;
+/// How the mistake begins that a file may make of another one that was not read.
+const UNDEFINED: &str = "undefined macro";
 
 pub(super) struct Report<'a> {
     files: &'a [SourceFile],
@@ -23,6 +25,8 @@ pub(super) struct Report<'a> {
     seen: HashSet<(&'static str, usize, Range<usize>, String)>,
     untold: usize,
     stage: Stage,
+    /// The first file of which nothing is known.
+    unread: Option<usize>,
 }
 
 /// What Falco does one after the other. It stops at the first mistake: all of the first stage are
@@ -46,6 +50,7 @@ impl<'a> Report<'a> {
             seen: HashSet::new(),
             untold: 0,
             stage: Stage::Reading,
+            unread: None,
         }
     }
 
@@ -95,6 +100,27 @@ impl<'a> Report<'a> {
         );
     }
 
+    /// Of a file of which nothing is known then.
+    pub(super) fn unread(
+        &mut self,
+        place: &Place,
+        code: &'static str,
+        message: String,
+        help: String,
+    ) {
+        self.unread.get_or_insert(place.file);
+        self.error(place, code, message, help);
+    }
+
+    /// Whether a file that was not read may define what is used at a place.
+    pub(super) fn may_be_defined(&self, place: &Place) -> bool {
+        self.unread.is_some_and(|unread| unread < place.file)
+    }
+
+    pub(super) fn all_read(&self) -> bool {
+        self.unread.is_none()
+    }
+
     pub(super) fn warning(
         &mut self,
         place: &Place,
@@ -130,6 +156,10 @@ impl<'a> Report<'a> {
             help,
             via,
         } = mistake;
+        let undefined = code == VALIDATE && message.starts_with(UNDEFINED);
+        if undefined && self.may_be_defined(&place) {
+            return;
+        }
         self.push(severity, &place, code, message, help, &via);
     }
 
