@@ -16,10 +16,9 @@ use super::{
     },
     CONDITION, OUTPUT, Options, VALIDATE,
     analyse::Written,
-    excepted,
+    condition, excepted,
     items::{Collection, RuleItem},
     lists::Lists,
-    read,
     report::{Report, Stage},
     rule_item::SYSCALL,
 };
@@ -46,7 +45,7 @@ pub(super) fn rules(
         if let Err(message) = lists.expand(&mut text, &mut used_lists) {
             report.error(&body.place, CONDITION, message, SHORTER.to_owned());
         }
-        body.expression = read::parse(&text, report);
+        body.expression = condition::parse(&text, &lists, report);
         body.text = text;
     }
     report.enter(Stage::Rules);
@@ -214,7 +213,7 @@ impl Builder<'_, '_> {
             self.report.error(&item.place, CONDITION, message, help);
             return None;
         }
-        let expression = read::parse(&text, self.report)?;
+        let expression = condition::parse(&text, self.lists, self.report)?;
         let mut checker = Checker::new(self.macros);
         let checked = checker.check(&expression, &text);
         let Checker {

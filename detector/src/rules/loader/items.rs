@@ -14,6 +14,8 @@ use crate::alert::Priority;
 pub(super) struct List {
     pub(super) name: String,
     pub(super) items: Vec<Text>,
+    /// The first empty one after another: it leaves a comma too many.
+    pub(super) empty: Option<Place>,
     /// Of the first definition, among all items.
     pub(super) position: usize,
     /// Of the newest definition or append.

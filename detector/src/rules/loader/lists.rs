@@ -7,7 +7,14 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
 };
 
-use super::{super::text::Text, items::Collection};
+use super::{
+    super::{
+        ast::{Expression, Right},
+        parser,
+        text::{Place, Text},
+    },
+    items::{Collection, List},
+};
 
 /// Bytes of a condition after expansion.
 const MAX_EXPANDED: usize = 1 << 20;
@@ -37,10 +44,48 @@ fn joined<'a>(items: impl Iterator<Item = &'a Text>) -> Text {
     joined
 }
 
+/// An item that is no value where it is put in place.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) place: Place,
+    /// Of nothing if it is empty.
+    pub(super) item: String,
+}
+
+impl List {
+    fn wrong(&self) -> Option<Wrong> {
+        let wrong = self.items.iter().find(|item| !is_value(item));
+        let wrong = wrong.map(|item| Wrong {
+            place: item.place(&(0..item.as_str().len())),
+            item: item.as_str().to_owned(),
+        });
+        let empty = self.empty.clone().map(|place| Wrong {
+            place,
+            item: String::new(),
+        });
+        wrong.or(empty)
+    }
+}
+
+/// Or several, or nothing at all.
+fn is_value(item: &Text) -> bool {
+    let text = quoted(item);
+    let text = text.as_str();
+    if !text.contains(|one| bounds(Some(one)) || "'\"".contains(one)) {
+        return true;
+    }
+    matches!(
+        parser::parse(&format!("proc.name in ({text})")),
+        Ok(Expression::Check(check)) if matches!(check.right, Right::Constants(_))
+    )
+}
+
 /// The lists in the order of definition, each as the text that takes the place of its name.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     lists: Vec<(String, Text)>,
+    /// Of each.
+    wrong: Vec<Option<Wrong>>,
     by_name: HashMap<String, usize>,
     /// Those whose name is no word, so that only a search finds it.
     by_search: Vec<usize>,
@@ -59,6 +104,7 @@ impl Lists {
         }
         Self {
             lists,
+            wrong: Vec::new(),
             by_name,
             by_search,
         }
@@ -67,6 +113,14 @@ impl Lists {
     fn named_in<'a>(&'a self, text: &'a str) -> impl Iterator<Item = usize> + 'a {
         text.split(|one| bounds(Some(one)))
             .filter_map(|word| self.by_name.get(word).copied())
+    }
+
+    pub(super) fn wrong(&self, name: &str) -> Option<&Wrong> {
+        let search = || self.by_search.iter().copied();
+        let named = |index: &usize| self.lists.get(*index).is_some_and(|(one, _)| one == name);
+        let index = self.by_name.get(name).copied();
+        let index = index.or_else(|| search().find(named))?;
+        self.wrong.get(index)?.as_ref()
     }
 
     /// Every list is put in place in the order of definition: what a list brings in is looked
@@ -119,7 +173,10 @@ impl Collection {
                 list.used = true;
             }
         }
-        Lists::new(flattened)
+        Lists {
+            wrong: self.lists.iter().map(List::wrong).collect(),
+            ..Lists::new(flattened)
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod analyse;
 mod build;
+mod condition;
 mod excepted;
 mod exceptions;
 mod items;

@@ -2,14 +2,12 @@
 
 use super::{
     super::{
-        checker::{Macro, Mistake},
-        diagnostic::Severity,
-        lexer::SyntaxError,
-        parser, spelling,
+        checker::Macro,
+        spelling,
         text::{Place, Text},
         yaml::{Node, Value},
     },
-    CONDITION, DEPRECATED, SHAPE, UNKNOWN_ITEM, UNKNOWN_KEY, VALIDATE,
+    DEPRECATED, SHAPE, UNKNOWN_ITEM, UNKNOWN_KEY, VALIDATE,
     items::{Collection, List},
     report::Report,
     rule_item, versions,
@@ -211,6 +209,21 @@ impl Item<'_> {
         Some(texts)
     }
 
+    /// The first empty text of a sequence after one that is not.
+    fn empty(&self, key: &str, mut filled: bool) -> Option<Place> {
+        let Value::Sequence(items) = &self.node.get(key)?.value else {
+            return None;
+        };
+        let empty = items.iter().find(|item| match item.text() {
+            Some("") => filled,
+            _ => {
+                filled = true;
+                false
+            }
+        });
+        empty.map(|item| self.at(item))
+    }
+
     /// The deprecated `append: true`.
     pub(super) fn appends(&self, report: &mut Report<'_>) -> Option<bool> {
         let append = self.flag("append", false, report)?;
@@ -353,11 +366,15 @@ fn list(item: &Item<'_>, name: &Text, collection: &mut Collection, report: &mut 
         return;
     };
     let position = collection.position;
+    let filled = |items: &[Text]| items.iter().any(|item| !item.as_str().is_empty());
     match collection.list(text) {
         Some(list) => {
             if !append {
                 list.items.clear();
+                list.empty = None;
             }
+            let empty = item.empty("items", filled(&list.items));
+            list.empty = list.empty.take().or(empty);
             list.items.extend(items);
             list.visibility = position;
         }
@@ -370,6 +387,7 @@ fn list(item: &Item<'_>, name: &Text, collection: &mut Collection, report: &mut 
         None => collection.add_list(List {
             name: text.to_owned(),
             items,
+            empty: item.empty("items", false),
             position,
             visibility: position,
             place,
@@ -423,40 +441,6 @@ fn define_macro(
                 place,
             };
             collection.macros.insert(text.to_owned(), body);
-        }
-    }
-}
-
-/// The tree of a condition, or the mistake reported at its place.
-pub(super) fn parse(text: &Text, report: &mut Report<'_>) -> Option<super::super::ast::Expression> {
-    match parser::parse(text.as_str()) {
-        Ok(expression) => Some(expression),
-        Err(SyntaxError {
-            message,
-            span,
-            help,
-        }) => {
-            let via = text.steps(&span);
-            let before = span.start.checked_sub(1).map(|last| last..span.start);
-            let list = before.and_then(|last| text.steps(&last).pop());
-            let help = match list {
-                Some(_) if !via.is_empty() => {
-                    let quotes = "an item with blanks or any of ( ) ' \" = , needs quotes of its own, \
-                                  within those of YAML: '\"...\"'";
-                    Some(quotes.to_owned())
-                }
-                Some(list) => Some(format!("`{0}` is a list: write `in ({0})`", list.name)),
-                None => help,
-            };
-            let mistake = Mistake {
-                code: CONDITION,
-                message,
-                place: text.place(&span),
-                help,
-                via,
-            };
-            report.mistake(Severity::Error, mistake);
-            None
         }
     }
 }
