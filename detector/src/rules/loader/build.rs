@@ -17,7 +17,7 @@ use super::{
     CONDITION, OUTPUT, Options, VALIDATE,
     analyse::Written,
     condition, excepted,
-    items::{Collection, RuleItem},
+    items::{Collection, Mentioned, RuleItem},
     lists::Lists,
     report::{Report, Stage},
     rule_item::SYSCALL,
@@ -40,13 +40,21 @@ pub(super) fn rules(
     let lists = collection.flattened_lists();
     let mut used_lists = HashSet::new();
     report.enter(Stage::Macros);
+    let mut mentioned = std::mem::take(&mut collection.mentioned);
     for body in collection.macros.values_mut() {
         let mut text = body.text.clone();
-        if let Err(message) = lists.expand(&mut text, &mut used_lists) {
+        let mut used = HashSet::new();
+        if let Err(message) = lists.expand(&mut text, &mut used) {
             report.error(&body.place, CONDITION, message, SHORTER.to_owned());
         }
-        body.expression = condition::parse(&text, &lists, report);
+        if !text.as_str().is_empty() && lists.known(&used) {
+            body.expression = condition::parse(&text, &lists, report);
+        }
+        if body.expression.is_none() {
+            mentioned.add(body.text.as_str());
+        }
         body.text = text;
+        used_lists.extend(used);
     }
     report.enter(Stage::Rules);
     let mut used_macros = HashSet::new();
@@ -59,6 +67,7 @@ pub(super) fn rules(
             options,
             used_lists: &mut used_lists,
             used_macros: &mut used_macros,
+            mentioned: &mut mentioned,
             report,
         };
         let mut written = Written::new(&item);
@@ -88,7 +97,7 @@ pub(super) fn rules(
     }
     // What was not read may use them.
     if report.all_read() {
-        unused(&collection, &used_macros, &used_lists, report);
+        unused(&collection, &used_macros, &used_lists, &mentioned, report);
     }
     rules
 }
@@ -97,16 +106,17 @@ fn unused(
     collection: &Collection,
     used_macros: &HashSet<String>,
     used_lists: &HashSet<usize>,
+    mentioned: &Mentioned,
     report: &mut Report<'_>,
 ) {
     for (name, body) in &collection.macros {
-        if !used_macros.contains(name) {
+        if !used_macros.contains(name) && !mentioned.has(name) {
             let message = format!("the macro `{name}` is never used");
             report.warning(&body.place, UNUSED_MACRO, message, UNUSED.to_owned());
         }
     }
     for (index, list) in collection.lists.iter().enumerate() {
-        if !list.used && !used_lists.contains(&index) {
+        if !list.used && !used_lists.contains(&index) && !mentioned.has(&list.name) {
             let message = format!("the list `{}` is never used", list.name);
             report.warning(&list.place, UNUSED_LIST, message, UNUSED.to_owned());
         }
@@ -137,6 +147,7 @@ pub(super) struct Builder<'b, 'a> {
     options: Options,
     used_lists: &'b mut HashSet<usize>,
     used_macros: &'b mut HashSet<String>,
+    mentioned: &'b mut Mentioned,
     pub(super) report: &'b mut Report<'a>,
 }
 
@@ -151,10 +162,14 @@ impl Builder<'_, '_> {
             let help = "only rules of the source `syscall` are judged here".to_owned();
             self.report
                 .warning(&item.place, UNKNOWN_SOURCE, message, help);
+            self.mention(&item);
             return None;
         }
         let template = self.template(&item);
         let condition = self.condition(&item);
+        if condition.is_none() {
+            self.mention(&item);
+        }
         let ((condition, excepted), template) = (condition?, template?);
         let priority = item.priority?;
         if item.warn_evttypes && kinds::admits_others(&condition) {
@@ -199,6 +214,12 @@ impl Builder<'_, '_> {
         false
     }
 
+    fn mention(&mut self, item: &RuleItem) {
+        self.mentioned.add(item.condition.as_str());
+        let values = item.exceptions.iter().flat_map(|one| &one.values);
+        values.for_each(|value| value.texts(&mut |text| self.mentioned.add(text.as_str())));
+    }
+
     fn condition(&mut self, item: &RuleItem) -> Option<(Condition, Vec<(Place, Text)>)> {
         let joined = match excepted::join(&item.condition, &item.exceptions) {
             Ok(joined) => joined,
@@ -208,9 +229,16 @@ impl Builder<'_, '_> {
             }
         };
         let mut text = joined.condition;
-        if let Err(message) = self.lists.expand(&mut text, self.used_lists) {
+        let mut used = HashSet::new();
+        let expanded = self.lists.expand(&mut text, &mut used);
+        let known = self.lists.known(&used);
+        self.used_lists.extend(used);
+        if let Err(message) = expanded {
             let help = SHORTER.to_owned();
             self.report.error(&item.place, CONDITION, message, help);
+            return None;
+        }
+        if !known {
             return None;
         }
         let expression = condition::parse(&text, self.lists, self.report)?;

@@ -19,7 +19,8 @@ use super::{
 /// Bytes of a condition after expansion.
 const MAX_EXPANDED: usize = 1 << 20;
 
-fn bounds(character: Option<char>) -> bool {
+/// Whether a name ends at this character; at the text's end it does.
+pub(super) fn bounds(character: Option<char>) -> bool {
     character.is_none_or(|one| " \t\n\r(),=".contains(one))
 }
 
@@ -86,6 +87,8 @@ pub(super) struct Lists {
     lists: Vec<(String, Text)>,
     /// Of each.
     wrong: Vec<Option<Wrong>>,
+    /// Those whose items are not all known.
+    refused: HashSet<usize>,
     by_name: HashMap<String, usize>,
     /// Those whose name is no word, so that only a search finds it.
     by_search: Vec<usize>,
@@ -105,6 +108,7 @@ impl Lists {
         Self {
             lists,
             wrong: Vec::new(),
+            refused: HashSet::new(),
             by_name,
             by_search,
         }
@@ -113,6 +117,11 @@ impl Lists {
     fn named_in<'a>(&'a self, text: &'a str) -> impl Iterator<Item = usize> + 'a {
         text.split(|one| bounds(Some(one)))
             .filter_map(|word| self.by_name.get(word).copied())
+    }
+
+    /// Whether all items of these lists are known.
+    pub(super) fn known(&self, lists: &HashSet<usize>) -> bool {
+        self.refused.is_disjoint(lists)
     }
 
     pub(super) fn wrong(&self, name: &str) -> Option<&Wrong> {
@@ -148,14 +157,21 @@ impl Collection {
             .map(|(index, list)| (list.name.as_str(), index))
             .collect();
         let mut used = Vec::new();
+        let mut refused = HashSet::new();
         let mut flattened = Vec::with_capacity(self.lists.len());
-        for list in &self.lists {
+        for (number, list) in self.lists.iter().enumerate() {
+            if list.refused {
+                refused.insert(number);
+            }
             let mut items: Vec<Cow<'_, Text>> = Vec::with_capacity(list.items.len());
             for item in &list.items {
                 let other = by_name.get(item.as_str());
                 match other.and_then(|index| Some((*index, self.lists.get(*index)?))) {
                     Some((index, other)) if other.position < list.visibility => {
                         used.push(index);
+                        if other.refused {
+                            refused.insert(number);
+                        }
                         items.extend(other.items.iter().map(|inner| {
                             let mut placed = Text::default();
                             placed.push_list(item, 0..item.as_str().len(), inner);
@@ -175,6 +191,7 @@ impl Collection {
         }
         Lists {
             wrong: self.lists.iter().map(List::wrong).collect(),
+            refused,
             ..Lists::new(flattened)
         }
     }

@@ -24,6 +24,7 @@ pub(super) struct Report<'a> {
     diagnostics: Vec<(Stage, Diagnostic)>,
     seen: HashSet<(&'static str, usize, Range<usize>, String)>,
     untold: usize,
+    errors: usize,
     stage: Stage,
     /// The first file of which nothing is known.
     unread: Option<usize>,
@@ -49,6 +50,7 @@ impl<'a> Report<'a> {
             diagnostics: Vec::new(),
             seen: HashSet::new(),
             untold: 0,
+            errors: 0,
             stage: Stage::Reading,
             unread: None,
         }
@@ -115,6 +117,11 @@ impl<'a> Report<'a> {
     /// Whether a file that was not read may define what is used at a place.
     pub(super) fn may_be_defined(&self, place: &Place) -> bool {
         self.unread.is_some_and(|unread| unread < place.file)
+    }
+
+    /// Errors so far, each as often as it was found.
+    pub(super) fn errors(&self) -> usize {
+        self.errors
     }
 
     pub(super) fn all_read(&self) -> bool {
@@ -187,6 +194,7 @@ impl<'a> Report<'a> {
         let Some((file, span, line, column)) = self.position(place) else {
             return;
         };
+        self.errors += usize::from(severity == Severity::Error);
         // A macro's mistake shows in every rule that uses it: once is enough.
         let key = (code, place.file, place.span.clone(), message.clone());
         if !self.seen.insert(key) {
