@@ -12,6 +12,7 @@ mod read;
 mod report;
 mod rule_item;
 mod syntax;
+mod twice;
 mod versions;
 
 use std::ops::Range;

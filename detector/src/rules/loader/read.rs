@@ -10,7 +10,7 @@ use super::{
     DEPRECATED, SHAPE, UNKNOWN_ITEM, UNKNOWN_KEY, VALIDATE,
     items::{Collection, List},
     report::Report,
-    rule_item, versions,
+    rule_item, twice, versions,
 };
 
 pub(in super::super) const KINDS: [&str; 5] = [
@@ -52,6 +52,7 @@ fn of_kind(file: usize, node: &Node, collection: &mut Collection, report: &mut R
         }
     };
     collection.position += 1;
+    twice::keys(file, node, report);
     let kind = KINDS.into_iter().find(|kind| node.get(kind).is_some());
     let Some((kind, value)) = kind.and_then(|kind| Some((kind, node.get(kind)?))) else {
         let first = pairs.first().map(|(key, _)| key);
