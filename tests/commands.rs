@@ -131,6 +131,63 @@ fn what_is_no_file_or_has_no_end_is_refused() {
 }
 
 #[test]
+fn check_counts_what_list_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules.yaml");
+    let of = |name: &str, condition: &str, more: &str| {
+        format!(
+            "- rule: {name}\n  desc: d\n  condition: evt.type = {condition}\n  output: o\n  priority: INFO\n{more}"
+        )
+    };
+    let off = "  enabled: false\n";
+    let rules = [
+        of("good", "connect", ""),
+        of("off", "accept", off),
+        of("unseen", "open", ""),
+        of("unseen and off", "open", off),
+        of("never", "connect and proc.name = a and proc.name = b", ""),
+        of(
+            "never and off",
+            "connect and fd.sport = 1 and fd.sport = 2",
+            off,
+        ),
+    ];
+    fs::write(&path, rules.concat()).unwrap();
+    let file = path.to_str().unwrap();
+    for (more, counts, states) in [
+        (
+            &[][..],
+            "1 rule active, 3 disabled, 2 inactive, no error",
+            [
+                "active", "disabled", "inactive", "disabled", "inactive", "disabled",
+            ],
+        ),
+        (
+            &["--enable", "*"][..],
+            "2 rules active, 0 disabled, 4 inactive, no error",
+            [
+                "active", "active", "inactive", "inactive", "inactive", "inactive",
+            ],
+        ),
+    ] {
+        let (_, out, _) = detector(&[&["rules", "check", "-r", file], more].concat());
+        assert_eq!(out.lines().last(), Some(counts));
+        let (_, out, _) = detector(&[&["rules", "list", "-r", file], more].concat());
+        let shown: Vec<&str> = out
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        assert_eq!(shown, states);
+        assert!(
+            out.contains("unseen (only connect, accept and listen"),
+            "{out}"
+        );
+        let reason = "`proc.name = \"a\"` and `proc.name = \"b\"` are never both true";
+        assert!(out.contains(&format!("never ({reason})\n")), "{out}");
+    }
+}
+
+#[test]
 fn check_writes_every_style() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wrong.yaml");

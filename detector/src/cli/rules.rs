@@ -110,27 +110,40 @@ pub(super) fn check(config: &Config, style: Style) -> Result<()> {
         bail!(Invalid(format!("the rules have {errors} error{plural}")));
     };
     let ruleset = selected(ruleset, config)?;
-    let rules = ruleset.rules();
-    let inactive = rules
-        .iter()
-        .filter(|rule| rule.inactive().is_some())
-        .count();
     if !machine {
-        let active = rules.len() - inactive;
-        report = format!("{report}{active} rules active, {inactive} inactive, no error\n");
+        let count = |wanted: &str| {
+            let states = ruleset.rules().iter().map(state);
+            states.filter(|state| *state == wanted).count()
+        };
+        let active = count(ACTIVE);
+        let plural = if active == 1 { "" } else { "s" };
+        let (disabled, inactive) = (count(DISABLED), count(INACTIVE));
+        report = format!(
+            "{report}{active} rule{plural} active, {disabled} disabled, {inactive} inactive, no error\n"
+        );
     }
     print(&report)
+}
+
+const ACTIVE: &str = "active";
+const DISABLED: &str = "disabled";
+const INACTIVE: &str = "inactive";
+
+fn state(rule: &rules::Rule) -> &'static str {
+    match (rule.enabled, rule.inactive()) {
+        (false, _) => DISABLED,
+        (true, Some(_)) => INACTIVE,
+        (true, None) => ACTIVE,
+    }
 }
 
 pub(super) fn list(config: &Config) -> Result<()> {
     let ruleset = load(config)?;
     let row = |rule: &rules::Rule| {
-        let state = match (rule.enabled, rule.inactive()) {
-            (false, _) => "disabled",
-            (true, Some(_)) => "inactive",
-            (true, None) => "active",
-        };
-        format!("{state:<8} {:<13} {}\n", rule.priority, rule.name)
+        let state = state(rule);
+        let reason = rule.inactive().filter(|_| state == INACTIVE);
+        let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+        format!("{state:<8} {:<13} {}{reason}\n", rule.priority, rule.name)
     };
     print(&ruleset.rules().iter().map(row).collect::<String>())
 }

@@ -71,9 +71,9 @@ pub(super) fn rules(
             report,
         };
         let mut written = Written::new(&item);
-        if let Some((rule, excepted)) = builder.rule(item) {
+        if let Some((mut rule, excepted)) = builder.rule(item) {
             written.excepted = excepted;
-            builder.analyse(&rule, &mut earlier, &written);
+            builder.analyse(&mut rule, &mut earlier, &written);
             rules.push(rule);
         }
     }
