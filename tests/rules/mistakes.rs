@@ -261,3 +261,33 @@ fn a_rule_that_lacks_keys_has_its_condition_looked_at() {
     ];
     assert_eq!(messages, expected);
 }
+
+#[test]
+fn of_a_long_way_to_a_mistake_the_ends_are_told() {
+    let chain = |macros: usize| {
+        let mut text = "- macro: m0\n  condition: fd.sprt = 1\n".to_owned();
+        for number in 1..macros {
+            let before = number - 1;
+            text.push_str(&format!("- macro: m{number}\n  condition: m{before}\n"));
+        }
+        text + &rule("r", &format!("m{}", macros - 1))
+    };
+    let notes = |macros: usize| {
+        let loaded = load(&[&chain(macros)]);
+        let mut found = loaded.diagnostics.into_iter();
+        found
+            .find(|one| one.severity == Severity::Error)
+            .unwrap()
+            .notes
+    };
+    assert_eq!(notes(8).len(), 8);
+    let told: Vec<String> = notes(200)
+        .iter()
+        .map(|note| note.split(',').next().unwrap().to_owned())
+        .collect();
+    let way = [199, 198, 197, 196];
+    let mut expected: Vec<String> = way.map(|one| format!("through the macro `m{one}`")).into();
+    expected.push("through 193 more".to_owned());
+    expected.extend([2, 1, 0].map(|one| format!("through the macro `m{one}`")));
+    assert_eq!(told, expected);
+}

@@ -15,6 +15,8 @@ use super::{
 
 /// What is wrong beyond this is counted, not told.
 const MAX_DIAGNOSTICS: usize = 10_000;
+/// Steps of the way to a mistake.
+const MAX_NOTES: usize = 8;
 /// How the mistake begins that a file may make of another one that was not read.
 const UNDEFINED: &str = "undefined macro";
 
@@ -182,6 +184,30 @@ impl<'a> Report<'a> {
         Some((file.name.clone(), place.span.clone(), line, column))
     }
 
+    /// A long way without its middle.
+    fn notes(&self, via: &[Step]) -> Vec<String> {
+        let left_out = via.len().saturating_sub(MAX_NOTES);
+        // One of the notes says how many there are.
+        let left_out = if left_out > 0 { left_out + 1 } else { 0 };
+        let first = MAX_NOTES / 2;
+        let told = |Step { what, name, place }: &Step| {
+            let (file, _, line, column) = self.position(place)?;
+            Some(format!(
+                "through the {what} `{name}`, used at {file}:{line}:{column}"
+            ))
+        };
+        let mut notes = Vec::new();
+        for (number, step) in via.iter().enumerate() {
+            if left_out > 0 && number == first {
+                notes.push(format!("through {left_out} more"));
+            }
+            if !(first..first + left_out).contains(&number) {
+                notes.extend(told(step));
+            }
+        }
+        notes
+    }
+
     fn push(
         &mut self,
         severity: Severity,
@@ -208,15 +234,7 @@ impl<'a> Report<'a> {
             }
             self.diagnostics.pop();
         }
-        let notes = via
-            .iter()
-            .filter_map(|Step { what, name, place }| {
-                let (file, _, line, column) = self.position(place)?;
-                Some(format!(
-                    "through the {what} `{name}`, used at {file}:{line}:{column}"
-                ))
-            })
-            .collect();
+        let notes = self.notes(via);
         // What a rule's condition comes upon in a macro was there before.
         let stage = match code {
             VALIDATE if via.iter().any(|step| step.what == MACRO) => Stage::References,
