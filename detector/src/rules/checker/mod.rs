@@ -5,7 +5,11 @@ mod allowed;
 mod event_types;
 mod suspicion;
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use super::{
     ast::{self, Argument as Written, Check, Expression, Modifier, Operator, Right, Transformer},
@@ -58,10 +62,12 @@ pub(super) struct Checker<'a> {
     /// Beside the one that is returned: those of the terms after it.
     pub more: Vec<Mistake>,
     pub used: Vec<String>,
-    /// A macro that does not parse stands for no condition: nothing can be told of the whole.
+    /// Macros that are not looked into again, where nothing but their mistakes is asked for.
+    pub visited: Option<HashSet<String>>,
+    /// A macro that was visited or does not parse stands for nothing: the whole is not known.
     pub broken: bool,
     depth: usize,
-    parts: usize,
+    pub parts: usize,
     /// The macros that are being put in place.
     stack: Vec<Step>,
 }
@@ -81,6 +87,7 @@ impl<'a> Checker<'a> {
             warnings: Vec::new(),
             more: Vec::new(),
             used: Vec::new(),
+            visited: None,
             broken: false,
             depth: 0,
             parts: 0,
@@ -200,8 +207,7 @@ impl<'a> Checker<'a> {
             return Err(undefined(self, Some(help)));
         }
         self.used.push(name.to_owned());
-        let Some(expression) = &body.expression else {
-            // Its own syntax error is reported where it stands.
+        let Some(expression) = self.inside(name, body) else {
             self.broken = true;
             return Ok(Condition::Constant(false));
         };
@@ -215,6 +221,13 @@ impl<'a> Checker<'a> {
         let checked = self.check(expression, &body.text);
         self.stack.truncate(outer);
         checked
+    }
+
+    /// Nothing of a macro that was visited, or whose own syntax error is reported where it stands.
+    fn inside(&mut self, name: &str, body: &'a Macro) -> Option<&'a Expression> {
+        let deep = self.depth == MAX_DEPTH;
+        let new = (self.visited.as_mut()).is_none_or(|all| deep || all.insert(name.to_owned()));
+        body.expression.as_ref().filter(|_| new)
     }
 
     /// What a name that is no macro was probably to be.

@@ -7,7 +7,7 @@ use super::{
         Rule,
         analysis::Earlier,
         ast::Expression,
-        checker::{Checker, Macro, Macros, Mistake},
+        checker::{Checker, Macros, Mistake},
         compiler::Condition,
         diagnostic::Severity,
         kinds::{self, Kinds},
@@ -30,6 +30,8 @@ const UNUSED_LIST: &str = "LOAD_UNUSED_LIST";
 const NO_EVTTYPE: &str = "LOAD_NO_EVTTYPE";
 
 const SHORTER: &str = "ask for fewer values, or for a network, a prefix or a glob instead of each";
+/// Parts of all conditions with their macros in place: each takes memory and time.
+const MAX_TOTAL: usize = 1_000_000;
 const UNUSED: &str = "leave it out, or refer to it";
 
 pub(super) fn rules(
@@ -58,6 +60,7 @@ pub(super) fn rules(
     }
     report.enter(Stage::Rules);
     let mut used_macros = HashSet::new();
+    let mut parts = 0;
     let mut rules = Vec::new();
     let mut earlier = Earlier::default();
     for item in std::mem::take(&mut collection.rules) {
@@ -68,6 +71,7 @@ pub(super) fn rules(
             used_lists: &mut used_lists,
             used_macros: &mut used_macros,
             mentioned: &mut mentioned,
+            parts: &mut parts,
             report,
         };
         let mut written = Written::new(&item);
@@ -78,12 +82,7 @@ pub(super) fn rules(
         }
     }
     report.enter(Stage::References);
-    let mut seen = used_macros.clone();
-    for (name, body) in &collection.macros {
-        if !seen.contains(name) {
-            seen.extend(references(name, body, &collection.macros, report));
-        }
-    }
+    references(&collection.macros, used_macros.clone(), report);
     report.enter(Stage::Rules);
     // What an unused macro refers to is used, as Falco judges.
     for expression in collection
@@ -124,21 +123,27 @@ fn unused(
 }
 
 /// A macro that no rule refers to may have any fields, but no undefined macro in it and no loop.
-/// Gives the macros that were looked through.
-fn references(name: &str, body: &Macro, macros: &Macros, report: &mut Report<'_>) -> Vec<String> {
-    let alone = Expression::Macro {
-        name: name.to_owned(),
-        span: 0..name.len(),
-    };
-    let mut checker = Checker::new(macros);
-    let first = checker.check(&alone, &Text::at(name, &body.place)).err();
-    let mistakes = first.into_iter().chain(checker.more);
-    for mut mistake in mistakes.filter(|mistake| mistake.code == VALIDATE) {
-        // The first step is the macro itself.
-        mistake.via.drain(..mistake.via.len().min(1));
-        report.mistake(Severity::Error, mistake);
+/// Each is looked into once: put in place, a few that use each other twice would be billions.
+fn references(macros: &Macros, mut visited: HashSet<String>, report: &mut Report<'_>) {
+    for (name, body) in macros {
+        if visited.contains(name) {
+            continue;
+        }
+        let alone = Expression::Macro {
+            name: name.to_owned(),
+            span: 0..name.len(),
+        };
+        let mut checker = Checker::new(macros);
+        checker.visited = Some(visited);
+        let first = checker.check(&alone, &Text::at(name, &body.place)).err();
+        visited = checker.visited.unwrap_or_default();
+        let mistakes = first.into_iter().chain(checker.more);
+        for mut mistake in mistakes.filter(|mistake| mistake.code == VALIDATE) {
+            // The first step is the macro itself.
+            mistake.via.drain(..mistake.via.len().min(1));
+            report.mistake(Severity::Error, mistake);
+        }
     }
-    checker.used
 }
 
 pub(super) struct Builder<'b, 'a> {
@@ -148,6 +153,8 @@ pub(super) struct Builder<'b, 'a> {
     used_lists: &'b mut HashSet<usize>,
     used_macros: &'b mut HashSet<String>,
     mentioned: &'b mut Mentioned,
+    /// Of the conditions so far.
+    parts: &'b mut usize,
     pub(super) report: &'b mut Report<'a>,
 }
 
@@ -238,7 +245,8 @@ impl Builder<'_, '_> {
             self.report.error(&item.place, CONDITION, message, help);
             return None;
         }
-        if !known {
+        // That there are too many was told before.
+        if !known || *self.parts > MAX_TOTAL {
             return None;
         }
         let expression = condition::parse(&text, self.lists, self.report)?;
@@ -249,11 +257,20 @@ impl Builder<'_, '_> {
             more,
             used,
             broken,
+            parts,
             ..
         } = checker;
+        *self.parts += parts;
         self.used_macros.extend(used);
         for warning in warnings {
             self.report.mistake(Severity::Warning, warning);
+        }
+        if *self.parts > MAX_TOTAL {
+            let message =
+                format!("with their macros the conditions have more than {MAX_TOTAL} parts");
+            let help = "a macro that uses another twice doubles it: use each once".to_owned();
+            self.report.error(&item.place, CONDITION, message, help);
+            return None;
         }
         match checked {
             Ok(condition) => (!broken).then_some((condition, joined.values)),
