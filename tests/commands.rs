@@ -1,7 +1,7 @@
 //! The `rules` commands of the real binary.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use serde_json::Value;
 
@@ -21,14 +21,170 @@ fn detector(args: &[&str]) -> (i32, String, String) {
 
 const WRONG: &str = "- rule: r\n  desc: d\n  condition: fd.sprt = 1\n  output: o\n  priority: INFO\n- macro: unused\n  condition: evt.num = 1\n";
 
+/// What cannot be read is told in every style, and what is wrong in the other files too.
 #[test]
-fn what_is_no_utf_8_is_refused_by_its_line() {
+fn files_that_cannot_be_read_are_mistakes_among_others() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("latin.yaml");
-    fs::write(&path, b"# names\n- list: l\n  items: [m\xfcller]\n").unwrap();
-    let (code, _, error) = detector(&["rules", "check", "-r", path.to_str().unwrap()]);
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (latin, wrong) = (file("latin.yaml"), file("wrong.yaml"));
+    fs::write(&latin, b"# names\n- list: l\n  items: [m\xfcller]\n").unwrap();
+    fs::write(
+        &wrong,
+        format!("{WRONG}- macro: m\n  condition: elsewhere\n"),
+    )
+    .unwrap();
+    let missing = file("missing.yaml");
+    let check = |style: &str| {
+        let files = ["-r", &latin, "-r", &missing, "-r", &wrong];
+        let arguments = ["rules", "check", "--format", style];
+        detector(&[&arguments[..], &files[..]].concat())
+    };
+
+    let (code, out, error) = check("line");
     assert_eq!(code, 3);
-    assert!(error.contains("latin.yaml:3: this is no UTF-8"), "{error}");
+    assert!(error.contains("the rules have 3 errors"), "{error}");
+    let lines: Vec<&str> = out.lines().collect();
+    let begins = [
+        format!("{latin}:3:12: LOAD_ERR_FILE_READ: this is no UTF-8 (save"),
+        format!("{missing}:1:1: LOAD_ERR_FILE_READ: cannot be read: No such file"),
+        format!("{wrong}:3:14: LOAD_ERR_COMPILE_CONDITION: "),
+    ];
+    // Neither an undefined nor an unused macro: the others may define and use it.
+    assert_eq!(lines.len(), begins.len(), "{out}");
+    for (line, begin) in lines.iter().zip(&begins) {
+        assert!(line.starts_with(begin), "{line}");
+    }
+
+    let (_, out, _) = check("full");
+    assert!(out.contains("items: [m\u{fffd}ller]"), "{out}");
+    assert!(out.contains(&format!("--> {missing}\n")), "{out}");
+    let (_, out, _) = check("json");
+    assert_eq!(out.matches("\"LOAD_ERR_FILE_READ\"").count(), 2, "{out}");
+    let (_, out, _) = check("falco-json");
+    let result: Value = serde_json::from_str(&out).unwrap();
+    for (number, name, code) in [
+        (0, &latin, "LOAD_ERR_FILE_READ"),
+        (1, &missing, "LOAD_ERR_FILE_READ"),
+        (2, &wrong, "LOAD_ERR_COMPILE_CONDITION"),
+    ] {
+        let result = &result["falco_load_results"][number];
+        assert_eq!(result["name"], name.as_str());
+        assert_eq!(result["successful"], false);
+        assert_eq!(result["errors"][0]["code"], code);
+    }
+
+    let trace = "traces/allowlisted.jsonl";
+    let (code, out, error) = detector(&["replay", trace, "-r", &missing]);
+    assert_eq!((code, out.as_str()), (3, ""));
+    assert!(error.contains("cannot be read: No such file"), "{error}");
+}
+
+#[test]
+fn a_rules_folder_gives_its_files_and_names_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let check = || detector(&["rules", "check", "-r", folder.path().to_str().unwrap()]);
+    let (code, out, _) = check();
+    assert_eq!(code, 3);
+    assert!(
+        out.contains("the folder has no .yaml or .yml file"),
+        "{out}"
+    );
+
+    // A config map's mount: links to files in a folder that is a link itself.
+    let good = WRONG.replace("sprt", "sport");
+    fs::create_dir(path("..2026_01_01")).unwrap();
+    fs::write(path("..2026_01_01/rules.yaml"), &good).unwrap();
+    symlink("..2026_01_01", path("..data")).unwrap();
+    symlink("..data/rules.yaml", path("rules.yaml")).unwrap();
+    fs::write(path(".hidden.yml"), good.replace("rule: r", "rule: h")).unwrap();
+    fs::write(path("notes.txt"), "no rules").unwrap();
+    fs::create_dir(path("x.yaml")).unwrap();
+    let (code, out, error) = check();
+    assert_eq!(code, 0, "{out}{error}");
+    assert!(out.contains("2 rules active"), "{out}");
+    assert!(error.contains("x.yaml` is a folder, not a file"), "{error}");
+
+    symlink("nowhere", path("lost.yaml")).unwrap();
+    fs::write(path("wrong.yaml"), WRONG).unwrap();
+    let (code, out, error) = check();
+    assert_eq!(code, 3);
+    assert!(out.contains("lost.yaml\n"), "{out}");
+    assert!(out.contains("nonexistent field `fd.sprt`"), "{out}");
+    assert!(error.contains("the rules have 2 errors"), "{error}");
+}
+
+#[test]
+fn what_is_no_file_or_has_no_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = folder.path().join("large.yaml");
+    let file = fs::File::create(&large).unwrap();
+    file.set_len((16 << 20) + 1).unwrap();
+    for (path, told) in [
+        (large.to_str().unwrap(), "has more than 16 MiB"),
+        ("/dev/zero", "is a device, not a file"),
+    ] {
+        let (code, out, _) = detector(&["rules", "check", "-r", path]);
+        assert_eq!(code, 3);
+        assert!(out.contains(told), "{out}");
+    }
+}
+
+#[test]
+fn check_counts_what_list_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules.yaml");
+    let of = |name: &str, condition: &str, more: &str| {
+        format!(
+            "- rule: {name}\n  desc: d\n  condition: evt.type = {condition}\n  output: o\n  priority: INFO\n{more}"
+        )
+    };
+    let off = "  enabled: false\n";
+    let rules = [
+        of("good", "connect", ""),
+        of("off", "accept", off),
+        of("unseen", "open", ""),
+        of("unseen and off", "open", off),
+        of("never", "connect and proc.name = a and proc.name = b", ""),
+        of(
+            "never and off",
+            "connect and fd.sport = 1 and fd.sport = 2",
+            off,
+        ),
+    ];
+    fs::write(&path, rules.concat()).unwrap();
+    let file = path.to_str().unwrap();
+    for (more, counts, states) in [
+        (
+            &[][..],
+            "1 rule active, 3 disabled, 2 inactive, no error",
+            [
+                "active", "disabled", "inactive", "disabled", "inactive", "disabled",
+            ],
+        ),
+        (
+            &["--enable", "*"][..],
+            "2 rules active, 0 disabled, 4 inactive, no error",
+            [
+                "active", "active", "inactive", "inactive", "inactive", "inactive",
+            ],
+        ),
+    ] {
+        let (_, out, _) = detector(&[&["rules", "check", "-r", file], more].concat());
+        assert_eq!(out.lines().last(), Some(counts));
+        let (_, out, _) = detector(&[&["rules", "list", "-r", file], more].concat());
+        let shown: Vec<&str> = out
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        assert_eq!(shown, states);
+        assert!(
+            out.contains("unseen (only connect, accept and listen"),
+            "{out}"
+        );
+        let reason = "`proc.name = \"a\"` and `proc.name = \"b\"` are never both true";
+        assert!(out.contains(&format!("never ({reason})\n")), "{out}");
+    }
 }
 
 #[test]

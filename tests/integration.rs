@@ -340,7 +340,7 @@ fn bad_input_has_one_error_and_the_documented_exit_code() {
         (vec!["replay", "/no/such/trace"], 1, "cannot open the trace"),
         (vec!["rules", "list", "-r", &syntax], 3, "ends too early"),
         (
-            vec!["rules", "check", "-r", "/no/such/folder"],
+            vec!["rules", "list", "-r", "/no/such/folder"],
             3,
             "name a file or folder",
         ),

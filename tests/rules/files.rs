@@ -396,6 +396,12 @@ fn ports_are_derived_from_the_condition() {
         ),
         ("evt.type = accept and fd.port = 5", vec![], vec![5], vec![]),
         (
+            "evt.type = connect and fd.proto = 5",
+            vec![5],
+            vec![],
+            vec![],
+        ),
+        (
             "evt.type = connect and (fd.sport = 1 or fd.sport = 2 and fd.sport = 2)",
             vec![1, 2],
             vec![],

@@ -1,5 +1,7 @@
 //! Mistakes in conditions: each with its code, its place and its help.
 
+use std::time::{Duration, Instant};
+
 use detector::rules::{Diagnostic, diagnostic::Severity};
 
 use crate::{load, rule};
@@ -260,4 +262,76 @@ fn a_rule_that_lacks_keys_has_its_condition_looked_at() {
         "nonexistent field `fd.sprt`",
     ];
     assert_eq!(messages, expected);
+}
+
+#[test]
+fn of_a_long_way_to_a_mistake_the_ends_are_told() {
+    let chain = |macros: usize| {
+        let mut text = "- macro: m0\n  condition: fd.sprt = 1\n".to_owned();
+        for number in 1..macros {
+            let before = number - 1;
+            text.push_str(&format!("- macro: m{number}\n  condition: m{before}\n"));
+        }
+        text + &rule("r", &format!("m{}", macros - 1))
+    };
+    let notes = |macros: usize| {
+        let loaded = load(&[&chain(macros)]);
+        let mut found = loaded.diagnostics.into_iter();
+        found
+            .find(|one| one.severity == Severity::Error)
+            .unwrap()
+            .notes
+    };
+    assert_eq!(notes(8).len(), 8);
+    let told: Vec<String> = notes(200)
+        .iter()
+        .map(|note| note.split(',').next().unwrap().to_owned())
+        .collect();
+    let way = [199, 198, 197, 196];
+    let mut expected: Vec<String> = way.map(|one| format!("through the macro `m{one}`")).into();
+    expected.push("through 193 more".to_owned());
+    expected.extend([2, 1, 0].map(|one| format!("through the macro `m{one}`")));
+    assert_eq!(told, expected);
+}
+
+/// Each doubles the one before, but for every hundredth.
+fn doubling(macros: usize) -> String {
+    let one = |number: usize| match number % 100 {
+        0 => format!("- macro: m{number}\n  condition: proc.name = a\n"),
+        _ => format!(
+            "- macro: m{number}\n  condition: m{0} or m{0}\n",
+            number - 1
+        ),
+    };
+    (0..macros).map(one).collect()
+}
+
+#[test]
+fn macros_that_no_rule_uses_are_looked_into_once() {
+    let text = doubling(2000).replacen("proc.name = a", "nowhere and m1", 1);
+    let start = Instant::now();
+    let loaded = load(&[&text]);
+    assert!(start.elapsed() < Duration::from_secs(10));
+    let errors: Vec<&str> = loaded
+        .diagnostics
+        .iter()
+        .filter(|one| one.severity == Severity::Error)
+        .map(|one| one.message.as_str())
+        .collect();
+    assert_eq!(
+        errors,
+        ["undefined macro `nowhere`", "undefined macro `m1`"]
+    );
+}
+
+#[test]
+fn the_parts_of_all_conditions_are_bounded() {
+    let rules = |count: usize| {
+        let of = |number: usize| rule(&format!("r{number}"), "evt.type = connect and m13");
+        doubling(14) + &(0..count).map(of).collect::<String>()
+    };
+    assert!(load(&[&rules(20)]).ruleset.is_some());
+    let one = only(&[&rules(60)]);
+    assert!(one.message.contains("more than 1000000 parts"), "{one}");
+    assert_eq!(one.code, "LOAD_ERR_COMPILE_CONDITION");
 }

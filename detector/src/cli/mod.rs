@@ -2,6 +2,7 @@
 
 mod doctor;
 mod explain;
+mod files;
 mod rules;
 mod suite;
 mod switches;
@@ -290,9 +291,13 @@ fn this_host(config: &Config) -> Host {
     }
 }
 
+/// Rules that are read anew nest as deep as those of the start, on the main thread.
+const STACK: usize = 8 << 20;
+
 fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .thread_stack_size(STACK)
         .build()
         .context("cannot start the runtime")
 }

@@ -1,10 +1,8 @@
 //! Rules files and folders to a ruleset, and the commands that look into rules.
 
-use std::path::{Path, PathBuf};
-
 use anyhow::{Result, bail};
 
-use super::{Invalid, print};
+use super::{Invalid, files::Files, print};
 use crate::{
     config::Config,
     pipeline::reload::Refused,
@@ -13,8 +11,6 @@ use crate::{
         load_result, select::Which,
     },
 };
-
-const SHIPPED: &str = include_str!("../../../rules/kubelet_rules.yaml");
 
 /// How `rules check` writes what it found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -29,36 +25,23 @@ pub(super) enum Style {
     FalcoJson,
 }
 
-/// The shipped rules when no path is named.
-fn sources(paths: &[PathBuf]) -> Result<Vec<SourceFile>> {
-    let mut files = Vec::new();
-    for path in paths {
-        collect(path, &mut files)?;
-    }
-    if paths.is_empty() {
-        files.push(SourceFile {
-            name: "kubelet_rules.yaml".to_owned(),
-            text: SHIPPED.to_owned(),
-        });
-    }
-    Ok(files)
-}
-
 fn full(one: &Diagnostic, files: &[SourceFile]) -> String {
     let text = files.iter().find(|file| file.name == one.file);
     one.full(text.map_or("", |file| &file.text))
 }
 
-fn options(config: &Config) -> Options {
-    Options {
+fn read(config: &Config) -> (Vec<SourceFile>, Loaded) {
+    let Files { sources, unread } = Files::read(&config.rules_files);
+    let options = Options {
         resolve_names: config.resolve_names,
-    }
+    };
+    let loaded = rules::load_read(&sources, &unread, options);
+    (sources, loaded)
 }
 
 /// Warnings go to the log.
 pub(super) fn load(config: &Config) -> Result<Ruleset> {
-    let files = sources(&config.rules_files)?;
-    let loaded = rules::load_with(&files, options(config));
+    let (files, loaded) = read(config);
     let report: String = errors(&loaded)
         .map(|one| full(one, &files) + "\n")
         .collect();
@@ -70,9 +53,7 @@ pub(super) fn load(config: &Config) -> Result<Ruleset> {
 
 /// For a run that goes on if this fails: every mistake goes to the log, the first to the caller.
 pub(super) fn load_again(config: &Config) -> Result<Ruleset, Refused> {
-    let refused = |error: anyhow::Error| Refused::one(format!("{error:#}"));
-    let files = sources(&config.rules_files).map_err(refused)?;
-    let loaded = rules::load_with(&files, options(config));
+    let (_, loaded) = read(config);
     let mut mistakes = 0;
     let mut first = None;
     for one in errors(&loaded) {
@@ -84,7 +65,7 @@ pub(super) fn load_again(config: &Config) -> Result<Ruleset, Refused> {
         first: first.unwrap_or_default(),
         mistakes,
     })?;
-    selected(ruleset, config).map_err(refused)
+    selected(ruleset, config).map_err(|error| Refused::one(format!("{error:#}")))
 }
 
 /// The warnings are told.
@@ -112,57 +93,8 @@ fn selected(ruleset: Ruleset, config: &Config) -> Result<Ruleset> {
     Ok(completed.map_err(|error| Invalid(error.to_string()))?)
 }
 
-/// A folder gives its .yaml and .yml files, by name.
-fn collect(path: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
-    let unreadable = |error| {
-        Invalid(format!(
-            "cannot read the rules `{}`: {error}: name a file or folder with -r",
-            path.display()
-        ))
-    };
-    if !path.is_dir() {
-        files.push(text_of(path, std::fs::read(path).map_err(unreadable)?)?);
-        return Ok(());
-    }
-    let mut names: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        names.push(entry.map_err(unreadable)?.path());
-    }
-    names.retain(|name| {
-        name.extension()
-            .is_some_and(|end| end == "yaml" || end == "yml")
-    });
-    names.sort();
-    if names.is_empty() {
-        bail!(Invalid(format!(
-            "the rules folder `{}` has no .yaml or .yml file: name another with -r, or leave it \
-             out for the shipped rules",
-            path.display()
-        )));
-    }
-    for name in names {
-        let bytes = std::fs::read(&name).map_err(unreadable)?;
-        files.push(text_of(&name, bytes)?);
-    }
-    Ok(())
-}
-
-fn text_of(path: &Path, bytes: Vec<u8>) -> Result<SourceFile, Invalid> {
-    let name = path.display().to_string();
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let before = error.as_bytes().iter().take(good);
-        let line = 1 + before.filter(|byte| **byte == b'\n').count();
-        Invalid(format!(
-            "{name}:{line}: this is no UTF-8: save the file as UTF-8"
-        ))
-    })?;
-    Ok(SourceFile { name, text })
-}
-
 pub(super) fn check(config: &Config, style: Style) -> Result<()> {
-    let files = sources(&config.rules_files)?;
-    let loaded = rules::load_with(&files, options(config));
+    let (files, loaded) = read(config);
     let each = |line: &dyn Fn(&Diagnostic) -> String| -> String {
         let lines = loaded.diagnostics.iter().map(|one| line(one) + "\n");
         lines.collect()
@@ -182,27 +114,40 @@ pub(super) fn check(config: &Config, style: Style) -> Result<()> {
         bail!(Invalid(format!("the rules have {errors} error{plural}")));
     };
     let ruleset = selected(ruleset, config)?;
-    let rules = ruleset.rules();
-    let inactive = rules
-        .iter()
-        .filter(|rule| rule.inactive().is_some())
-        .count();
     if !machine {
-        let active = rules.len() - inactive;
-        report = format!("{report}{active} rules active, {inactive} inactive, no error\n");
+        let count = |wanted: &str| {
+            let states = ruleset.rules().iter().map(state);
+            states.filter(|state| *state == wanted).count()
+        };
+        let active = count(ACTIVE);
+        let plural = if active == 1 { "" } else { "s" };
+        let (disabled, inactive) = (count(DISABLED), count(INACTIVE));
+        report = format!(
+            "{report}{active} rule{plural} active, {disabled} disabled, {inactive} inactive, no error\n"
+        );
     }
     print(&report)
+}
+
+const ACTIVE: &str = "active";
+const DISABLED: &str = "disabled";
+const INACTIVE: &str = "inactive";
+
+fn state(rule: &rules::Rule) -> &'static str {
+    match (rule.enabled, rule.inactive()) {
+        (false, _) => DISABLED,
+        (true, Some(_)) => INACTIVE,
+        (true, None) => ACTIVE,
+    }
 }
 
 pub(super) fn list(config: &Config) -> Result<()> {
     let ruleset = load(config)?;
     let row = |rule: &rules::Rule| {
-        let state = match (rule.enabled, rule.inactive()) {
-            (false, _) => "disabled",
-            (true, Some(_)) => "inactive",
-            (true, None) => "active",
-        };
-        format!("{state:<8} {:<13} {}\n", rule.priority, rule.name)
+        let state = state(rule);
+        let reason = rule.inactive().filter(|_| state == INACTIVE);
+        let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+        format!("{state:<8} {:<13} {}{reason}\n", rule.priority, rule.name)
     };
     print(&ruleset.rules().iter().map(row).collect::<String>())
 }

@@ -53,6 +53,10 @@ pub const CODES: &[(&str, &str)] = &[
         "RULE_INACTIVE",
         "Nothing that is observed can match the rule",
     ),
+    (
+        "RULE_KEY_TWICE",
+        "A key is written twice, and the first counts",
+    ),
     ("RULE_EXCEPTION_KEY", "A key of an exception is not known"),
     ("RULE_EXCEPTION_VALUE", "A value of an exception is no text"),
     (

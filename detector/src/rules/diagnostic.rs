@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Range};
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -89,10 +89,12 @@ impl Diagnostic {
             .line_start(self.line)
             .path(&self.file)
             .annotation(AnnotationKind::Primary.span(span));
-        let group: Group<'_> = level
-            .primary_title(&self.message)
-            .id(self.code)
-            .element(snippet);
+        let title = level.primary_title(&self.message).id(self.code);
+        let group: Group<'_> = if text.is_empty() {
+            title.element(Origin::path(&self.file))
+        } else {
+            title.element(snippet)
+        };
         let mut report = vec![group];
         for note in &self.notes {
             report.push(Group::with_title(Level::NOTE.secondary_title(note)));

@@ -40,7 +40,7 @@ mod told;
 pub mod yaml;
 
 pub use diagnostic::Diagnostic;
-pub use loader::{Loaded, Options, SourceFile, load, load_with};
+pub use loader::{Loaded, Options, SourceFile, Unread, load, load_read, load_with};
 pub use program::Memory;
 
 use crate::{

@@ -62,7 +62,7 @@ impl PortSet {
 }
 
 /// The serving ports with which the condition, or its negation, can be true; `None` for any.
-/// `fd.port` counts as the serving port, although a client's port matches it too.
+/// `fd.port` counts as the serving port, although a client's port matches it too; `fd.proto` is it.
 fn ports(condition: &Condition, kind: Kind, negated: bool) -> Option<Spans> {
     let of = |term| ports(term, kind, negated);
     match (condition, negated) {
@@ -90,7 +90,7 @@ fn ports(condition: &Condition, kind: Kind, negated: bool) -> Option<Spans> {
 fn is_serving(name: &str, kind: Kind) -> bool {
     let connects = matches!(kind, Kind::ConnectAttempt | Kind::ConnectOutcome);
     match name {
-        "fd.sport" | "fd.port" => true,
+        "fd.sport" | "fd.port" | "fd.proto" => true,
         "fd.rport" => connects,
         "fd.lport" => !connects,
         _ => false,

@@ -276,8 +276,16 @@ impl Text {
 
     /// The lists that led to a span, outermost first.
     pub fn steps(&self, span: &Range<usize>) -> Vec<Step> {
+        self.way(self.ends(span).map_or(0, |(first, _)| first.step))
+    }
+
+    /// The ways to all lists that were put in place, each outermost first.
+    pub fn ways(&self) -> impl Iterator<Item = Vec<Step>> + '_ {
+        (1..=narrow(self.steps.len())).map(|index| self.way(index))
+    }
+
+    fn way(&self, mut index: u32) -> Vec<Step> {
         let mut steps = Vec::new();
-        let mut index = self.ends(span).map_or(0, |(first, _)| first.step);
         while let Some((step, outer)) = self.step(index) {
             steps.push(step.clone());
             index = *outer;

@@ -5,7 +5,7 @@ use std::{
     ops::Range,
 };
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, SpannedEventReceiver};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 /// Deeper files are refused.
 const MAX_DEPTH: usize = 64;
@@ -67,9 +67,8 @@ struct Builder<'a> {
     documents: Vec<Node>,
     anchors: HashMap<usize, Node>,
     aliased: usize,
-    too_deep: bool,
-    /// The first key that is no scalar.
-    wrong_key: Option<usize>,
+    /// The first of what YAML has and a rules file has not. What follows is not kept.
+    mistake: Option<Mistake>,
 }
 
 /// A sequence or map that has not ended.
@@ -78,6 +77,10 @@ struct Open {
     start: usize,
     anchor: usize,
     children: Vec<Node>,
+}
+
+fn too_deep() -> String {
+    format!("nested more than {MAX_DEPTH} deep")
 }
 
 impl Builder<'_> {
@@ -92,7 +95,14 @@ impl Builder<'_> {
         byte(span.start.index())..byte(span.end.index())
     }
 
+    fn refuse(&mut self, message: impl Into<String>, at: usize) {
+        self.mistake.get_or_insert_with(|| (message.into(), at));
+    }
+
     fn open(&mut self, map: bool, start: usize, anchor: usize) {
+        if self.stack.len() == MAX_DEPTH {
+            self.refuse(too_deep(), start);
+        }
         self.stack.push(Open {
             map,
             start,
@@ -113,7 +123,7 @@ impl Builder<'_> {
             let mut children = open.children.into_iter();
             while let (Some(key), Some(value)) = (children.next(), children.next()) {
                 if matches!(key.value, Value::Sequence(_) | Value::Map(_)) {
-                    self.wrong_key.get_or_insert(key.span.start);
+                    self.refuse("a key is a text", key.span.start);
                 }
                 pairs.push((key, value));
             }
@@ -139,12 +149,14 @@ impl Builder<'_> {
             None => self.documents.push(node),
         }
     }
-}
 
-impl<'input> SpannedEventReceiver<'input> for Builder<'_> {
-    fn on_event(&mut self, event: Event<'input>, span: Span) {
-        let span = self.span(&span);
+    fn on_event(&mut self, event: Event<'_>, span: &Span) {
+        if self.mistake.is_some() {
+            return;
+        }
+        let span = self.span(span);
         match event {
+            Event::DocumentStart(_) => self.anchors.clear(),
             Event::Scalar(text, style, anchor, _) => {
                 let plain = matches!(style, ScalarStyle::Plain);
                 let null = matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL");
@@ -159,15 +171,19 @@ impl<'input> SpannedEventReceiver<'input> for Builder<'_> {
             Event::MappingStart(anchor, _) => self.open(true, span.start, anchor),
             Event::SequenceEnd | Event::MappingEnd => self.close(&span),
             Event::Alias(anchor) => {
-                let node = self.anchors.get(&anchor);
-                self.aliased += node.map_or(1, Node::size);
-                let copied = node.filter(|_| self.aliased <= MAX_ALIASED).cloned();
-                let value = copied.map_or(Value::Null, |node| node.value);
+                let Some(node) = self.anchors.get(&anchor) else {
+                    return self.refuse("an alias of no anchor before it", span.start);
+                };
+                self.aliased += node.size();
+                if self.aliased > MAX_ALIASED {
+                    let message = format!("aliases stand for more than {MAX_ALIASED} nodes");
+                    return self.refuse(message, span.start);
+                }
+                let value = node.value.clone();
                 self.push(Node { value, span });
             }
             _ => {}
         }
-        self.too_deep |= self.stack.len() > MAX_DEPTH;
     }
 }
 
@@ -280,31 +296,27 @@ fn parse_padded(text: &str, padded: &BTreeSet<usize>) -> Result<Vec<Node>, (Mist
         documents: Vec::new(),
         anchors: HashMap::new(),
         aliased: 0,
-        too_deep: false,
-        wrong_key: None,
+        mistake: None,
     };
-    let parsed = Parser::new_from_str(&source).load(&mut builder, true);
-    let whole = |message: String, at: usize| Err(((message, at), false));
+    // Event by event: to load a document the parser would call itself, as deep as the file goes.
+    let parsed = Parser::new_from_str(&source)
+        .try_for_each(|event| event.map(|(event, span)| builder.on_event(event, &span)));
     if let Err(error) = parsed {
         let at = bytes
             .get(error.marker().index())
             .copied()
             .unwrap_or(text.len());
+        // The parser's own bound lies beyond ours; it reads ahead of what it tells.
+        if error.info() == "recursion limit exceeded" {
+            builder.refuse(too_deep(), at);
+            return Err((builder.mistake.unwrap_or_default(), false));
+        }
         let opened = builder.stack.last().and_then(|open| text.get(open.start..));
         let within_brackets = opened.is_some_and(|text| text.starts_with(['[', '{']));
         return Err(((error.info().to_owned(), at), within_brackets));
     }
-    if builder.too_deep {
-        return whole(format!("nested more than {MAX_DEPTH} deep"), 0);
-    }
-    if builder.aliased > MAX_ALIASED {
-        return whole(
-            format!("aliases stand for more than {MAX_ALIASED} nodes"),
-            0,
-        );
-    }
-    if let Some(at) = builder.wrong_key {
-        return whole("a key is a text".to_owned(), at);
+    if let Some(mistake) = builder.mistake {
+        return Err((mistake, false));
     }
     Ok(builder.documents)
 }
@@ -380,12 +392,34 @@ mod tests {
 
     #[test]
     fn depth_and_aliases_are_bounded() {
-        assert!(parse(&"[".repeat(1000)).is_err());
+        for (depth, open, close, expected) in [
+            (65, "[", "]", 64),
+            (65, "[\n", "]", 128),
+            (100_000, "- ", "x", 128),
+            // Within brackets the parser reads ahead.
+            (1000, "[", "]", 255),
+        ] {
+            let deep = open.repeat(depth) + &close.repeat(depth);
+            let (message, at) = parse(&deep).unwrap_err();
+            let told = (message.as_str(), at);
+            assert_eq!(
+                told,
+                ("nested more than 64 deep", expected),
+                "{depth} {open}"
+            );
+        }
+        for text in ["- &a x\n---\n- *a\n", "- &a [*a]\n"] {
+            let (_, at) = parse(text).unwrap_err();
+            assert_eq!(Some(at), text.find('*'), "{text}");
+        }
         let mut bomb = "- &a0 [x, x]\n".to_owned();
         for level in 1..40 {
             let below = level - 1;
             bomb.push_str(&format!("- &a{level} [*a{below}, *a{below}]\n"));
         }
-        assert!(parse(&bomb).is_err());
+        let (message, at) = parse(&bomb).unwrap_err();
+        assert_eq!(message, "aliases stand for more than 100000 nodes");
+        // An alias of level n stands for 2^(n+2) - 1 nodes.
+        assert_eq!(Some(at), bomb.rfind("*a13"));
     }
 }

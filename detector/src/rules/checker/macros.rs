@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use super::{
     super::{
+        ast::Expression,
         compiler::Condition,
         fields, spelling,
         text::{Step, Text},
     },
-    Checked, Checker, MACRO, Macro, Mistake, VALIDATE,
+    Checked, Checker, MACRO, MAX_DEPTH, Macro, Mistake, VALIDATE,
 };
 
 impl<'a> Checker<'a> {
@@ -20,8 +21,7 @@ impl<'a> Checker<'a> {
     ) -> Checked<Condition> {
         let body = self.seen(name, span, text)?;
         self.used.push(name.to_owned());
-        let Some(expression) = &body.expression else {
-            // Its own syntax error is reported where it stands.
+        let Some(expression) = self.inside(name, body) else {
             self.broken = true;
             return Ok(Condition::Constant(false));
         };
@@ -29,6 +29,13 @@ impl<'a> Checker<'a> {
         let checked = self.check(expression, &body.text);
         self.stack.truncate(outer);
         checked
+    }
+
+    /// Nothing of a macro that was visited, or whose own syntax error is reported where it stands.
+    fn inside(&mut self, name: &str, body: &'a Macro) -> Option<&'a Expression> {
+        let deep = self.depth == MAX_DEPTH;
+        let new = (self.visited.as_mut()).is_none_or(|all| deep || all.insert(name.to_owned()));
+        body.expression.as_ref().filter(|_| new)
     }
 
     /// How many steps led to it.

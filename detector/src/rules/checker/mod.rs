@@ -6,7 +6,11 @@ mod event_types;
 mod macros;
 mod suspicion;
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use super::{
     ast::{self, Argument as Written, Check, Expression, Modifier, Operator, Right, Transformer},
@@ -60,10 +64,12 @@ pub(super) struct Checker<'a> {
     /// Beside the one that is returned: those of the terms after it.
     pub more: Vec<Mistake>,
     pub used: Vec<String>,
-    /// A macro that does not parse stands for no condition: nothing can be told of the whole.
+    /// Macros that are not looked into again, where nothing but their mistakes is asked for.
+    pub visited: Option<HashSet<String>>,
+    /// A macro that was visited or does not parse stands for nothing: the whole is not known.
     pub broken: bool,
     depth: usize,
-    parts: usize,
+    pub parts: usize,
     /// The macros that are being put in place.
     stack: Vec<Step>,
 }
@@ -84,6 +90,7 @@ impl<'a> Checker<'a> {
             warnings: Vec::new(),
             more: Vec::new(),
             used: Vec::new(),
+            visited: None,
             broken: false,
             depth: 0,
             parts: 0,

@@ -48,14 +48,23 @@ impl Written {
 }
 
 impl Builder<'_, '_> {
-    pub(super) fn analyse(&mut self, rule: &Rule, earlier: &mut Earlier, written: &Written) {
+    /// A rule that never matches is inactive, told or not.
+    pub(super) fn analyse(&mut self, rule: &mut Rule, earlier: &mut Earlier, written: &Written) {
+        let never = analysis::contradiction(&rule.whole);
+        self.tell(rule, never.as_deref(), earlier, written);
+        if never.is_some() {
+            rule.kinds.inactive = never;
+        }
+    }
+
+    fn tell(&mut self, rule: &Rule, never: Option<&str>, earlier: &mut Earlier, written: &Written) {
         let place = &written.place;
-        if rule.enabled && self.exceptions(rule, written) {
+        if rule.enabled && self.exceptions(rule, never, written) {
             return;
         }
         let name = &rule.name;
         if rule.enabled
-            && let Some(reason) = analysis::contradiction(&rule.whole)
+            && let Some(reason) = never
         {
             let message = format!("the rule `{name}` never matches: {reason}");
             let help = "look at macros, lists and exceptions that it brings together".to_owned();
@@ -98,7 +107,7 @@ impl Builder<'_, '_> {
     }
 
     /// Values that except more than they say; whether one of them leaves nothing of the rule.
-    fn exceptions(&mut self, rule: &Rule, written: &Written) -> bool {
+    fn exceptions(&mut self, rule: &Rule, never: Option<&str>, written: &Written) -> bool {
         if written.excepted.is_empty() {
             return false;
         }
@@ -115,7 +124,7 @@ impl Builder<'_, '_> {
                     .warning(place, analysis::WIDENS, message, help.to_owned());
             }
         }
-        if analysis::contradiction(&rule.whole).is_none() {
+        if never.is_none() {
             return false;
         }
         let Some(rest) = self.alone(&written.condition) else {

@@ -7,7 +7,7 @@ use super::{
         Rule,
         analysis::Earlier,
         ast::Expression,
-        checker::{Checker, Macro, Macros, Mistake},
+        checker::{Checker, Macros, Mistake},
         compiler::Condition,
         diagnostic::Severity,
         kinds::{self, Kinds},
@@ -17,10 +17,9 @@ use super::{
     },
     CONDITION, OUTPUT, Options, VALIDATE,
     analyse::Written,
-    excepted,
-    items::{Collection, RuleItem},
+    condition, excepted,
+    items::{Collection, Mentioned, RuleItem},
     lists::Lists,
-    read,
     report::{Report, Stage},
     rule_item::SYSCALL,
 };
@@ -32,6 +31,8 @@ const UNUSED_LIST: &str = "LOAD_UNUSED_LIST";
 const NO_EVTTYPE: &str = "LOAD_NO_EVTTYPE";
 
 const SHORTER: &str = "ask for fewer values, or for a network, a prefix or a glob instead of each";
+/// Parts of all conditions with their macros in place: each takes memory and time.
+const MAX_TOTAL: usize = 1_000_000;
 const UNUSED: &str = "leave it out, or refer to it";
 
 pub(super) fn rules(
@@ -42,17 +43,26 @@ pub(super) fn rules(
     let lists = collection.flattened_lists();
     let mut used_lists = HashSet::new();
     report.enter(Stage::Macros);
+    let mut mentioned = std::mem::take(&mut collection.mentioned);
     for body in collection.macros.values_mut() {
         let mut text = body.text.clone();
-        if let Err(message) = lists.expand(&mut text, &mut used_lists) {
+        let mut used = HashSet::new();
+        if let Err(message) = lists.expand(&mut text, &mut used) {
             report.error(&body.place, CONDITION, message, SHORTER.to_owned());
         }
-        body.expression = read::parse(&text, report);
+        if !text.as_str().is_empty() && lists.known(&used) {
+            body.expression = condition::parse(&text, &lists, report);
+        }
+        if body.expression.is_none() {
+            mentioned.add(body.text.as_str());
+        }
         body.text = text;
+        used_lists.extend(used);
     }
     report.enter(Stage::Rules);
     let list_names: Vec<&str> = lists.names().collect();
     let mut used_macros = HashSet::new();
+    let mut parts = 0;
     let mut rules = Vec::new();
     let mut earlier = Earlier::default();
     for item in std::mem::take(&mut collection.rules) {
@@ -63,22 +73,19 @@ pub(super) fn rules(
             options,
             used_lists: &mut used_lists,
             used_macros: &mut used_macros,
+            mentioned: &mut mentioned,
+            parts: &mut parts,
             report,
         };
         let mut written = Written::new(&item);
-        if let Some((rule, excepted)) = builder.rule(item) {
+        if let Some((mut rule, excepted)) = builder.rule(item) {
             written.excepted = excepted;
-            builder.analyse(&rule, &mut earlier, &written);
+            builder.analyse(&mut rule, &mut earlier, &written);
             rules.push(rule);
         }
     }
     report.enter(Stage::References);
-    let mut seen = used_macros.clone();
-    for (name, body) in &collection.macros {
-        if !seen.contains(name) {
-            seen.extend(references(name, body, &collection.macros, report));
-        }
-    }
+    references(&collection.macros, used_macros.clone(), report);
     report.enter(Stage::Rules);
     // What an unused macro refers to is used, as Falco judges.
     for expression in collection
@@ -90,10 +97,25 @@ pub(super) fn rules(
             used_macros.insert(inner.to_owned());
         });
     }
+    // What was not read may use them.
+    if report.all_read() {
+        unused(&collection, &used_macros, &used_lists, &mentioned, report);
+    }
+    rules
+}
+
+fn unused(
+    collection: &Collection,
+    used_macros: &HashSet<String>,
+    used_lists: &HashSet<usize>,
+    mentioned: &Mentioned,
+    report: &mut Report<'_>,
+) {
     for (name, body) in &collection.macros {
-        if !used_macros.contains(name) {
+        let keyword = matches!(name.as_str(), "and" | "or" | "not");
+        if !used_macros.contains(name) && (keyword || !mentioned.has(name)) {
             let message = format!("the macro `{name}` is never used");
-            let help = if matches!(name.as_str(), "and" | "or" | "not") {
+            let help = if keyword {
                 format!("no condition can refer to it: `{name}` is a keyword; name it otherwise")
             } else {
                 UNUSED.to_owned()
@@ -102,30 +124,35 @@ pub(super) fn rules(
         }
     }
     for (index, list) in collection.lists.iter().enumerate() {
-        if !list.used && !used_lists.contains(&index) {
+        if !list.used && !used_lists.contains(&index) && !mentioned.has(&list.name) {
             let message = format!("the list `{}` is never used", list.name);
             report.warning(&list.place, UNUSED_LIST, message, UNUSED.to_owned());
         }
     }
-    rules
 }
 
 /// A macro that no rule refers to may have any fields, but no undefined macro in it and no loop.
-/// Gives the macros that were looked through.
-fn references(name: &str, body: &Macro, macros: &Macros, report: &mut Report<'_>) -> Vec<String> {
-    let alone = Expression::Macro {
-        name: name.to_owned(),
-        span: 0..name.len(),
-    };
-    let mut checker = Checker::new(macros);
-    let first = checker.check(&alone, &Text::at(name, &body.place)).err();
-    let mistakes = first.into_iter().chain(checker.more);
-    for mut mistake in mistakes.filter(|mistake| mistake.code == VALIDATE) {
-        // The first step is the macro itself.
-        mistake.via.drain(..mistake.via.len().min(1));
-        report.mistake(Severity::Error, mistake);
+/// Each is looked into once: put in place, a few that use each other twice would be billions.
+fn references(macros: &Macros, mut visited: HashSet<String>, report: &mut Report<'_>) {
+    for (name, body) in macros {
+        if visited.contains(name) {
+            continue;
+        }
+        let alone = Expression::Macro {
+            name: name.to_owned(),
+            span: 0..name.len(),
+        };
+        let mut checker = Checker::new(macros);
+        checker.visited = Some(visited);
+        let first = checker.check(&alone, &Text::at(name, &body.place)).err();
+        visited = checker.visited.unwrap_or_default();
+        let mistakes = first.into_iter().chain(checker.more);
+        for mut mistake in mistakes.filter(|mistake| mistake.code == VALIDATE) {
+            // The first step is the macro itself.
+            mistake.via.drain(..mistake.via.len().min(1));
+            report.mistake(Severity::Error, mistake);
+        }
     }
-    checker.used
 }
 
 pub(super) struct Builder<'b, 'a> {
@@ -135,6 +162,9 @@ pub(super) struct Builder<'b, 'a> {
     options: Options,
     used_lists: &'b mut HashSet<usize>,
     used_macros: &'b mut HashSet<String>,
+    mentioned: &'b mut Mentioned,
+    /// Of the conditions so far.
+    parts: &'b mut usize,
     pub(super) report: &'b mut Report<'a>,
 }
 
@@ -149,10 +179,14 @@ impl Builder<'_, '_> {
             let help = "only rules of the source `syscall` are judged here".to_owned();
             self.report
                 .warning(&item.place, UNKNOWN_SOURCE, message, help);
+            self.mention(&item);
             return None;
         }
         let template = self.template(&item);
         let condition = self.condition(&item);
+        if condition.is_none() {
+            self.mention(&item);
+        }
         let ((condition, excepted), template) = (condition?, template?);
         let priority = item.priority?;
         if item.warn_evttypes && kinds::admits_others(&condition) {
@@ -197,6 +231,12 @@ impl Builder<'_, '_> {
         false
     }
 
+    fn mention(&mut self, item: &RuleItem) {
+        self.mentioned.add(item.condition.as_str());
+        let values = item.exceptions.iter().flat_map(|one| &one.values);
+        values.for_each(|value| value.texts(&mut |text| self.mentioned.add(text.as_str())));
+    }
+
     fn condition(&mut self, item: &RuleItem) -> Option<(Condition, Vec<(Place, Text)>)> {
         let joined = match excepted::join(&item.condition, &item.exceptions) {
             Ok(joined) => joined,
@@ -206,12 +246,20 @@ impl Builder<'_, '_> {
             }
         };
         let mut text = joined.condition;
-        if let Err(message) = self.lists.expand(&mut text, self.used_lists) {
+        let mut used = HashSet::new();
+        let expanded = self.lists.expand(&mut text, &mut used);
+        let known = self.lists.known(&used);
+        self.used_lists.extend(used);
+        if let Err(message) = expanded {
             let help = SHORTER.to_owned();
             self.report.error(&item.place, CONDITION, message, help);
             return None;
         }
-        let expression = read::parse(&text, self.report)?;
+        // That there are too many was told before.
+        if !known || *self.parts > MAX_TOTAL {
+            return None;
+        }
+        let expression = condition::parse(&text, self.lists, self.report)?;
         let mut checker = Checker::new(self.macros);
         checker.lists = self.list_names;
         let checked = checker.check(&expression, &text);
@@ -220,11 +268,20 @@ impl Builder<'_, '_> {
             more,
             used,
             broken,
+            parts,
             ..
         } = checker;
+        *self.parts += parts;
         self.used_macros.extend(used);
         for warning in warnings {
             self.report.mistake(Severity::Warning, warning);
+        }
+        if *self.parts > MAX_TOTAL {
+            let message =
+                format!("with their macros the conditions have more than {MAX_TOTAL} parts");
+            let help = "a macro that uses another twice doubles it: use each once".to_owned();
+            self.report.error(&item.place, CONDITION, message, help);
+            return None;
         }
         match checked {
             Ok(condition) => (!broken).then_some((condition, joined.values)),

@@ -90,6 +90,14 @@ impl Given {
             Self::Sequence(_, place) | Self::Other(place) => place.clone(),
         }
     }
+
+    pub(super) fn texts(&self, each: &mut dyn FnMut(&Text)) {
+        match self {
+            Self::Text(text) => each(text),
+            Self::Sequence(items, _) => items.iter().for_each(|item| item.texts(each)),
+            Self::Other(_) => {}
+        }
+    }
 }
 
 /// How the entries relate to those that the rule has.

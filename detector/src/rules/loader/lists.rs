@@ -7,12 +7,20 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
 };
 
-use super::{super::text::Text, items::Collection};
+use super::{
+    super::{
+        ast::{Expression, Right},
+        parser,
+        text::{Place, Text},
+    },
+    items::{Collection, List},
+};
 
 /// Bytes of a condition after expansion.
 const MAX_EXPANDED: usize = 1 << 20;
 
-fn bounds(character: Option<char>) -> bool {
+/// Whether a name ends at this character; at the text's end it does.
+pub(super) fn bounds(character: Option<char>) -> bool {
     character.is_none_or(|one| " \t\n\r(),=".contains(one))
 }
 
@@ -37,10 +45,50 @@ fn joined<'a>(items: impl Iterator<Item = &'a Text>) -> Text {
     joined
 }
 
+/// An item that is no value where it is put in place.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) place: Place,
+    /// Of nothing if it is empty.
+    pub(super) item: String,
+}
+
+impl List {
+    fn wrong(&self) -> Option<Wrong> {
+        let wrong = self.items.iter().find(|item| !is_value(item));
+        let wrong = wrong.map(|item| Wrong {
+            place: item.place(&(0..item.as_str().len())),
+            item: item.as_str().to_owned(),
+        });
+        let empty = self.empty.clone().map(|place| Wrong {
+            place,
+            item: String::new(),
+        });
+        wrong.or(empty)
+    }
+}
+
+/// Or several, or nothing at all.
+fn is_value(item: &Text) -> bool {
+    let text = quoted(item);
+    let text = text.as_str();
+    if !text.contains(|one| bounds(Some(one)) || "'\"".contains(one)) {
+        return true;
+    }
+    matches!(
+        parser::parse(&format!("proc.name in ({text})")),
+        Ok(Expression::Check(check)) if matches!(check.right, Right::Constants(_))
+    )
+}
+
 /// The lists in the order of definition, each as the text that takes the place of its name.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     lists: Vec<(String, Text)>,
+    /// Of each.
+    wrong: Vec<Option<Wrong>>,
+    /// Those whose items are not all known.
+    refused: HashSet<usize>,
     by_name: HashMap<String, usize>,
     /// Those whose name is no word, so that only a search finds it.
     by_search: Vec<usize>,
@@ -59,6 +107,8 @@ impl Lists {
         }
         Self {
             lists,
+            wrong: Vec::new(),
+            refused: HashSet::new(),
             by_name,
             by_search,
         }
@@ -71,6 +121,19 @@ impl Lists {
     fn named_in<'a>(&'a self, text: &'a str) -> impl Iterator<Item = usize> + 'a {
         text.split(|one| bounds(Some(one)))
             .filter_map(|word| self.by_name.get(word).copied())
+    }
+
+    /// Whether all items of these lists are known.
+    pub(super) fn known(&self, lists: &HashSet<usize>) -> bool {
+        self.refused.is_disjoint(lists)
+    }
+
+    pub(super) fn wrong(&self, name: &str) -> Option<&Wrong> {
+        let search = || self.by_search.iter().copied();
+        let named = |index: &usize| self.lists.get(*index).is_some_and(|(one, _)| one == name);
+        let index = self.by_name.get(name).copied();
+        let index = index.or_else(|| search().find(named))?;
+        self.wrong.get(index)?.as_ref()
     }
 
     /// Every list is put in place in the order of definition: what a list brings in is looked
@@ -98,14 +161,21 @@ impl Collection {
             .map(|(index, list)| (list.name.as_str(), index))
             .collect();
         let mut used = Vec::new();
+        let mut refused = HashSet::new();
         let mut flattened = Vec::with_capacity(self.lists.len());
-        for list in &self.lists {
+        for (number, list) in self.lists.iter().enumerate() {
+            if list.refused {
+                refused.insert(number);
+            }
             let mut items: Vec<Cow<'_, Text>> = Vec::with_capacity(list.items.len());
             for item in &list.items {
                 let other = by_name.get(item.as_str());
                 match other.and_then(|index| Some((*index, self.lists.get(*index)?))) {
                     Some((index, other)) if other.position < list.visibility => {
                         used.push(index);
+                        if other.refused {
+                            refused.insert(number);
+                        }
                         items.extend(other.items.iter().map(|inner| {
                             let mut placed = Text::default();
                             placed.push_list(item, 0..item.as_str().len(), inner);
@@ -123,7 +193,11 @@ impl Collection {
                 list.used = true;
             }
         }
-        Lists::new(flattened)
+        Lists {
+            wrong: self.lists.iter().map(List::wrong).collect(),
+            refused,
+            ..Lists::new(flattened)
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod analyse;
 mod build;
+mod condition;
 mod excepted;
 mod exceptions;
 mod items;
@@ -11,7 +12,10 @@ mod read;
 mod report;
 mod rule_item;
 mod syntax;
+mod twice;
 mod versions;
+
+use std::ops::Range;
 
 use super::{
     Ruleset,
@@ -25,6 +29,7 @@ pub(super) use read::{KINDS, keys_of};
 use report::Report;
 pub(super) use rule_item::LEVELS;
 
+const FILE_READ: &str = "LOAD_ERR_FILE_READ";
 pub(super) const PARSE: &str = "LOAD_ERR_YAML_PARSE";
 pub(super) const SHAPE: &str = "LOAD_ERR_YAML_VALIDATE";
 pub(super) const CONDITION: &str = super::checker::CONDITION;
@@ -39,6 +44,16 @@ pub const INACTIVE: &str = "RULE_INACTIVE";
 pub struct SourceFile {
     pub name: String,
     pub text: String,
+}
+
+/// A file that could not be read. Its text is only shown, if there is any.
+pub struct Unread {
+    /// Which of the files.
+    pub file: usize,
+    /// Bytes of its text.
+    pub span: Range<usize>,
+    pub message: String,
+    pub help: String,
 }
 
 pub struct Loaded {
@@ -59,10 +74,22 @@ pub fn load(files: &[SourceFile]) -> Loaded {
 }
 
 pub fn load_with(files: &[SourceFile], options: Options) -> Loaded {
+    load_read(files, &[], options)
+}
+
+/// Where some of the files could not be read: the mistakes of the others are told too.
+pub fn load_read(files: &[SourceFile], unread: &[Unread], options: Options) -> Loaded {
     let mut report = Report::new(files);
     let mut collection = Collection::default();
     for (file, source) in files.iter().enumerate() {
-        read_file(file, source, &mut collection, &mut report);
+        match unread.iter().find(|one| one.file == file) {
+            None => read_file(file, source, &mut collection, &mut report),
+            Some(one) => {
+                let span = one.span.clone();
+                let (message, help) = (one.message.clone(), one.help.clone());
+                report.unread(&Place { file, span }, FILE_READ, message, help);
+            }
+        }
     }
     let rules = build::rules(collection, options, &mut report);
     let diagnostics = report.finish();
@@ -85,7 +112,7 @@ fn read_file(
         Ok(documents) => documents,
         Err((message, at)) => {
             let (span, help) = syntax::explained(&source.text, &message, at);
-            return report.error(&Place { file, span }, PARSE, message, help);
+            return report.unread(&Place { file, span }, PARSE, message, help);
         }
     };
     for document in documents {

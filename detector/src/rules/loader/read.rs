@@ -2,17 +2,15 @@
 
 use super::{
     super::{
-        checker::{Macro, Mistake},
-        diagnostic::Severity,
-        lexer::SyntaxError,
-        parser, spelling,
+        checker::Macro,
+        spelling,
         text::{Place, Text},
         yaml::{Node, Value},
     },
-    CONDITION, DEPRECATED, SHAPE, UNKNOWN_ITEM, UNKNOWN_KEY, VALIDATE,
+    DEPRECATED, SHAPE, UNKNOWN_ITEM, UNKNOWN_KEY, VALIDATE,
     items::{Collection, List},
     report::Report,
-    rule_item, versions,
+    rule_item, twice, versions,
 };
 
 pub(in super::super) const KINDS: [&str; 5] = [
@@ -31,19 +29,30 @@ pub(super) struct Item<'n> {
 }
 
 pub(super) fn item(file: usize, node: &Node, collection: &mut Collection, report: &mut Report<'_>) {
+    let errors = report.errors();
+    let known = of_kind(file, node, collection, report);
+    if !known || report.errors() > errors {
+        collection.mentioned.add_all(node);
+    }
+}
+
+/// Whether it is of a known kind.
+fn of_kind(file: usize, node: &Node, collection: &mut Collection, report: &mut Report<'_>) -> bool {
     let place = Place {
         file,
         span: node.span.clone(),
     };
     let pairs = match &node.value {
-        Value::Null => return,
+        Value::Null => return true,
         Value::Map(pairs) => pairs,
         _ => {
             let help = "begin it with `- rule: name`".to_owned();
-            return report.error(&place, SHAPE, "an item is a map", help);
+            report.error(&place, SHAPE, "an item is a map", help);
+            return false;
         }
     };
     collection.position += 1;
+    twice::keys(file, node, report);
     let kind = KINDS.into_iter().find(|kind| node.get(kind).is_some());
     let Some((kind, value)) = kind.and_then(|kind| Some((kind, node.get(kind)?))) else {
         let first = pairs.first().map(|(key, _)| key);
@@ -52,7 +61,8 @@ pub(super) fn item(file: usize, node: &Node, collection: &mut Collection, report
         let help = spelling::did_you_mean(word, KINDS)
             .unwrap_or_else(|| "begin it with `- rule:`, `- macro:` or `- list:`".to_owned());
         let message = "this item is no rule, macro or list, and has no effect";
-        return report.warning(&Place { file, span }, UNKNOWN_ITEM, message, help);
+        report.warning(&Place { file, span }, UNKNOWN_ITEM, message, help);
+        return false;
     };
     // What an item lacks is told at its first line.
     let named = pairs.iter().find(|(key, _)| key.text() == Some(kind));
@@ -67,16 +77,16 @@ pub(super) fn item(file: usize, node: &Node, collection: &mut Collection, report
         "required_engine_version" => versions::engine(file, value, report),
         "required_plugin_versions" => versions::plugins(file, value, report),
         _ => {
-            let Some(name) = item.required(kind, report) else {
-                return;
-            };
-            match kind {
-                "list" => list(&item, &name, collection, report),
-                "macro" => define_macro(&item, &name, collection, report),
-                _ => rule_item::read(&item, &name, collection, report),
+            let name = item.required(kind, report);
+            match (kind, name) {
+                (_, None) => {}
+                ("list", Some(name)) => list(&item, &name, collection, report),
+                ("macro", Some(name)) => define_macro(&item, &name, collection, report),
+                (_, Some(name)) => rule_item::read(&item, &name, collection, report),
             }
         }
     }
+    true
 }
 
 /// What an item of a kind may have.
@@ -209,6 +219,21 @@ impl Item<'_> {
             texts.push(text);
         }
         Some(texts)
+    }
+
+    /// The first empty text of a sequence after one that is not.
+    fn empty(&self, key: &str, mut filled: bool) -> Option<Place> {
+        let Value::Sequence(items) = &self.node.get(key)?.value else {
+            return None;
+        };
+        let empty = items.iter().find(|item| match item.text() {
+            Some("") => filled,
+            _ => {
+                filled = true;
+                false
+            }
+        });
+        empty.map(|item| self.at(item))
     }
 
     /// The deprecated `append: true`.
@@ -347,20 +372,28 @@ fn list(item: &Item<'_>, name: &Text, collection: &mut Collection, report: &mut 
         let help = "leave out blanks, quotes, parentheses, = and commas".to_owned();
         report.warning(&place, "LOAD_INVALID_LIST_NAME", message, help);
     }
-    let (Some(append), Some(items)) =
-        (item.operation("items", report), item.texts("items", report))
-    else {
-        return;
+    let given = (item.operation("items", report), item.texts("items", report));
+    let (append, items, refused) = match given {
+        (Some(append), Some(items)) => (append, items, false),
+        // What was defined before stays as it is.
+        _ if collection.list(text).is_some() => return,
+        _ => (false, Vec::new(), true),
     };
     let position = collection.position;
+    let filled = |items: &[Text]| items.iter().any(|item| !item.as_str().is_empty());
     match collection.list(text) {
         Some(list) => {
             if !append {
                 list.items.clear();
+                list.empty = None;
+                list.refused = false;
             }
+            let empty = item.empty("items", filled(&list.items));
+            list.empty = list.empty.take().or(empty);
             list.items.extend(items);
             list.visibility = position;
         }
+        None if append && report.may_be_defined(&place) => {}
         None if append => {
             let names = collection.lists.iter().map(|list| list.name.as_str());
             let help = undefined(text, names);
@@ -370,10 +403,12 @@ fn list(item: &Item<'_>, name: &Text, collection: &mut Collection, report: &mut 
         None => collection.add_list(List {
             name: text.to_owned(),
             items,
+            empty: item.empty("items", false),
             position,
             visibility: position,
             place,
             used: false,
+            refused,
         }),
     }
 }
@@ -391,16 +426,22 @@ fn define_macro(
         let help = "use a letter, then letters, digits and _".to_owned();
         report.warning(&place, "LOAD_INVALID_MACRO_NAME", message, help);
     }
-    let (Some(append), Some(condition)) = (
+    let given = (
         item.operation("condition", report),
         item.required("condition", report),
-    ) else {
-        return;
+    );
+    let (append, condition) = match given {
+        (Some(append), Some(condition)) => (append, condition),
+        _ if collection.macros.contains_key(text) => return,
+        // Empty: nothing is told of what uses it.
+        _ => (false, Text::default()),
     };
     let position = collection.position;
     match collection.macros.get_mut(text) {
         Some(body) => {
-            if append {
+            if append && body.text.as_str().is_empty() {
+                // It was refused, and stays so.
+            } else if append {
                 body.text.push_str(" ");
                 body.text.push(&condition);
             } else {
@@ -408,6 +449,7 @@ fn define_macro(
             }
             body.visibility = position;
         }
+        None if append && report.may_be_defined(&place) => {}
         None if append => {
             let help = undefined(text, collection.macros.keys().map(String::as_str));
             let message = format!("the macro `{text}` is not defined before this append");
@@ -423,40 +465,6 @@ fn define_macro(
                 place,
             };
             collection.macros.insert(text.to_owned(), body);
-        }
-    }
-}
-
-/// The tree of a condition, or the mistake reported at its place.
-pub(super) fn parse(text: &Text, report: &mut Report<'_>) -> Option<super::super::ast::Expression> {
-    match parser::parse(text.as_str()) {
-        Ok(expression) => Some(expression),
-        Err(SyntaxError {
-            message,
-            span,
-            help,
-        }) => {
-            let via = text.steps(&span);
-            let before = span.start.checked_sub(1).map(|last| last..span.start);
-            let list = before.and_then(|last| text.steps(&last).pop());
-            let help = match list {
-                Some(_) if !via.is_empty() => {
-                    let quotes = "an item with blanks or any of ( ) ' \" = , needs quotes of its own, \
-                                  within those of YAML: '\"...\"'";
-                    Some(quotes.to_owned())
-                }
-                Some(list) => Some(format!("`{0}` is a list: write `in ({0})`", list.name)),
-                None => help,
-            };
-            let mistake = Mistake {
-                code: CONDITION,
-                message,
-                place: text.place(&span),
-                help,
-                via,
-            };
-            report.mistake(Severity::Error, mistake);
-            None
         }
     }
 }

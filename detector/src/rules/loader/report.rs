@@ -15,6 +15,10 @@ use super::{
 
 /// What is wrong beyond this is counted, not told.
 const MAX_DIAGNOSTICS: usize = 10_000;
+/// Steps of the way to a mistake.
+const MAX_NOTES: usize = 8;
+/// How the mistake begins that a file may make of another one that was not read.
+const UNDEFINED: &str = "undefined macro";
 
 pub(super) struct Report<'a> {
     files: &'a [SourceFile],
@@ -22,7 +26,10 @@ pub(super) struct Report<'a> {
     diagnostics: Vec<(Stage, Diagnostic)>,
     seen: HashSet<(&'static str, usize, Range<usize>, String)>,
     untold: usize,
+    errors: usize,
     stage: Stage,
+    /// The first file of which nothing is known.
+    unread: Option<usize>,
 }
 
 /// What Falco does one after the other. It stops at the first mistake: all of the first stage are
@@ -45,7 +52,9 @@ impl<'a> Report<'a> {
             diagnostics: Vec::new(),
             seen: HashSet::new(),
             untold: 0,
+            errors: 0,
             stage: Stage::Reading,
+            unread: None,
         }
     }
 
@@ -95,6 +104,32 @@ impl<'a> Report<'a> {
         );
     }
 
+    /// Of a file of which nothing is known then.
+    pub(super) fn unread(
+        &mut self,
+        place: &Place,
+        code: &'static str,
+        message: String,
+        help: String,
+    ) {
+        self.unread.get_or_insert(place.file);
+        self.error(place, code, message, help);
+    }
+
+    /// Whether a file that was not read may define what is used at a place.
+    pub(super) fn may_be_defined(&self, place: &Place) -> bool {
+        self.unread.is_some_and(|unread| unread < place.file)
+    }
+
+    /// Errors so far, each as often as it was found.
+    pub(super) fn errors(&self) -> usize {
+        self.errors
+    }
+
+    pub(super) fn all_read(&self) -> bool {
+        self.unread.is_none()
+    }
+
     pub(super) fn warning(
         &mut self,
         place: &Place,
@@ -130,6 +165,10 @@ impl<'a> Report<'a> {
             help,
             via,
         } = mistake;
+        let undefined = code == VALIDATE && message.starts_with(UNDEFINED);
+        if undefined && self.may_be_defined(&place) {
+            return;
+        }
         self.push(severity, &place, code, message, help, &via);
     }
 
@@ -145,6 +184,30 @@ impl<'a> Report<'a> {
         Some((file.name.clone(), place.span.clone(), line, column))
     }
 
+    /// A long way without its middle.
+    fn notes(&self, via: &[Step]) -> Vec<String> {
+        let left_out = via.len().saturating_sub(MAX_NOTES);
+        // One of the notes says how many there are.
+        let left_out = if left_out > 0 { left_out + 1 } else { 0 };
+        let first = MAX_NOTES / 2;
+        let told = |Step { what, name, place }: &Step| {
+            let (file, _, line, column) = self.position(place)?;
+            Some(format!(
+                "through the {what} `{name}`, used at {file}:{line}:{column}"
+            ))
+        };
+        let mut notes = Vec::new();
+        for (number, step) in via.iter().enumerate() {
+            if left_out > 0 && number == first {
+                notes.push(format!("through {left_out} more"));
+            }
+            if !(first..first + left_out).contains(&number) {
+                notes.extend(told(step));
+            }
+        }
+        notes
+    }
+
     fn push(
         &mut self,
         severity: Severity,
@@ -157,6 +220,7 @@ impl<'a> Report<'a> {
         let Some((file, span, line, column)) = self.position(place) else {
             return;
         };
+        self.errors += usize::from(severity == Severity::Error);
         // A macro's mistake shows in every rule that uses it: once is enough.
         let key = (code, place.file, place.span.clone(), message.clone());
         if !self.seen.insert(key) {
@@ -170,15 +234,7 @@ impl<'a> Report<'a> {
             }
             self.diagnostics.pop();
         }
-        let notes = via
-            .iter()
-            .filter_map(|Step { what, name, place }| {
-                let (file, _, line, column) = self.position(place)?;
-                Some(format!(
-                    "through the {what} `{name}`, used at {file}:{line}:{column}"
-                ))
-            })
-            .collect();
+        let notes = self.notes(via);
         // What a rule's condition comes upon in a macro was there before.
         let stage = match code {
             VALIDATE if via.iter().any(|step| step.what == MACRO) => Stage::References,

@@ -109,7 +109,7 @@ pub(super) fn read(
         return report.error(&place, SHAPE, message, help);
     }
     let Some(rule) = collection.rule(name.as_str()) else {
-        if !collection.refused.contains(name.as_str()) {
+        if !collection.refused.contains(name.as_str()) && !report.may_be_defined(&place) {
             let message = format!("the rule `{}` is not defined before", name.as_str());
             let names = collection.rules.iter().map(|rule| rule.name.as_str());
             let help = undefined(name.as_str(), names);

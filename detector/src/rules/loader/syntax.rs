@@ -33,8 +33,10 @@ pub(super) fn explained(text: &str, message: &str, at: usize) -> (Range<usize>, 
         "a text that begins with * or & needs quotes"
     } else if message.contains("indent") || message.contains("block") {
         "the keys of one item stand in one column, and a dash begins each item"
-    } else if message.contains("deep") || message.contains("aliases") {
+    } else if message.contains("deep") {
         "a rules file has a few levels only"
+    } else if message.contains("aliases") {
+        "write out what is meant: an alias of aliases doubles with each level"
     } else {
         "put texts with : # [ ] { } , & * ! | > ' \" % @ ` in quotes"
     };
