@@ -69,6 +69,8 @@ impl Detector {
             Some(path) => command.arg("record").arg("-o").arg(path),
             None => command.arg("run"),
         };
+        let mechanism = std::env::var("KUBELET_DETECTOR_ATTACH");
+        command.args(["--attach", mechanism.as_deref().unwrap_or("auto")]);
         command.args(["--set", PARENT, "--format", "json", "-r"]);
         command.arg(&rules);
         let mut child = command

@@ -262,7 +262,9 @@ impl Detector {
     /// `None`, and why, where the probes cannot run.
     fn start(rules: &Path) -> Option<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kubelet-detector"))
-            .args(["run", "--format", "json", "-r"])
+            .args(["run", "--format", "json", "--attach"])
+            .arg(std::env::var("KUBELET_DETECTOR_ATTACH").unwrap_or("auto".to_owned()))
+            .arg("-r")
             .arg(rules)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,29 +1,60 @@
-//! Accepts: the handshake's end in softirq context, or the exit of the accept syscalls.
+//! Accepts: the handshake's end in softirq context, or what `inet_csk_accept` or the accept
+//! syscalls give to the accepting process.
 
 use aya_ebpf::{
-    EbpfContext as _, helpers::generated::bpf_get_current_task, macros::tracepoint,
-    programs::TracePointContext,
+    EbpfContext as _,
+    helpers::generated::bpf_get_current_task,
+    macros::{fexit, kretprobe, tracepoint},
+    programs::{FExitContext, RetProbeContext, TracePointContext},
 };
-use detector_ebpf::{KIND_ACCEPT, PORTS_ACCEPT, offset};
+use detector_ebpf::{ELSEWHERE_ACCEPT, KIND_ACCEPT, PORTS_ACCEPT, offset};
 
 use crate::{
+    maps::{SLOT_ACCEPT, SLOT_PERF, SLOT_STATE, is_elsewhere},
     read::{self, member},
-    record::{next_cookie, send_full, send_short},
-    sock::{Sock, is_watched},
+    record::{Notice, next_cookie, send_full, send_short},
+    sock::{AF_INET, AF_INET6, IPPROTO_TCP, Sock, is_watched},
 };
-
-/// 1 when the accept syscalls are traced: the state tracepoint then leaves accepts to them.
-#[unsafe(no_mangle)]
-static ACCEPT_VIA_SYSCALL: u8 = 0;
 
 /// Runs under whatever process the softirq interrupted, so the record names none.
 #[inline(always)]
 pub(crate) fn established(sock: Sock) {
-    let via_syscall = unsafe { core::ptr::read_volatile(&raw const ACCEPT_VIA_SYSCALL) };
-    if via_syscall != 0 || !is_watched(PORTS_ACCEPT, sock.local_port()) || !sock.is_tcp() {
+    if !is_watched(PORTS_ACCEPT, sock.local_port())
+        || !sock.is_tcp()
+        || is_elsewhere(ELSEWHERE_ACCEPT)
+    {
         return;
     }
-    send_short(KIND_ACCEPT, next_cookie(), sock.address(), 0);
+    let cookie = next_cookie(SLOT_STATE);
+    send_short(&Notice::new(
+        SLOT_STATE,
+        KIND_ACCEPT,
+        cookie,
+        sock.address(),
+    ));
+}
+
+/// match-proto: `struct sock *inet_csk_accept(struct sock *sk, int flags, int *err, bool kern)`,
+/// up to 6.9. The result follows the arguments; two programs, because a branch on their number
+/// would make the offset into the context a variable, which the verifier refuses.
+#[fexit(function = "inet_csk_accept")]
+pub(crate) fn accept_exit_of_4(ctx: FExitContext) -> i32 {
+    taken(ctx.arg(4), SLOT_ACCEPT);
+    0
+}
+
+/// match-proto: `struct sock *inet_csk_accept(struct sock *sk, struct proto_accept_arg *arg)`,
+/// from 6.10 on.
+#[fexit(function = "inet_csk_accept")]
+pub(crate) fn accept_exit_of_2(ctx: FExitContext) -> i32 {
+    taken(ctx.arg(2), SLOT_ACCEPT);
+    0
+}
+
+#[kretprobe]
+pub(crate) fn accept_return(ctx: RetProbeContext) -> u32 {
+    taken(ctx.ret(), SLOT_PERF);
+    0
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_accept")]
@@ -52,10 +83,22 @@ fn accepted(ctx: &TracePointContext) -> u32 {
     let socket: u64 = member(file, offset::FILE_PRIVATE);
     let sock: u64 = member(socket, offset::SOCKET_SK);
     let family: u16 = member(sock, offset::SOCK_FAMILY);
-    let protocol: u16 = member(sock, offset::SOCK_PROTOCOL);
-    let port: u16 = member(sock, offset::SOCK_NUM);
-    if (family == 2 || family == 10) && protocol == 6 && is_watched(PORTS_ACCEPT, port) {
-        send_full(KIND_ACCEPT, next_cookie(), sock, 1);
+    if family == AF_INET || family == AF_INET6 {
+        taken(sock, SLOT_PERF);
     }
     0
+}
+
+/// None is taken from an empty queue. Read by helpers, though the type of a function's result is
+/// known: 5.10 dies of a load through a null pointer in a program that calls another of its own.
+#[inline(always)]
+fn taken(sock: u64, slot: u32) {
+    if sock == 0 {
+        return;
+    }
+    let protocol: u16 = member(sock, offset::SOCK_PROTOCOL);
+    let port: u16 = member(sock, offset::SOCK_NUM);
+    if is_watched(PORTS_ACCEPT, port) && protocol == IPPROTO_TCP {
+        send_full(&Notice::new(slot, KIND_ACCEPT, next_cookie(slot), sock));
+    }
 }

@@ -1,18 +1,58 @@
 //! Connects: the attempt with its process, and the outcome that is joined to it.
+//!
+//! The attempt is told where the connect function returns, if that can be probed: the source port
+//! is known there, and so is the error of a connect that never was under way. Else it is told where
+//! the state becomes SYN_SENT, in the midst of that function.
 
-use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
+use aya_ebpf::{
+    EbpfContext,
+    helpers::generated::bpf_get_current_pid_tgid,
+    macros::{fexit, kprobe, kretprobe},
+    programs::{
+        BtfTracePointContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext,
+    },
+};
 use aya_log_ebpf::{debug, warn};
-use detector_ebpf::{KIND_CONNECT, KIND_OUTCOME, PORTS_CONNECT, offset};
+use detector_ebpf::{ELSEWHERE_CONNECT, KIND_CONNECT, KIND_OUTCOME, PORTS_CONNECT, offset};
 
 use crate::{
-    maps::PENDING,
+    maps::{CALLS, PENDING, SLOT_CONNECT_V4, SLOT_CONNECT_V6, SLOT_PERF, SLOT_STATE, is_elsewhere},
     read,
-    record::{count_unjoined, next_cookie, send_full, send_short},
-    sock::{Sock, is_watched},
+    record::{Notice, count_lost, count_unjoined, next_cookie, send_full, send_short},
+    sock::{AF_INET, Sock, is_watched, named_port},
 };
 
 /// A socket that closes in SYN_SENT without an error was given up by its own side.
 const ECONNABORTED: i32 = 103;
+
+/// Beside the cookie in `PENDING`: the attempt is not told yet, the function's end will.
+const UNTOLD: u64 = 1 << 63;
+/// Its outcome was told before: the function failed after SYN_SENT.
+const ENDED: u64 = 1 << 62;
+const COOKIE: u64 = !(UNTOLD | ENDED);
+
+/// What `tcp_v4_connect` or `tcp_v6_connect` was called with.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Call {
+    sock: u64,
+    /// The kernel's copy of the address that was asked for.
+    name: u64,
+    length: i32,
+    reserved: u32,
+}
+
+impl Call {
+    #[inline(always)]
+    fn new(sock: u64, name: u64, length: i32) -> Self {
+        Self {
+            sock,
+            name,
+            length,
+            reserved: 0,
+        }
+    }
+}
 
 /// `tcp_v4_connect` and `tcp_v6_connect` set SYN_SENT in the connecting process, before the source
 /// port is chosen.
@@ -21,15 +61,30 @@ pub(crate) fn attempt(ctx: &BtfTracePointContext, sock: Sock) {
     if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {
         return;
     }
-    let cookie = next_cookie();
-    // A full LRU map evicts; the outcome of the evicted attempt counts as unjoined.
-    if PENDING.insert(sock.address(), cookie, 0).is_err() {
+    let cookie = next_cookie(SLOT_STATE);
+    if is_elsewhere(ELSEWHERE_CONNECT) {
+        remember(ctx, sock.address(), cookie | UNTOLD);
+    } else {
+        remember(ctx, sock.address(), cookie);
+        send_full(&Notice::new(
+            SLOT_STATE,
+            KIND_CONNECT,
+            cookie,
+            sock.address(),
+        ));
+    }
+}
+
+/// A full LRU map evicts; the outcome of the evicted attempt counts as unjoined.
+#[inline(always)]
+fn remember(ctx: &impl EbpfContext, sock: u64, pending: u64) {
+    if PENDING.insert(sock, pending, 0).is_err() {
         warn!(
             ctx,
-            "attempt {} is not remembered: its outcome will be unjoined", cookie
+            "attempt {} is not remembered: its outcome will be unjoined",
+            pending & COOKIE
         );
     }
-    send_full(KIND_CONNECT, cookie, sock.address(), 0);
 }
 
 #[inline(always)]
@@ -37,8 +92,8 @@ pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool)
     if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {
         return;
     }
-    let Some(cookie) = (unsafe { PENDING.get(sock.address()) }).copied() else {
-        count_unjoined();
+    let Some(pending) = (unsafe { PENDING.get(sock.address()) }).copied() else {
+        count_unjoined(SLOT_STATE);
         debug!(
             ctx,
             "an outcome at port {} has no attempt",
@@ -46,7 +101,11 @@ pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool)
         );
         return;
     };
-    let _ = PENDING.remove(sock.address());
+    if pending & UNTOLD == 0 {
+        let _ = PENDING.remove(sock.address());
+    } else {
+        remember(ctx, sock.address(), pending | ENDED);
+    }
     let errno = if established {
         0
     } else {
@@ -55,7 +114,114 @@ pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool)
             errno => errno,
         }
     };
-    send_short(KIND_OUTCOME, cookie, sock.address(), errno);
+    send_short(&Notice {
+        errno,
+        ..Notice::new(SLOT_STATE, KIND_OUTCOME, pending & COOKIE, sock.address())
+    });
+}
+
+/// match-proto: `int tcp_v4_connect(struct sock *sk, struct sockaddr *uaddr, int addr_len)`, up to
+/// 7.2 but for the name of the second argument's type.
+#[fexit(function = "tcp_v4_connect")]
+pub(crate) fn connect_exit_v4(ctx: FExitContext) -> i32 {
+    let sock = Sock(ctx.arg(0));
+    // A mapped address: `tcp_v6_connect` called, and its own exit tells of it.
+    if sock.family() == AF_INET {
+        let call = Call::new(sock.address(), ctx.arg(1), ctx.arg(2));
+        returned(&ctx, &call, sock.remote_port(), ctx.arg(3), SLOT_CONNECT_V4);
+    }
+    0
+}
+
+/// match-proto: as `tcp_v4_connect`.
+#[fexit(function = "tcp_v6_connect")]
+pub(crate) fn connect_exit_v6(ctx: FExitContext) -> i32 {
+    let sock = Sock(ctx.arg(0));
+    let call = Call::new(sock.address(), ctx.arg(1), ctx.arg(2));
+    returned(&ctx, &call, sock.remote_port(), ctx.arg(3), SLOT_CONNECT_V6);
+    0
+}
+
+/// For both functions. Where `tcp_v6_connect` calls `tcp_v4_connect` for a mapped address, that is
+/// no address of the sock's family, so the outer call is the one that is kept.
+#[kprobe]
+pub(crate) fn connect_enter(ctx: ProbeContext) -> u32 {
+    let (Some(sock), Some(name), Some(length)) = (ctx.arg(0), ctx.arg(1), ctx.arg(2)) else {
+        return 0;
+    };
+    let Some(port) = named_port(sock, name, length) else {
+        return 0;
+    };
+    let thread = unsafe { bpf_get_current_pid_tgid() };
+    if !is_watched(PORTS_CONNECT, port) {
+        // Left where the kernel missed a return: it is not this call's.
+        let _ = CALLS.remove(thread);
+    } else if CALLS
+        .insert(thread, Call::new(sock, name, length), 0)
+        .is_err()
+    {
+        count_lost(SLOT_PERF, KIND_CONNECT);
+    }
+    0
+}
+
+/// For both functions. The inner of two returns first, with the result of both.
+#[kretprobe]
+pub(crate) fn connect_return(ctx: RetProbeContext) -> u32 {
+    let thread = unsafe { bpf_get_current_pid_tgid() };
+    let Some(call) = (unsafe { CALLS.get(thread) }).copied() else {
+        return 0;
+    };
+    let _ = CALLS.remove(thread);
+    let port = u16::from_be(read::member(call.sock, offset::SOCK_DPORT));
+    returned(&ctx, &call, port, ctx.ret(), SLOT_PERF);
+    0
+}
+
+/// The sock is locked from before the call until after its end: what the peer answers is processed
+/// later. Within the call are only failures after SYN_SENT, and the end of a connect that is
+/// restored (`TCP_REPAIR`).
+#[inline(always)]
+fn returned(ctx: &impl EbpfContext, call: &Call, remote_port: u16, result: i32, slot: u32) {
+    let failed = result != 0;
+    let port = if failed {
+        // Taken back from the sock, or never put there.
+        match named_port(call.sock, call.name, call.length) {
+            Some(port) => port,
+            None => return,
+        }
+    } else {
+        remote_port
+    };
+    if !is_watched(PORTS_CONNECT, port) {
+        return;
+    }
+    let pending = (unsafe { PENDING.get(call.sock) })
+        .copied()
+        .filter(|pending| pending & UNTOLD != 0);
+    let ended = pending.is_some_and(|pending| pending & ENDED != 0);
+    // None before SYN_SENT, and where the tracepoint skipped that or was not attached yet.
+    let cookie = match pending {
+        Some(pending) => pending & COOKIE,
+        None => next_cookie(slot),
+    };
+    if failed || ended {
+        let _ = PENDING.remove(call.sock);
+    } else {
+        remember(ctx, call.sock, cookie);
+    }
+    let attempt = Notice {
+        errno: -result,
+        name: if failed { call.name } else { 0 },
+        ..Notice::new(slot, KIND_CONNECT, cookie, call.sock)
+    };
+    send_full(&attempt);
+    if failed && !ended {
+        send_short(&Notice {
+            kind: KIND_OUTCOME,
+            ..attempt
+        });
+    }
 }
 
 /// Never attached: user space runs it (`BPF_PROG_TEST_RUN`) with a sock and its cookie, to learn

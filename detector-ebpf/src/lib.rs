@@ -7,7 +7,7 @@
 pub mod offset;
 
 /// Bumped whenever a layout below changes.
-pub const ABI_VERSION: u16 = 2;
+pub const ABI_VERSION: u16 = 3;
 
 pub const KIND_CONNECT: u16 = 1;
 pub const KIND_OUTCOME: u16 = 2;
@@ -16,7 +16,9 @@ pub const KIND_LISTEN: u16 = 4;
 
 /// Subjects in the order of the `COUNTERS` map: kind minus one.
 pub const SUBJECTS: [&str; 4] = ["connect", "outcome", "accept", "listen"];
-/// Slots of `COUNTERS`: for each subject generated and lost, then outcomes without an attempt.
+/// Programs that may interrupt one another on a CPU, and so count apart.
+pub const PROGRAM_SLOTS: u32 = 5;
+/// Counters of each program: for each subject generated and lost, then outcomes without an attempt.
 pub const COUNTER_SLOTS: u32 = 9;
 pub const COUNTER_UNJOINED: u32 = 8;
 
@@ -25,6 +27,10 @@ pub const PORT_WORDS: u32 = 1024;
 pub const PORTS_CONNECT: u32 = 0;
 pub const PORTS_ACCEPT: u32 = 1;
 pub const PORTS_LISTEN: u32 = 2;
+
+/// Slots of `ELSEWHERE`: subjects that have a program of their own beside the state tracepoint.
+pub const ELSEWHERE_CONNECT: u32 = 0;
+pub const ELSEWHERE_ACCEPT: u32 = 1;
 
 pub const COMM_LEN: usize = 16;
 pub const EXE_NAME_LEN: usize = 32;
@@ -67,7 +73,7 @@ pub struct Socket {
     pub local_port: u16,
     pub remote_port: u16,
     pub reserved: u16,
-    /// 0 or a positive errno (outcomes).
+    /// 0 or a positive errno: of an outcome, and of an attempt that its system call refused.
     pub errno: i32,
     pub netns: u32,
     /// IPv4 in the first four bytes.

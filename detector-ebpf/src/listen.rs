@@ -3,7 +3,8 @@
 use detector_ebpf::{KIND_LISTEN, PORTS_LISTEN};
 
 use crate::{
-    record::{next_cookie, send_full},
+    maps::SLOT_STATE,
+    record::{Notice, next_cookie, send_full},
     sock::{Sock, is_watched},
 };
 
@@ -12,5 +13,11 @@ pub(crate) fn listening(sock: Sock) {
     if !is_watched(PORTS_LISTEN, sock.local_port()) || !sock.is_tcp() {
         return;
     }
-    send_full(KIND_LISTEN, next_cookie(), sock.address(), 0);
+    let cookie = next_cookie(SLOT_STATE);
+    send_full(&Notice::new(
+        SLOT_STATE,
+        KIND_LISTEN,
+        cookie,
+        sock.address(),
+    ));
 }

@@ -1,4 +1,5 @@
-//! The probes: one program on `inet_sock_set_state`, two on the exits of accept and accept4.
+//! The probes: one program on `inet_sock_set_state`, others on the exits of the functions that
+//! connect and accept, of which user space attaches those that the kernel has.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(
     target_arch = "bpf",

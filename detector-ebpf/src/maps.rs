@@ -4,7 +4,9 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
-use detector_ebpf::{COUNTER_SLOTS, Full, PORT_WORDS};
+use detector_ebpf::{COUNTER_SLOTS, Full, PORT_WORDS, PROGRAM_SLOTS};
+
+use crate::connect::Call;
 
 /// Records on their way to user space.
 #[map]
@@ -18,17 +20,27 @@ pub(crate) static SLEEPING: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static PORTS: Array<u64> = Array::with_max_entries(3 * PORT_WORDS, 0);
 
-/// Connects under way: address of the sock to its cookie.
+/// 1 for a subject that another program tells of, so that the state tracepoint need not; see
+/// `ELSEWHERE_CONNECT`. Set before the tracepoint is attached, never after.
+#[map]
+pub(crate) static ELSEWHERE: Array<u32> = Array::with_max_entries(2, 0);
+
+/// Connects under way: address of the sock to its cookie, with the flags of `connect`.
 #[map]
 pub(crate) static PENDING: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
 
-/// Generated and lost records for each subject; see `COUNTER_SLOTS`.
+/// Threads in a connect function to what they called it with: a return probe has the result only.
 #[map]
-pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTER_SLOTS, 0);
+pub(crate) static CALLS: LruHashMap<u64, Call> = LruHashMap::with_max_entries(4096, 0);
 
-/// The next cookie of each CPU.
+/// Generated and lost records for each program and subject; see `COUNTER_SLOTS`.
 #[map]
-pub(crate) static COOKIES: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static COUNTERS: PerCpuArray<u64> =
+    PerCpuArray::with_max_entries(PROGRAM_SLOTS * COUNTER_SLOTS, 0);
+
+/// The last cookie of each CPU and program, by the slots of `SCRATCH`.
+#[map]
+pub(crate) static COOKIES: PerCpuArray<u64> = PerCpuArray::with_max_entries(PROGRAM_SLOTS, 0);
 
 /// Where a record is put together.
 #[repr(C)]
@@ -39,7 +51,20 @@ pub(crate) struct Scratch {
     pub(crate) record: Full,
 }
 
-/// Slot 0 for the state tracepoint, 1 for the accept syscalls: these may interrupt one another on
-/// one CPU.
+/// Slots of `SCRATCH`: two programs share one only if they never interrupt each other on one CPU.
+/// The kernel keeps a program from interrupting itself.
+pub(crate) const SLOT_STATE: u32 = 0;
+/// Kprobes and syscall tracepoints: the kernel runs one of all these at a time (`trace_call_bpf`).
+pub(crate) const SLOT_PERF: u32 = 1;
+/// Programs at function exits, each preempted by the next.
+pub(crate) const SLOT_CONNECT_V4: u32 = 2;
+pub(crate) const SLOT_CONNECT_V6: u32 = 3;
+pub(crate) const SLOT_ACCEPT: u32 = 4;
+
 #[map]
-pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
+pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(PROGRAM_SLOTS, 0);
+
+#[inline(always)]
+pub(crate) fn is_elsewhere(subject: u32) -> bool {
+    ELSEWHERE.get(subject).is_some_and(|set| *set != 0)
+}

@@ -5,7 +5,7 @@ use aya_ebpf::helpers::generated::{
 };
 use core::mem::{MaybeUninit, size_of};
 use detector_ebpf::{
-    ABI_VERSION, COUNTER_UNJOINED, FULL_FIXED, Header, KIND_CONNECT, Short, TEXT_LEN,
+    ABI_VERSION, COUNTER_SLOTS, COUNTER_UNJOINED, FULL_FIXED, Header, KIND_CONNECT, Short, TEXT_LEN,
 };
 
 use crate::{
@@ -18,39 +18,83 @@ use crate::{
 const BPF_RB_NO_WAKEUP: u64 = 1;
 const BPF_RB_FORCE_WAKEUP: u64 = 2;
 
-/// Unique for this load of the probes: the CPU above 48 bits of its own counter.
+/// Unique for this load of the probes: the CPU above 48 bits, the program's slot of `SCRATCH` above
+/// 45, below a counter that no other program touches, so that none is interrupted amid its step.
 #[inline(always)]
-pub(crate) fn next_cookie() -> u64 {
+pub(crate) fn next_cookie(slot: u32) -> u64 {
     let cpu = unsafe { bpf_get_smp_processor_id() } as u64;
-    match COOKIES.get_ptr_mut(0) {
+    match COOKIES.get_ptr_mut(slot) {
         Some(next) => unsafe {
             *next += 1;
-            (cpu << 48) | (*next & 0xffff_ffff_ffff)
+            (cpu << 48) | ((slot as u64) << 45) | (*next & 0x1fff_ffff_ffff)
         },
         None => 0,
     }
 }
 
+/// Each program has counters of its own, for the same reason.
 #[inline(always)]
-fn count(slot: u32) {
-    if let Some(counter) = COUNTERS.get_ptr_mut(slot) {
+fn count(slot: u32, counter: u32) {
+    if let Some(counter) = COUNTERS.get_ptr_mut(slot * COUNTER_SLOTS + counter) {
         unsafe { *counter += 1 };
     }
 }
 
-pub(crate) fn count_unjoined() {
-    count(COUNTER_UNJOINED);
+#[inline(always)]
+pub(crate) fn count_unjoined(slot: u32) {
+    count(slot, COUNTER_UNJOINED);
+}
+
+/// A record that will never be.
+#[inline(always)]
+pub(crate) fn count_lost(slot: u32, kind: u16) {
+    let subject = subject(kind);
+    count(slot, subject);
+    count(slot, subject + 1);
+}
+
+/// The counter of generated records; the next is of lost ones.
+#[inline(always)]
+fn subject(kind: u16) -> u32 {
+    (kind as u32 - 1) * 2
+}
+
+/// What a record is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Notice {
+    /// Of the program that sends it.
+    pub(crate) slot: u32,
+    pub(crate) kind: u16,
+    pub(crate) cookie: u64,
+    pub(crate) sock: u64,
+    pub(crate) errno: i32,
+    /// See `sock::fill`.
+    pub(crate) name: u64,
+}
+
+impl Notice {
+    #[inline(always)]
+    pub(crate) fn new(slot: u32, kind: u16, cookie: u64, sock: u64) -> Self {
+        Self {
+            slot,
+            kind,
+            cookie,
+            sock,
+            errno: 0,
+            name: 0,
+        }
+    }
 }
 
 #[inline(always)]
-fn header(kind: u16, cookie: u64, sock: u64, length: u32) -> Header {
+fn header(notice: &Notice, length: u32) -> Header {
     Header {
         abi: ABI_VERSION,
-        kind,
+        kind: notice.kind,
         length,
         time_ns: unsafe { bpf_ktime_get_boot_ns() },
-        cookie,
-        sock,
+        cookie: notice.cookie,
+        sock: notice.sock,
         cpu: unsafe { bpf_get_smp_processor_id() } as u32,
         reserved: 0,
     }
@@ -75,9 +119,10 @@ fn reader_sleeps() -> bool {
 /// and not for an attempt: its outcome follows, and the reader looks in every 100 ms for those
 /// without one.
 #[inline(always)]
-fn send(kind: u16, record: *mut core::ffi::c_void, length: u64) {
-    let subject = (kind as u32 - 1) * 2;
-    count(subject);
+fn send(notice: &Notice, record: *mut core::ffi::c_void, length: u64) {
+    let Notice { slot, kind, .. } = *notice;
+    let subject = subject(kind);
+    count(slot, subject);
     let ring = (&raw const EVENTS).cast_mut().cast();
     let flags = if kind != KIND_CONNECT && reader_sleeps() {
         BPF_RB_FORCE_WAKEUP
@@ -86,29 +131,33 @@ fn send(kind: u16, record: *mut core::ffi::c_void, length: u64) {
     };
     let sent = unsafe { bpf_ringbuf_output(ring, record, length, flags) };
     if sent != 0 {
-        count(subject + 1);
+        count(slot, subject + 1);
     }
 }
 
 /// A record without a process. Apart, as the next, so that the way of an unwatched socket is short.
 #[inline(never)]
-pub(crate) fn send_short(kind: u16, cookie: u64, sock: u64, errno: i32) {
+pub(crate) fn send_short(notice: &Notice) {
     // Every member is written below.
     let mut record: MaybeUninit<Short> = MaybeUninit::uninit();
     let short = unsafe { &mut *record.as_mut_ptr() };
-    short.header = header(kind, cookie, sock, size_of::<Short>() as u32);
-    sock::fill(&mut short.socket, sock, errno);
-    send(kind, record.as_mut_ptr().cast(), size_of::<Short>() as u64);
+    short.header = header(notice, size_of::<Short>() as u32);
+    sock::fill(&mut short.socket, notice.sock, notice.errno, notice.name);
+    send(
+        notice,
+        record.as_mut_ptr().cast(),
+        size_of::<Short>() as u64,
+    );
 }
 
 /// A record with the current process, put together in the scratch slot.
 #[inline(never)]
-pub(crate) fn send_full(kind: u16, cookie: u64, sock: u64, slot: u32) {
-    let Some(scratch) = SCRATCH.get_ptr_mut(slot) else {
+pub(crate) fn send_full(notice: &Notice) {
+    let Some(scratch) = SCRATCH.get_ptr_mut(notice.slot) else {
         return;
     };
     let Scratch { text_end, record } = unsafe { &mut *scratch };
-    sock::fill(&mut record.socket, sock, 0);
+    sock::fill(&mut record.socket, notice.sock, notice.errno, notice.name);
     let mut text = Text::new(record.text.as_mut_ptr(), text_end);
     task::snapshot(&mut record.thread, &mut record.process, &mut text);
     let mut written = text.end();
@@ -116,6 +165,6 @@ pub(crate) fn send_full(kind: u16, cookie: u64, sock: u64, slot: u32) {
         written = TEXT_LEN as u64;
     }
     let length = FULL_FIXED as u64 + written;
-    record.header = header(kind, cookie, sock, length as u32);
-    send(kind, (&raw mut *record).cast(), length);
+    record.header = header(notice, length as u32);
+    send(notice, (&raw mut *record).cast(), length);
 }

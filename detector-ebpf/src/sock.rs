@@ -4,10 +4,20 @@ use detector_ebpf::{PORT_WORDS, Socket, offset};
 
 use crate::{maps::PORTS, read};
 
-const IPPROTO_TCP: u16 = 6;
-const AF_INET6: u16 = 10;
+pub(crate) const IPPROTO_TCP: u16 = 6;
+pub(crate) const AF_INET: u16 = 2;
+pub(crate) const AF_INET6: u16 = 10;
 
-/// A sock that the verifier knows: an argument of a BTF tracepoint, read without a helper.
+/// `struct sockaddr_in` and `sockaddr_in6` (include/uapi/linux/in.h, in6.h): the port and the
+/// address; sizes that the kernel takes.
+const SOCKADDR_PORT: u64 = 2;
+const SOCKADDR_V4: u64 = 4;
+const SOCKADDR_V6: u64 = 8;
+const SOCKADDR_IN_LEN: i32 = 16;
+const SOCKADDR_IN6_LEN: i32 = 24;
+
+/// A sock that the verifier knows: an argument of a traced function, read without a helper. Never a
+/// null one: see `accept`.
 #[derive(Clone, Copy)]
 pub(crate) struct Sock(pub(crate) *const u8);
 
@@ -20,6 +30,11 @@ impl Sock {
     #[inline(always)]
     pub(crate) fn is_tcp(self) -> bool {
         self.load(offset::SOCK_PROTOCOL) == IPPROTO_TCP
+    }
+
+    #[inline(always)]
+    pub(crate) fn family(self) -> u16 {
+        self.load(offset::SOCK_FAMILY)
     }
 
     /// Host byte order.
@@ -49,9 +64,26 @@ pub(crate) fn is_watched(direction: u32, port: u16) -> bool {
     }
 }
 
-/// The socket part of a record, for a sock at any address.
+/// The port in the kernel's copy of what connect was called with; `None` if that is no address of
+/// the sock's family.
 #[inline(always)]
-pub(crate) fn fill(socket: &mut Socket, sock: u64, errno: i32) {
+pub(crate) fn named_port(sock: u64, name: u64, length: i32) -> Option<u16> {
+    let family: u16 = read::read(name);
+    let least = if family == AF_INET6 {
+        SOCKADDR_IN6_LEN
+    } else {
+        SOCKADDR_IN_LEN
+    };
+    if length < least || family != read::member::<u16>(sock, offset::SOCK_FAMILY) {
+        return None;
+    }
+    Some(u16::from_be(read::read(name + SOCKADDR_PORT)))
+}
+
+/// The socket part of a record, for a sock at any address. Where the kernel took the destination
+/// back, `name` is the address of the one that connect was called with; else 0.
+#[inline(always)]
+pub(crate) fn fill(socket: &mut Socket, sock: u64, errno: i32, name: u64) {
     let family: u16 = read::member(sock, offset::SOCK_FAMILY);
     socket.family = family;
     // `inet_put_port` clears the bound port before CLOSE is announced, but not its wire form.
@@ -91,5 +123,13 @@ pub(crate) fn fill(socket: &mut Socket, sock: u64, errno: i32) {
             4,
             sock + read::offset(offset::SOCK_DADDR),
         );
+    }
+    if name != 0 {
+        socket.remote_port = u16::from_be(read::read(name + SOCKADDR_PORT));
+        if family == AF_INET6 {
+            read::copy(socket.remote.as_mut_ptr(), 16, name + SOCKADDR_V6);
+        } else {
+            read::copy(socket.remote.as_mut_ptr(), 4, name + SOCKADDR_V4);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::ErrorKind,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::OwnedFd,
     time::Duration,
 };
@@ -83,7 +83,47 @@ pub(crate) fn unanswered(port: u16) -> Result {
     if wait(&second, Duration::from_millis(400))? {
         return Err("the second connect was answered".into());
     }
-    drop((first, second, listener));
+    drop((net::accept(&listener)?, first, second));
+    Ok(())
+}
+
+/// Connects that the kernel refuses before it begins them: to a broadcast address, as a mapped one
+/// too, and to a multicast address of IPv6.
+pub(crate) fn unreachable(port: u16) -> Result {
+    let broadcast = Ipv4Addr::new(127, 255, 255, 255);
+    let addresses: [IpAddr; 3] = [
+        broadcast.into(),
+        broadcast.to_ipv6_mapped().into(),
+        Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1).into(),
+    ];
+    for address in addresses {
+        match TcpStream::connect((address, port)) {
+            Err(error) if error.kind() == ErrorKind::NetworkUnreachable => {}
+            other => return Err(format!("the connect to {address} returned {other:?}").into()),
+        }
+    }
+    Ok(())
+}
+
+/// A connect that fails after the kernel began it: another has the same addresses and ports.
+pub(crate) fn taken(port: u16) -> Result {
+    let server = SocketAddr::new(LOOPBACK, port);
+    let listener = TcpListener::bind(server)?;
+    let bound = |client: SocketAddr| -> Result<OwnedFd> {
+        let socket = tcp_socket(net::SocketFlags::empty())?;
+        net::sockopt::set_socket_reuseaddr(&socket, true)?;
+        net::bind(&socket, &client)?;
+        Ok(socket)
+    };
+    let first = bound(SocketAddr::new(LOOPBACK, 0))?;
+    let client = SocketAddr::try_from(net::getsockname(&first)?)?;
+    let second = bound(client)?;
+    net::connect(&first, &server)?;
+    match net::connect(&second, &server) {
+        Err(Errno::ADDRNOTAVAIL) => {}
+        other => return Err(format!("the second connect returned {other:?}").into()),
+    }
+    drop((listener.accept()?, first, second));
     Ok(())
 }
 

@@ -34,7 +34,7 @@ const CRATES: [(&str, &[&str]); 6] = [
     (
         "aya",
         &[
-            "detector/src/source/ebpf.rs",
+            "detector/src/source/ebpf/",
             "detector-ebpf/src/",
             "tests/bench/",
         ],

@@ -68,7 +68,7 @@ fn main() -> Result<()> {
             run(Command::new("target/release/kubelet-detector").args(args))
         }
         Task::Test => test::run(&bpf::build(&setup::run()?)?),
-        Task::Vm { kernels } => vm::run(&kernels, &build(&[])?),
+        Task::Vm { kernels } => vm::run(&kernels, &build(&["--examples"])?),
         Task::Record { scenarios } => {
             build(&["--examples"])?;
             record::run(&scenarios)

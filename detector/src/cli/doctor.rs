@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 use super::{print, runtime};
 use crate::source::{
     AcceptVia, Attach, Options, Ports,
-    btf::{self, KERNEL_BTF},
-    ebpf::{EbpfError, has_tracefs},
+    btf::{Btf, KERNEL_BTF},
+    ebpf::{self, EbpfError},
     live::Live,
     privilege,
 };
@@ -80,7 +80,7 @@ fn kernel() -> Row {
 }
 
 fn types() -> Row {
-    match btf::kernel_offsets(Path::new(KERNEL_BTF)) {
+    match Btf::read(Path::new(KERNEL_BTF)).and_then(|types| types.offsets()) {
         Ok(offsets) => {
             let found = format!("{KERNEL_BTF}, all {} members found", offsets.len());
             row("BTF", found, Verdict::Good)
@@ -118,10 +118,10 @@ fn lockdown() -> Row {
 }
 
 fn tracefs() -> Row {
-    if has_tracefs() {
+    if ebpf::tracefs().is_some() {
         row("tracefs", "mounted", Verdict::Good)
     } else {
-        let remedy = "only --accept-via=syscall needs it: mount -t tracefs tracefs \
+        let remedy = "only kprobes and --accept-via=syscall need it: mount -t tracefs tracefs \
                       /sys/kernel/tracing";
         row("tracefs", "not mounted", Verdict::Optional(remedy))
     }
@@ -137,14 +137,14 @@ fn probes(attach: Attach) -> Vec<Row> {
     };
     let options = Options {
         attach,
-        accept_via: AcceptVia::Listener,
+        accept_via: AcceptVia::Auto,
         probe_log: false,
     };
     match Live::start(&options, &ports, 0) {
         Ok(live) => live
             .attached()
             .iter()
-            .map(|(subject, mechanism)| row(subject, *mechanism, Verdict::Good))
+            .map(|one| row(one.subject, one.to_string(), Verdict::Good))
             .collect(),
         Err(error) => vec![row("probes", "not attached", Verdict::Bad(chain(&error)))],
     }

@@ -186,7 +186,7 @@ struct Live {
     #[arg(long, value_enum, default_value = "auto")]
     attach: Attach,
     /// Where accepts are seen.
-    #[arg(long, value_enum, default_value = "listener")]
+    #[arg(long, value_enum, default_value = "auto")]
     accept_via: AcceptVia,
 }
 
@@ -329,8 +329,8 @@ async fn watch_with(
         .map(|path| trace::Writer::create(path, &host, &asked))
         .transpose()?;
     let mut source = Source::start(&options, &ports(&watched), host.boot_time_ns)?;
-    for (subject, mechanism) in source.attached() {
-        tracing::info!("{subject} through {mechanism}");
+    for attached in source.attached() {
+        tracing::info!("{} through {attached}", attached.subject);
     }
     tracing::info!(
         "watching {} (connect), {} (accept), {} (listen)",

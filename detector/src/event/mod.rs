@@ -23,6 +23,8 @@ pub enum Item {
 
 /// The cause of a [`Loss`]: the kernel skipped the probe because it interrupted itself on its CPU.
 pub const RECURSION: &str = "recursion";
+/// The cause of a [`Loss`]: more calls were under way than the kretprobe has instances.
+pub const MISSED: &str = "kretprobe_missed";
 
 /// Events that the kernel could not deliver, counted since the last such item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +33,7 @@ pub struct Loss {
     pub time_ns: u64,
     /// `connect`, `outcome`, `accept` or `listen`; `probe` or `record` where it cannot be told.
     pub subject: String,
-    /// `ring_buffer_full`, `recursion`, `malformed` or `attempt_unknown`.
+    /// `ring_buffer_full`, `recursion`, `kretprobe_missed`, `malformed` or `attempt_unknown`.
     pub cause: String,
     pub count: u64,
 }

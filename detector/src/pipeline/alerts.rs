@@ -5,7 +5,7 @@ use std::io::Write;
 use super::{PipelineError, reload::Refused};
 use crate::{
     alert::{Alert, Field, INTERNAL, Name, Priority, Value},
-    event::{Event, Loss, RECURSION},
+    event::{Event, Loss, MISSED, RECURSION},
     host::Host,
     rules::Rule,
     sink::{Encoder, Style},
@@ -67,8 +67,8 @@ impl<W: Write> Alerts<W> {
             count,
         } = loss;
         tracing::warn!(subject, cause, count, "events were lost");
-        // What the recursion guard skips is mostly of sockets that nobody watches.
-        let (priority, message) = if cause == RECURSION {
+        // What the kernel skips is mostly of sockets that nobody watches.
+        let (priority, message) = if [RECURSION, MISSED].contains(&cause.as_str()) {
             (
                 Priority::Warning,
                 format!(

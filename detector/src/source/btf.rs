@@ -14,6 +14,8 @@ const MAGIC: u16 = 0xeb9f;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
 const KIND_ENUM: u32 = 6;
+const KIND_FUNCTION: u32 = 12;
+const KIND_PROTOTYPE: u32 = 13;
 /// Embedded structs and type qualifiers that are followed.
 const MAX_DEPTH: usize = 16;
 
@@ -59,16 +61,15 @@ pub struct Btf {
     structs: HashMap<Vec<u8>, u32>,
 }
 
-/// The offsets of the running kernel, in the order of `detector_ebpf::offset`.
-pub fn kernel_offsets(path: &Path) -> Result<[u32; offset::COUNT], BtfError> {
-    let bytes = std::fs::read(path).map_err(|source| BtfError::Read {
-        path: path.display().to_string(),
-        source,
-    })?;
-    Btf::parse(bytes)?.offsets()
-}
-
 impl Btf {
+    pub fn read(path: &Path) -> Result<Self, BtfError> {
+        let bytes = std::fs::read(path).map_err(|source| BtfError::Read {
+            path: path.display().to_string(),
+            source,
+        })?;
+        Self::parse(bytes)
+    }
+
     pub fn parse(bytes: Vec<u8>) -> Result<Self, BtfError> {
         if read_u16(&bytes, 0)? != MAGIC {
             return Err(BtfError::Damaged {
@@ -108,8 +109,8 @@ impl Btf {
             1 | 14 | 17 => 4,
             3 => 12,
             KIND_STRUCT | KIND_UNION | 15 | 19 => 12 * count,
-            KIND_ENUM | 13 => 8 * count,
-            2 | 7..=12 | 16 | 18 => 0,
+            KIND_ENUM | KIND_PROTOTYPE => 8 * count,
+            2 | 7..=11 | KIND_FUNCTION | 16 | 18 => 0,
             _ => {
                 return Err(BtfError::Damaged {
                     at,
@@ -211,6 +212,16 @@ impl Btf {
             })
     }
 
+    /// How many arguments a function takes; `None` if the kernel has none of that name.
+    pub fn arguments(&self, function: &str) -> Option<u32> {
+        let entry = self.types.iter().find(|entry| {
+            entry.kind == KIND_FUNCTION && self.string(entry.name) == function.as_bytes()
+        })?;
+        let prototype = self.get(entry.size_or_type)?;
+        (prototype.kind == KIND_PROTOTYPE).then_some(prototype.count)
+    }
+
+    /// In the order of `detector_ebpf::offset`.
     pub fn offsets(&self) -> Result<[u32; offset::COUNT], BtfError> {
         let mut offsets = [offset::ABSENT; offset::COUNT];
         let mut slots = offsets.iter_mut();
@@ -280,6 +291,8 @@ mod tests {
         assert_eq!(offsets[offset::SOCK_DADDR], 0);
         assert_eq!(offsets[offset::SOCK_FAMILY], 16);
         assert_eq!(btf.offset_of("sock", "no_such_member"), None);
+        assert_eq!(btf.arguments("tcp_v4_connect"), Some(3));
+        assert_eq!(btf.arguments("no_such_function"), None);
     }
 
     #[test]
@@ -300,6 +313,7 @@ mod tests {
             bytes[..8].copy_from_slice(&[0x9f, 0xeb, 1, 0, 24, 0, 0, 0]);
             if let Ok(btf) = Btf::parse(bytes) {
                 let _ = btf.offsets().is_ok();
+                let _ = btf.arguments("tcp_v4_connect").is_some();
             }
         }
     }

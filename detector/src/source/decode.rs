@@ -73,11 +73,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A record: its event, and the address of its sock, which stays in `source`.
+/// A record: its event, and what stays in `source`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded {
     pub event: Event,
+    /// The address of the sock.
     pub sock: u64,
+    /// Of an attempt: the errno with which its system call ended it, else 0.
+    pub refused: i32,
 }
 
 /// `boot_time_ns` turns the record's time since boot into Unix time.
@@ -125,7 +128,10 @@ pub fn decode(
         let process = processes.intern(&parts, || process(&mut reader))?;
         (Attribution::Caller, thread, process)
     };
-    let errno = (kind != Kind::ConnectAttempt).then_some(errno);
+    let (refused, errno) = match kind {
+        Kind::ConnectAttempt => (errno, None),
+        _ => (0, Some(errno)),
+    };
     let event = Event {
         number: 0,
         time_ns,
@@ -139,7 +145,11 @@ pub fn decode(
         names: None,
         process,
     };
-    Ok(Decoded { event, sock })
+    Ok(Decoded {
+        event,
+        sock,
+        refused,
+    })
 }
 
 /// What tells one process from another: all but the slots of ancestors that are not there, which
@@ -400,8 +410,12 @@ mod tests {
 
     #[test]
     fn an_outcome_is_read() {
-        let Decoded { event, sock } = read(&outcome(), 100).unwrap();
-        assert_eq!(sock, 9);
+        let Decoded {
+            event,
+            sock,
+            refused,
+        } = read(&outcome(), 100).unwrap();
+        assert_eq!((sock, refused), (9, 0));
         assert_eq!(event.kind, Kind::ConnectOutcome);
         assert_eq!(event.time_ns, 105);
         assert_eq!(event.errno, Some(111));

@@ -1,14 +1,21 @@
 //! Joins a connect's attempt with its outcome: the attempt is held for its source port, at most
-//! 100 ms, so that a blackholed connect is not silent. Pure: the caller passes the time.
+//! 100 ms, so that a blackholed connect is not silent. An outcome that comes first waits as long for
+//! its attempt. Pure: the caller passes the time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
 
+use super::decode::Decoded;
 use crate::event::{Event, Kind};
 
-/// How long an attempt waits for its source port.
+/// How long an attempt waits for its source port, and an outcome for its attempt.
 pub const HOLD_NS: u64 = 100_000_000;
 /// Connects under way that are remembered; beyond, the oldest is let go. As in the probes.
 const MAX_PENDING: usize = 16_384;
+/// Outcomes that wait for their attempt; beyond, the oldest counts as unjoined.
+const MAX_EARLY: usize = 1024;
 /// How long an outcome is waited for: more than twice what `tcp_syn_retries` allows by default.
 const FORGET_NS: u64 = 300_000_000_000;
 
@@ -20,56 +27,81 @@ pub struct Join {
     held: BTreeMap<(u64, u64), u64>,
     /// Attempts in the order of arrival, for the bound.
     order: BTreeMap<(u64, u64), ()>,
+    /// Outcomes that came before their attempt, by cookie.
+    early: HashMap<u64, Event>,
+    /// Their times and cookies, and those of some that were joined since.
+    early_order: VecDeque<(u64, u64)>,
     /// Outcomes whose attempt is not known.
     pub unjoined: u64,
 }
 
 impl Join {
-    /// Takes one event of the sock at this address and hands out those that are complete, in order.
-    pub fn push(&mut self, event: Event, sock: u64, out: &mut Vec<Event>) {
-        let cookie = event.socket.cookie;
+    /// Takes one record and hands out the events that are complete, in order.
+    pub fn push(&mut self, record: Decoded, out: &mut Vec<Event>) {
+        let Decoded {
+            event,
+            sock,
+            refused,
+        } = record;
         match event.kind {
-            Kind::ConnectAttempt => {
-                let key = (event.time_ns, cookie);
-                let known = event.socket.client.is_some_and(|client| client.port != 0);
-                if known {
-                    out.push(event.clone());
-                } else {
-                    self.held.insert(key, sock);
-                }
-                self.order.insert(key, ());
-                self.pending.insert(cookie, (event, known));
-                if self.pending.len() > MAX_PENDING
-                    && let Some(((time_ns, cookie), ())) = self.order.pop_first()
-                {
-                    self.held.remove(&(time_ns, cookie));
-                    if let Some((oldest, released)) = self.pending.remove(&cookie)
-                        && !released
-                    {
-                        out.push(oldest);
-                    }
-                }
-            }
-            Kind::ConnectOutcome => {
-                let Some((mut attempt, released)) = self.pending.remove(&cookie) else {
-                    self.unjoined += 1;
-                    return;
-                };
-                self.held.remove(&(attempt.time_ns, cookie));
-                self.order.remove(&(attempt.time_ns, cookie));
-                attempt.socket.client = event.socket.client;
-                let outcome = Event {
-                    attribution: attempt.attribution,
-                    thread: attempt.thread.clone(),
-                    process: attempt.process.clone(),
-                    ..event
-                };
-                if !released {
-                    out.push(attempt);
-                }
-                out.push(outcome);
-            }
+            Kind::ConnectAttempt => match self.early.remove(&event.socket.cookie) {
+                Some(outcome) => join_early(event, outcome, refused, out),
+                None => self.begin(event, sock, out),
+            },
+            Kind::ConnectOutcome => self.end(event, out),
             Kind::Accept | Kind::Listen => out.push(event),
+        }
+    }
+
+    fn begin(&mut self, attempt: Event, sock: u64, out: &mut Vec<Event>) {
+        let cookie = attempt.socket.cookie;
+        let key = (attempt.time_ns, cookie);
+        let known = attempt.socket.client.is_some_and(|client| client.port != 0);
+        if known {
+            out.push(attempt.clone());
+        } else {
+            self.held.insert(key, sock);
+        }
+        self.order.insert(key, ());
+        self.pending.insert(cookie, (attempt, known));
+        if self.pending.len() > MAX_PENDING
+            && let Some(((time_ns, cookie), ())) = self.order.pop_first()
+        {
+            self.held.remove(&(time_ns, cookie));
+            if let Some((oldest, released)) = self.pending.remove(&cookie)
+                && !released
+            {
+                out.push(oldest);
+            }
+        }
+    }
+
+    fn end(&mut self, outcome: Event, out: &mut Vec<Event>) {
+        let cookie = outcome.socket.cookie;
+        let Some((mut attempt, released)) = self.pending.remove(&cookie) else {
+            self.early_order.push_back((outcome.time_ns, cookie));
+            self.early.insert(cookie, outcome);
+            if self.early_order.len() > MAX_EARLY {
+                self.give_up_early();
+            }
+            return;
+        };
+        self.held.remove(&(attempt.time_ns, cookie));
+        self.order.remove(&(attempt.time_ns, cookie));
+        attempt.socket.client = outcome.socket.client;
+        let outcome = with_process(outcome, &attempt);
+        if !released {
+            out.push(attempt);
+        }
+        out.push(outcome);
+    }
+
+    /// The oldest outcome that waits for its attempt waits no longer.
+    fn give_up_early(&mut self) {
+        if let Some((_, cookie)) = self.early_order.pop_front()
+            && self.early.remove(&cookie).is_some()
+        {
+            self.unjoined += 1;
         }
     }
 
@@ -87,6 +119,11 @@ impl Join {
                 }
                 out.push(attempt.clone());
             }
+        }
+        while let Some((time_ns, _)) = self.early_order.front()
+            && time_ns.saturating_add(HOLD_NS) <= now_ns
+        {
+            self.give_up_early();
         }
         self.forget(now_ns);
     }
@@ -108,12 +145,34 @@ impl Join {
     }
 }
 
+/// The attempt of a connect that failed within its system call: its end was told before, without
+/// the error that only the call's result has, and with the ends that the kernel then took back.
+fn join_early(mut attempt: Event, mut outcome: Event, refused: i32, out: &mut Vec<Event>) {
+    attempt.socket = outcome.socket.clone();
+    attempt.time_ns = attempt.time_ns.min(outcome.time_ns);
+    if refused != 0 {
+        outcome.errno = Some(refused);
+    }
+    let outcome = with_process(outcome, &attempt);
+    out.extend([attempt, outcome]);
+}
+
+/// An outcome comes in whatever process the softirq interrupted: its process is the attempt's.
+fn with_process(outcome: Event, attempt: &Event) -> Event {
+    Event {
+        attribution: attempt.attribution,
+        thread: attempt.thread.clone(),
+        process: Arc::clone(&attempt.process),
+        ..outcome
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::{Attribution, Elapsed, Endpoint, Family, Socket, Thread};
 
-    fn event(kind: Kind, cookie: u64, time_ns: u64, port: u16) -> Event {
+    fn event(kind: Kind, cookie: u64, time_ns: u64, port: u16) -> Decoded {
         let end = |port| Endpoint {
             ip: [127, 0, 0, 1].into(),
             port,
@@ -123,7 +182,7 @@ mod tests {
         } else {
             ""
         };
-        Event {
+        let event = Event {
             number: 0,
             time_ns,
             cpu: 0,
@@ -144,16 +203,21 @@ mod tests {
             },
             elapsed: Elapsed::default(),
             names: None,
-            process: std::sync::Arc::default(),
+            process: Arc::default(),
+        };
+        Decoded {
+            event,
+            sock: 1,
+            refused: 0,
         }
     }
 
     #[test]
     fn the_outcome_completes_the_attempt_and_takes_its_process() {
         let (mut join, mut out) = (Join::default(), Vec::new());
-        join.push(event(Kind::ConnectAttempt, 1, 10, 0), 1, &mut out);
+        join.push(event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
         assert!(out.is_empty() && join.deadline_ns() == Some(10 + HOLD_NS));
-        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), 1, &mut out);
+        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
         let [attempt, outcome] = &out[..] else {
             panic!("{out:?}")
         };
@@ -166,7 +230,7 @@ mod tests {
     #[test]
     fn a_blackholed_attempt_is_released_once_and_its_late_outcome_is_joined() {
         let (mut join, mut out) = (Join::default(), Vec::new());
-        join.push(event(Kind::ConnectAttempt, 1, 10, 0), 1, &mut out);
+        join.push(event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
         join.expire(10 + HOLD_NS - 1, |_, _| 5001, &mut out);
         assert!(out.is_empty());
         join.expire(10 + HOLD_NS, |_, _| 5001, &mut out);
@@ -174,16 +238,53 @@ mod tests {
         join.expire(9 + FORGET_NS, |_, _| 0, &mut out);
         assert_eq!(out.len(), 1);
         assert_eq!(out[0].socket.client.unwrap().port, 5001);
-        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), 1, &mut out);
+        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
         assert_eq!(out.len(), 2);
-        join.push(event(Kind::ConnectOutcome, 9, 20, 5002), 1, &mut out);
+        join.push(event(Kind::ConnectOutcome, 9, 20, 5002), &mut out);
+        join.expire(19 + HOLD_NS, |_, _| 0, &mut out);
+        assert_eq!((out.len(), join.unjoined), (2, 0), "its attempt may follow");
+        join.expire(20 + HOLD_NS, |_, _| 0, &mut out);
         assert_eq!((out.len(), join.unjoined), (2, 1));
+    }
+
+    #[test]
+    fn an_outcome_that_comes_first_is_joined_and_has_the_errno_of_the_call() {
+        let (mut join, mut out) = (Join::default(), Vec::new());
+        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
+        assert!(out.is_empty());
+        let attempt = event(Kind::ConnectAttempt, 1, 21, 0);
+        let refused = Decoded {
+            refused: 99,
+            ..attempt
+        };
+        join.push(refused, &mut out);
+        let [attempt, outcome] = &out[..] else {
+            panic!("{out:?}")
+        };
+        assert_eq!((attempt.errno, outcome.errno), (None, Some(99)));
+        assert_eq!(attempt.socket.client.unwrap().port, 5002);
+        assert_eq!(outcome.thread.comm, "curl");
+        assert!(attempt.time_ns <= outcome.time_ns);
+        join.expire(u64::MAX, |_, _| 0, &mut out);
+        assert_eq!((out.len(), join.unjoined), (2, 0));
+    }
+
+    #[test]
+    fn outcomes_that_wait_are_bounded_and_each_is_counted() {
+        let (mut join, mut out) = (Join::default(), Vec::new());
+        for cookie in 0..=MAX_EARLY as u64 {
+            join.push(event(Kind::ConnectOutcome, cookie, 20, 5002), &mut out);
+        }
+        assert_eq!((join.early.len(), join.unjoined), (MAX_EARLY, 1));
+        join.expire(u64::MAX, |_, _| 0, &mut out);
+        assert!(out.is_empty() && join.early_order.is_empty());
+        assert_eq!(join.unjoined, 1 + MAX_EARLY as u64);
     }
 
     #[test]
     fn an_attempt_whose_outcome_is_lost_is_forgotten() {
         let (mut join, mut out) = (Join::default(), Vec::new());
-        join.push(event(Kind::ConnectAttempt, 1, 10, 0), 1, &mut out);
+        join.push(event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
         join.expire(10 + FORGET_NS, |_, _| 0, &mut out);
         assert_eq!((out.len(), join.pending.len(), join.order.len()), (1, 0, 0));
     }
@@ -192,7 +293,7 @@ mod tests {
     fn the_table_is_bounded_and_forgets_nothing_silently() {
         let (mut join, mut out) = (Join::default(), Vec::new());
         for cookie in 0..=MAX_PENDING as u64 {
-            join.push(event(Kind::ConnectAttempt, cookie, cookie, 0), 1, &mut out);
+            join.push(event(Kind::ConnectAttempt, cookie, cookie, 0), &mut out);
         }
         assert_eq!(out.len(), 1);
         assert_eq!(join.pending.len(), MAX_PENDING);

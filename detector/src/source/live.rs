@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use super::{
-    Options, Ports,
+    Attached, Options, Ports,
     decode::Decoded,
     ebpf::{Ebpf, EbpfError},
     join::Join,
@@ -57,9 +57,15 @@ impl Live {
         })
     }
 
-    /// Subject and mechanism.
-    pub fn attached(&self) -> &[(&'static str, &'static str)] {
+    /// One for each subject.
+    pub fn attached(&self) -> &[Attached] {
         self.ebpf.attached()
+    }
+
+    /// How many instructions the kernel's verifier processed for each attached program; none from
+    /// kernels that do not tell (before 5.16).
+    pub fn verified(&self) -> Vec<(String, u32)> {
+        self.ebpf.verified()
     }
 
     /// These ports are watched too from now on; none ceases to be.
@@ -97,7 +103,7 @@ impl Live {
         let taken = self.ebpf.drain(BATCH, &mut self.decoded);
         let first = events.len();
         for decoded in self.decoded.drain(..) {
-            self.join.push(decoded.event, decoded.sock, events);
+            self.join.push(decoded, events);
         }
         if taken < BATCH {
             let ebpf = &self.ebpf;

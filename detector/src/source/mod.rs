@@ -10,22 +10,31 @@ pub mod privilege;
 pub mod process;
 pub mod procfs;
 
-/// Which column of the attach table to use.
+use std::fmt;
+
+/// How the probes of connects and accepts are attached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Attach {
-    /// The best mechanism that this build has.
+    /// For each subject the first of the others that this kernel has.
     #[default]
     Auto,
+    /// At the exit of the kernel's functions, through a BPF trampoline.
     Fentry,
+    /// The same through kretprobes; needs tracefs.
     Kprobe,
+    /// At the socket's change of state.
     Tracepoint,
 }
 
 /// How accepts are seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum AcceptVia {
-    /// At the end of the handshake, attributed to the listener's owner: no syscall is slowed.
+    /// In the accepting process where the kernel's function can be probed (see --attach), else as
+    /// `listener`.
     #[default]
+    Auto,
+    /// At the end of the handshake, attributed to the listener's owner, whether somebody accepts
+    /// or not.
     Listener,
     /// At the exit of accept and accept4, attributed to the accepting process: every syscall of
     /// the node takes the slow path.
@@ -46,4 +55,25 @@ pub struct Ports<'a> {
     pub connect: &'a [u64; 1024],
     pub accept: &'a [u64; 1024],
     pub listen: &'a [u64; 1024],
+}
+
+/// What a subject's probes are attached to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// `connect`, `outcome`, `accept` or `listen`.
+    pub subject: &'static str,
+    pub mechanism: Attach,
+    pub place: &'static str,
+    /// Why it is none of the mechanisms that come first.
+    pub refused: Vec<String>,
+}
+
+impl fmt::Display for Attached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.place)?;
+        if !self.refused.is_empty() {
+            write!(f, " ({})", self.refused.join("; "))?;
+        }
+        Ok(())
+    }
 }

@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -14,7 +15,9 @@ use anyhow::{Context as _, Result, bail};
 use super::kernel::Kernel;
 
 const LIMIT: &str = "900";
-const MEMORY_MIB: &str = "1024";
+const MEMORY_MIB: &str = "2048";
+/// Of a kernel that a probe has harmed, on its console.
+const COMPLAINTS: [&str; 4] = ["BUG: ", "Oops", "WARNING: ", "Kernel panic"];
 /// On the console, before the number.
 const STATUS: &str = "GUEST-STATUS=";
 
@@ -46,6 +49,9 @@ pub(super) struct Outcome {
     pub(super) output: String,
     /// The end of the kernel's console.
     pub(super) console: String,
+    /// What the kernel complained of first, if anything.
+    pub(super) complaint: Option<String>,
+    pub(super) took: Duration,
 }
 
 impl Guest {
@@ -102,6 +108,7 @@ impl Guest {
     }
 
     pub(super) fn boot(&self) -> Result<Outcome> {
+        let begin = Instant::now();
         let console = self.folder.join("console");
         let output = self.folder.join("output");
         Command::new("timeout")
@@ -143,12 +150,16 @@ impl Guest {
             let number = line.trim().strip_prefix(STATUS)?;
             number.parse().ok()
         });
-        let last: Vec<&str> = console.lines().rev().take(40).collect();
+        let complains = |line: &&str| COMPLAINTS.iter().any(|one| line.contains(one));
+        let complaint = console.lines().find(complains).map(str::to_owned);
+        let last: Vec<&str> = console.lines().rev().take(200).collect();
         let console = last.into_iter().rev().collect::<Vec<_>>().join("\n");
         Ok(Outcome {
             status,
             output: String::from_utf8_lossy(&output).into_owned(),
             console,
+            complaint,
+            took: begin.elapsed(),
         })
     }
 }

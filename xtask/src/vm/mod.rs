@@ -1,12 +1,12 @@
-//! `cargo xtask vm`: the live tests on Debian's kernels in QEMU. Plain emulation is enough; nothing
-//! is mounted or changed on this machine but `target/vm`.
+//! `cargo xtask vm`: the live tests on Debian's kernels in QEMU, by every mechanism of the probes.
+//! Plain emulation is enough; nothing is mounted or changed on this machine but `target/vm`.
 
 mod guest;
 mod kernel;
 
 use std::{
-    collections::BTreeSet,
-    fs,
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -24,6 +24,21 @@ const FLOOD: &str = "3000";
 /// Needed by the scenario of a script.
 const BASH: &str = "/bin/bash";
 
+/// As `--attach` names them.
+const MECHANISMS: [&str; 3] = ["fentry", "kprobe", "tracepoint"];
+/// Whether all of them give the same events.
+const ALL: &str = "equal events";
+/// Test programs that run once for each mechanism, and which of their tests.
+const TESTS: [(&str, &str); 3] = [
+    ("live", ""),
+    ("live_scenarios", ""),
+    ("reload", "reloads_amid_a_flood reloaded_rules_watch"),
+];
+const TEST_OF_ALL: &str = "live_attach";
+/// In the guest's output, before the name of a part.
+const PART: &str = "== ";
+const LACKS: &str = "lacks: ";
+
 pub(crate) fn run(chosen: &[String], probes: &Path) -> Result<()> {
     for label in chosen {
         if !KERNELS.contains(&label.as_str()) {
@@ -32,38 +47,105 @@ pub(crate) fn run(chosen: &[String], probes: &Path) -> Result<()> {
     }
     setup::qemu()?;
     let programs = programs(probes)?;
-    let mut failed = Vec::new();
+    let mut table = Vec::new();
     for label in KERNELS {
         if !chosen.is_empty() && !chosen.iter().any(|one| one == label) {
             continue;
         }
         let kernel = Kernel::cached(label)?;
         println!("vm: {label}: {}", kernel.packages.join(", "));
-        let guest = Guest::new(&kernel, &programs.files, &script(&programs.tests))?;
+        let guest = Guest::new(&kernel, &programs.files, &programs.script())?;
         let outcome = guest.boot()?;
-        let passed = outcome.output.matches("test result: ok").count();
-        // Nothing is missing in the guest, so nothing may be skipped.
-        let skipped = outcome.output.contains("skipped: ");
-        if outcome.status == Some(0) && passed == programs.tests.len() && !skipped {
-            let attached = outcome.output.matches("live: attached").count();
-            println!("vm: {label}: passed, {attached} live tests attached");
-        } else {
+        let cells: Vec<Cell> = MECHANISMS
+            .into_iter()
+            .chain([ALL])
+            .map(|part| Cell::read(section(&outcome.output, part), part))
+            .collect();
+        // Debian's kernels have every mechanism.
+        let passed = |cell: &Cell| matches!(cell, Cell::Passed { .. });
+        let well =
+            outcome.status == Some(0) && outcome.complaint.is_none() && cells.iter().all(passed);
+        if !well {
             println!("{}\n{}", outcome.output, outcome.console);
             println!(
-                "vm: {label}: FAILED (status {:?}); its output is above",
-                outcome.status
+                "vm: {label}: FAILED (status {:?}, the kernel says {:?}); its output is above",
+                outcome.status, outcome.complaint
             );
-            failed.push(label);
         }
+        let verifier = outcome.output.lines();
+        for line in verifier.filter(|line| line.starts_with("verifier: ")) {
+            println!("vm: {label}: {line}");
+        }
+        println!("vm: {label}: took {:.0?}", outcome.took);
+        table.push((label, well, cells));
     }
+    print(&table);
+    let failed = table.iter().filter(|(_, well, _)| !well);
+    let failed: Vec<&str> = failed.map(|(label, ..)| *label).collect();
     if !failed.is_empty() {
         bail!("the live tests failed on {}", failed.join(", "));
     }
     Ok(())
 }
 
+/// What came of one mechanism on one kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Cell {
+    Passed { live: usize },
+    Lacking,
+    Failed,
+}
+
+impl Cell {
+    /// Nothing is missing in the guest, so nothing may be skipped but what the kernel lacks.
+    fn read(output: &str, part: &str) -> Self {
+        if output.contains(LACKS) {
+            return Self::Lacking;
+        }
+        let expected = if part == ALL { 1 } else { TESTS.len() };
+        let passed = output.matches("test result: ok").count();
+        let live = output.matches("live: attached").count();
+        let skipped = part != ALL && output.contains("skipped: ");
+        if passed == expected && live > 0 && !skipped {
+            Self::Passed { live }
+        } else {
+            Self::Failed
+        }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed { live } => f.pad(&format!("pass ({live} attached)")),
+            Self::Lacking => f.pad("kernel lacks it"),
+            Self::Failed => f.pad("FAIL"),
+        }
+    }
+}
+
+/// From the line that begins the part to the next one.
+fn section<'a>(output: &'a str, part: &str) -> &'a str {
+    let begin = format!("{PART}{part}\n");
+    let after = output.split_once(&begin).map_or("", |(_, after)| after);
+    let next = format!("\n{PART}");
+    after.split_once(&next).map_or(after, |(own, _)| own)
+}
+
+fn print(table: &[(&str, bool, Vec<Cell>)]) {
+    let heads = MECHANISMS.into_iter().chain([ALL]);
+    let heads: String = heads.map(|head| format!("{head:<20}")).collect();
+    println!("kernel  {heads}");
+    for (label, _, cells) in table {
+        let cells: String = cells.iter().map(|cell| format!("{cell:<20}")).collect();
+        println!("{label:<8}{cells}");
+    }
+}
+
 struct Programs {
-    tests: Vec<PathBuf>,
+    /// By their names.
+    tests: BTreeMap<String, PathBuf>,
+    detector: PathBuf,
     /// The tests, what they run, and the libraries of both; at the same paths in the guest.
     files: BTreeSet<PathBuf>,
 }
@@ -78,7 +160,7 @@ fn programs(probes: &Path) -> Result<Programs> {
             "detector",
             "--no-run",
         ])
-        .args(["--test", "live", "--test", "live_scenarios", "--examples"])
+        .args(names().flat_map(|name| ["--test", name]))
         .args(["--message-format", "json"])
         .env("KUBELET_DETECTOR_PROBES", probes)
         .stderr(std::process::Stdio::inherit())
@@ -87,26 +169,33 @@ fn programs(probes: &Path) -> Result<Programs> {
     if !output.status.success() {
         bail!("the live tests do not build");
     }
-    let mut tests = Vec::new();
+    let mut tests = BTreeMap::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let message: serde_json::Value = serde_json::from_str(line)?;
         let name = message
             .pointer("/target/name")
             .and_then(|name| name.as_str());
         let executable = message.get("executable").and_then(|path| path.as_str());
-        if let (Some("live" | "live_scenarios"), Some(path)) = (name, executable) {
-            tests.push(PathBuf::from(path));
+        if let (Some(name), Some(path)) = (name, executable)
+            && names().any(|test| test == name)
+        {
+            tests.insert(name.to_owned(), PathBuf::from(path));
         }
     }
     let release = std::env::current_dir()?.join("target/release");
-    let mut files: BTreeSet<PathBuf> = tests.iter().cloned().collect();
-    files.insert(release.join("kubelet-detector"));
+    let detector = release.join("kubelet-detector");
+    let mut files: BTreeSet<PathBuf> = tests.values().cloned().collect();
+    files.insert(detector.clone());
     files.insert(release.join("examples/trigger"));
     files.insert(PathBuf::from(BASH));
     for program in files.clone() {
         files.extend(libraries(&program)?);
     }
-    Ok(Programs { tests, files })
+    Ok(Programs {
+        tests,
+        detector,
+        files,
+    })
 }
 
 /// The loader and the shared libraries, as ldd(1) lists them.
@@ -120,15 +209,36 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
         .collect())
 }
 
-/// One after the other: emulated CPUs are few. The last status that is not 0 counts.
-fn script(tests: &[PathBuf]) -> String {
-    let mut script = format!("export KUBELET_DETECTOR_FLOOD={FLOOD} RUST_BACKTRACE=0\nstatus=0\n");
-    for test in tests {
-        let path = test.display();
-        script.push_str(&format!(
-            "{path} --test-threads 1 --show-output || status=$?\n"
-        ));
+impl Programs {
+    /// One after the other: emulated CPUs are few. The last status that is not 0 counts.
+    fn script(&self) -> String {
+        let detector = self.detector.display();
+        let mut script = format!(
+            "export KUBELET_DETECTOR_FLOOD={FLOOD} RUST_BACKTRACE=0\nstatus=0\n\
+             for mechanism in {}; do\n\
+             echo \"{PART}$mechanism\"\n\
+             if ! {detector} doctor --attach $mechanism >/tmp/doctor 2>&1; then\n\
+             echo \"{LACKS}$(cat /tmp/doctor)\"; continue; fi\n\
+             export KUBELET_DETECTOR_ATTACH=$mechanism\n",
+            MECHANISMS.join(" ")
+        );
+        for (test, chosen) in TESTS {
+            script.push_str(&self.call(test, chosen));
+        }
+        script.push_str(&format!("done\necho \"{PART}{ALL}\"\n"));
+        script.push_str(&self.call(TEST_OF_ALL, ""));
+        script.push_str("exit $status\n");
+        script
     }
-    script.push_str("exit $status\n");
-    script
+
+    fn call(&self, test: &str, chosen: &str) -> String {
+        let path = self.tests.get(test).map(|path| path.display());
+        let path = path.map_or_else(|| test.to_owned(), |path| path.to_string());
+        format!("{path} --test-threads 1 --show-output {chosen} || status=$?\n")
+    }
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    let each = TESTS.into_iter().map(|(name, _)| name);
+    each.chain([TEST_OF_ALL])
 }

@@ -1,6 +1,10 @@
-//! Loads and attaches the probes, reads their ring buffer and their counters.
+//! Loads the probes, reads their ring buffer and their counters.
+
+mod attach;
+mod kretprobe;
 
 use std::{
+    collections::HashMap,
     io,
     os::fd::{AsFd as _, AsRawFd as _},
     path::Path,
@@ -9,18 +13,19 @@ use std::{
 use aya::{
     Btf, Ebpf as Object, EbpfLoader, include_bytes_aligned,
     maps::{Array, MapData, PerCpuArray, RingBuf},
-    programs::{
-        BtfTracePoint, Program, ProgramError, ProgramFd, RawTracePoint, RawTracePointRunOptions,
-        TestRun as _, TracePoint,
-    },
+    programs::{Program, ProgramError, ProgramFd, RawTracePointRunOptions, TestRun as _},
 };
 use aya_log::EbpfLogger;
 use detector_ebpf as wire;
 use log::Log;
 use tokio::io::unix::AsyncFd;
 
-use super::{AcceptVia, Attach, Options, Ports, btf, decode, privilege, process::Processes};
-use crate::event::{Loss, RECURSION};
+use self::{
+    attach::{Kernel, attach},
+    kretprobe::Probe,
+};
+use super::{Attached, Options, Ports, btf, decode, privilege, process::Processes};
+use crate::event::{Loss, MISSED, RECURSION};
 
 /// Empty where the build had no BPF toolchain.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/detector-probes"));
@@ -28,18 +33,20 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/detecto
 /// Words of `PORTS` for one kind of event, and for all three.
 const ROW: usize = wire::PORT_WORDS as usize;
 const WORDS: usize = 3 * ROW;
-const RECURSION_PERIOD_NS: u64 = 60_000_000_000;
-const TRACEFS: [&str; 2] = [
-    "/sys/kernel/tracing/events",
-    "/sys/kernel/debug/tracing/events",
-];
+/// How often is told what the kernel skipped, watched or not.
+const SKIPPED_PERIOD_NS: u64 = 60_000_000_000;
+const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum EbpfError {
     #[error(
-        "`--attach={mechanism}` is not in this version: leave it out, or write --attach=tracepoint"
+        "this kernel attaches no probe of {subject} ({refused}): leave `--attach` out, or write \
+         --attach=tracepoint"
     )]
-    Mechanism { mechanism: &'static str },
+    Subject {
+        subject: &'static str,
+        refused: String,
+    },
     #[error("this binary was built without the probes: build it with `cargo xtask build`")]
     Stub,
     #[error(
@@ -48,7 +55,7 @@ pub enum EbpfError {
     )]
     Privilege { missing: Vec<&'static str> },
     #[error(
-        "tracefs is not mounted, and `--accept-via=syscall` needs it: run \
+        "tracefs is not mounted, and `--attach=kprobe` and `--accept-via=syscall` need it: run \
          `mount -t tracefs tracefs /sys/kernel/tracing`, or leave the option out"
     )]
     Tracefs,
@@ -78,9 +85,12 @@ pub struct Ebpf {
     malformed: u64,
     malformed_seen: u64,
     recursion_seen: u64,
-    recursion_due_ns: u64,
+    missed_seen: HashMap<&'static str, u64>,
+    skipped_due_ns: u64,
     boot_time_ns: u64,
-    attached: Vec<(&'static str, &'static str)>,
+    attached: Vec<Attached>,
+    /// With their subjects.
+    kprobes: Vec<(&'static str, Probe)>,
     /// The words of `PORTS`.
     watched: Box<[u64]>,
     processes: Processes,
@@ -103,78 +113,45 @@ impl Ebpf {
         if !lacking.is_empty() {
             return Err(EbpfError::Privilege { missing: lacking });
         }
-        let mechanism = match options.attach {
-            Attach::Auto | Attach::Tracepoint => None,
-            Attach::Fentry => Some("fentry"),
-            Attach::Kprobe => Some("kprobe"),
-        };
-        if let Some(mechanism) = mechanism {
-            return Err(EbpfError::Mechanism { mechanism });
-        }
-        let via_syscall = options.accept_via == AcceptVia::Syscall;
-        if via_syscall && !has_tracefs() {
-            return Err(EbpfError::Tracefs);
-        }
-        let offsets = btf::kernel_offsets(Path::new(btf::KERNEL_BTF))?;
-        let kernel = Btf::from_sys_fs().map_err(attach("inet_sock_set_state"))?;
-        let via = u8::from(via_syscall);
+        let types = btf::Btf::read(Path::new(btf::KERNEL_BTF))?;
+        let offsets = types.offsets()?;
+        let kernel = Btf::from_sys_fs().map_err(attach_error("inet_sock_set_state"))?;
         let log_level = if options.probe_log { u8::MAX } else { 0 };
         let mut object = EbpfLoader::new()
             .btf(Some(&kernel))
             .override_global("OFFSETS", &offsets, true)
-            .override_global("ACCEPT_VIA_SYSCALL", &via, true)
             .override_global("AYA_LOG_LEVEL", &log_level, true)
             .load(OBJECT)
-            .map_err(attach("inet_sock_set_state"))?;
+            .map_err(attach_error("inet_sock_set_state"))?;
         let mut watched = vec![0; WORDS].into_boxed_slice();
         set_ports(&mut object, &mut watched, ports, |_, new| new)?;
-
-        let mut attached = Vec::new();
-        let probe = "inet_sock_set_state";
-        let state: &mut BtfTracePoint = program(&mut object, probe)?;
-        state.load(probe, &kernel).map_err(attach(probe))?;
-        state.attach().map_err(attach(probe))?;
-        for subject in ["connect", "outcome", "listen"] {
-            attached.push((subject, "tp_btf/inet_sock_set_state"));
-        }
-        let probe = "source_port";
-        let port: &mut RawTracePoint = program(&mut object, probe)?;
-        port.load().map_err(attach(probe))?;
-        if via_syscall {
-            for probe in ["sys_exit_accept", "sys_exit_accept4"] {
-                let program: &mut TracePoint = program(&mut object, probe)?;
-                program.load().map_err(attach(probe))?;
-                program.attach("syscalls", probe).map_err(attach(probe))?;
-            }
-            attached.push(("accept", "tracepoint/syscalls/sys_exit_accept{,4}"));
-        } else {
-            attached.push((
-                "accept",
-                "tp_btf/inet_sock_set_state, by the listener's owner",
-            ));
-        }
+        let known = Kernel {
+            types: &kernel,
+            btf: &types,
+        };
+        let attach::Probes { attached, kprobes } = attach(&mut object, &known, options)?;
 
         let ring = object.take_map("EVENTS").ok_or_else(|| missing("EVENTS"))?;
-        let ring = RingBuf::try_from(ring).map_err(map("EVENTS"))?;
+        let ring = RingBuf::try_from(ring).map_err(map_error("EVENTS"))?;
         #[expect(
             deprecated,
             reason = "the successor is unsafe; the ring owns its descriptor"
         )]
-        let ring = AsyncFd::new(ring).map_err(map("EVENTS"))?;
+        let ring = AsyncFd::new(ring).map_err(map_error("EVENTS"))?;
         let counters = object
             .take_map("COUNTERS")
             .ok_or_else(|| missing("COUNTERS"))?;
-        let counters = PerCpuArray::try_from(counters).map_err(map("COUNTERS"))?;
+        let counters = PerCpuArray::try_from(counters).map_err(map_error("COUNTERS"))?;
         let sleeping = object
             .take_map("SLEEPING")
             .ok_or_else(|| missing("SLEEPING"))?;
-        let sleeping = Array::try_from(sleeping).map_err(map("SLEEPING"))?;
+        let sleeping = Array::try_from(sleeping).map_err(map_error("SLEEPING"))?;
         let log = if options.probe_log {
-            Some(EbpfLogger::init(&mut object).map_err(map("AYA_LOGS"))?)
+            Some(EbpfLogger::init(&mut object).map_err(map_error("AYA_LOGS"))?)
         } else {
             None
         };
-        drop(kernel);
+        drop((kernel, types));
         trim_heap();
         Ok(Self {
             ring,
@@ -184,9 +161,11 @@ impl Ebpf {
             malformed: 0,
             malformed_seen: 0,
             recursion_seen: 0,
-            recursion_due_ns: 0,
+            missed_seen: HashMap::new(),
+            skipped_due_ns: 0,
             boot_time_ns,
             attached,
+            kprobes,
             watched,
             processes: Processes::default(),
             log,
@@ -194,9 +173,22 @@ impl Ebpf {
         })
     }
 
-    /// Subject and mechanism.
-    pub fn attached(&self) -> &[(&'static str, &'static str)] {
+    /// One for each subject.
+    pub fn attached(&self) -> &[Attached] {
         &self.attached
+    }
+
+    /// How many instructions the verifier processed for each program that is loaded.
+    pub fn verified(&self) -> Vec<(String, u32)> {
+        let programs = self.object.programs();
+        let mut verified: Vec<(String, u32)> = programs
+            .filter_map(|(name, program)| {
+                let count = program.info().ok()?.verified_instruction_count()?;
+                Some((name.to_owned(), count))
+            })
+            .collect();
+        verified.sort();
+        verified
     }
 
     /// These ports are watched too from now on; none ceases to be.
@@ -213,7 +205,7 @@ impl Ebpf {
 
     /// Asks the probes to wake this reader; to be followed by a last look, then by `readable`.
     pub fn arm(&mut self) -> Result<(), EbpfError> {
-        self.sleeping.set(0, 1, 0).map_err(map("SLEEPING"))
+        self.sleeping.set(0, 1, 0).map_err(map_error("SLEEPING"))
     }
 
     /// Waits until the probes wake this reader.
@@ -243,10 +235,15 @@ impl Ebpf {
         max
     }
 
-    fn counter(&self, slot: u32) -> u64 {
-        self.counters
-            .get(&slot, 0)
-            .map_or(0, |values| values.iter().sum())
+    /// Of all programs and CPUs.
+    fn counter(&self, counter: u32) -> u64 {
+        let of = |program: u32| {
+            let values = self
+                .counters
+                .get(&(program * wire::COUNTER_SLOTS + counter), 0);
+            values.map_or(0, |values| values.iter().sum::<u64>())
+        };
+        (0..wire::PROGRAM_SLOTS).map(of).sum()
     }
 
     /// The source port of a connect under way; 0 if it is over, or the kernel cannot say.
@@ -290,8 +287,30 @@ impl Ebpf {
         })
     }
 
-    /// What was lost since the last call. Recursion, which seldom hits a watched socket, is told
-    /// once a minute, unless this call is the `last`.
+    /// What the kernel skipped since it was told last: mostly not of watched sockets.
+    fn skipped(&mut self, time_ns: u64, losses: &mut Vec<Loss>) {
+        let recursion = self.recursion();
+        if recursion > self.recursion_seen {
+            let count = recursion - self.recursion_seen;
+            losses.push(loss(time_ns, "probe", RECURSION, count));
+            self.recursion_seen = recursion;
+        }
+        if let Some(tracefs) = tracefs().filter(|_| !self.kprobes.is_empty()) {
+            let profile = kretprobe::profile(tracefs);
+            for subject in ["connect", "accept"] {
+                let probes = self.kprobes.iter().filter(|(of, _)| *of == subject);
+                let missed: u64 = probes.map(|(_, probe)| probe.misses(&profile)).sum();
+                let seen = self.missed_seen.entry(subject).or_default();
+                if missed > *seen {
+                    losses.push(loss(time_ns, subject, MISSED, missed - *seen));
+                    *seen = missed;
+                }
+            }
+        }
+    }
+
+    /// What was lost since the last call. What the kernel skipped, which seldom was of a watched
+    /// socket, is told once a minute, unless this call is the `last`.
     pub fn losses(&mut self, time_ns: u64, last: bool) -> Vec<Loss> {
         let mut losses = Vec::new();
         let rows = self.summary();
@@ -302,13 +321,12 @@ impl Ebpf {
                 *seen = lost;
             }
         }
-        let due = last || time_ns >= self.recursion_due_ns;
-        let recursion = if due { self.recursion() } else { 0 };
-        if recursion > self.recursion_seen {
-            self.recursion_due_ns = time_ns.saturating_add(RECURSION_PERIOD_NS);
-            let count = recursion - self.recursion_seen;
-            losses.push(loss(time_ns, "probe", RECURSION, count));
-            self.recursion_seen = recursion;
+        if last || time_ns >= self.skipped_due_ns {
+            let before = losses.len();
+            self.skipped(time_ns, &mut losses);
+            if losses.len() > before {
+                self.skipped_due_ns = time_ns.saturating_add(SKIPPED_PERIOD_NS);
+            }
         }
         if self.malformed > self.malformed_seen {
             let count = self.malformed - self.malformed_seen;
@@ -319,8 +337,10 @@ impl Ebpf {
     }
 }
 
-pub fn has_tracefs() -> bool {
-    TRACEFS.iter().any(|path| Path::new(path).exists())
+/// Where it is mounted.
+pub fn tracefs() -> Option<&'static Path> {
+    let mut places = TRACEFS.iter().map(Path::new);
+    places.find(|path| path.join("events").exists())
 }
 
 fn loss(time_ns: u64, subject: &str, cause: &str, count: u64) -> Loss {
@@ -341,7 +361,7 @@ fn set_ports(
     join: fn(u64, u64) -> u64,
 ) -> Result<(), EbpfError> {
     let map_data = object.map_mut("PORTS").ok_or_else(|| missing("PORTS"))?;
-    let mut words: Array<_, u64> = Array::try_from(map_data).map_err(map("PORTS"))?;
+    let mut words: Array<_, u64> = Array::try_from(map_data).map_err(map_error("PORTS"))?;
     let rows = [
         (wire::PORTS_CONNECT, ports.connect),
         (wire::PORTS_ACCEPT, ports.accept),
@@ -352,7 +372,7 @@ fn set_ports(
         for ((index, new), old) in indices.zip(bits).zip(watched) {
             let word = join(*old, *new);
             if word != *old {
-                words.set(index, word, 0).map_err(map("PORTS"))?;
+                words.set(index, word, 0).map_err(map_error("PORTS"))?;
                 *old = word;
             }
         }
@@ -365,7 +385,7 @@ where
     &'a mut T: TryFrom<&'a mut Program, Error = ProgramError>,
 {
     let found = object.program_mut(probe).ok_or_else(|| missing(probe))?;
-    found.try_into().map_err(attach(probe))
+    found.try_into().map_err(attach_error(probe))
 }
 
 /// How often the kernel skipped the program because it interrupted itself on the same CPU
@@ -392,7 +412,7 @@ fn trim_heap() {
     }
 }
 
-fn attach<E: std::error::Error + Send + Sync + 'static>(
+fn attach_error<E: std::error::Error + Send + Sync + 'static>(
     probe: &'static str,
 ) -> impl FnOnce(E) -> EbpfError {
     move |source| EbpfError::Attach {
@@ -401,7 +421,7 @@ fn attach<E: std::error::Error + Send + Sync + 'static>(
     }
 }
 
-fn map<E: std::error::Error + Send + Sync + 'static>(
+fn map_error<E: std::error::Error + Send + Sync + 'static>(
     map: &'static str,
 ) -> impl FnOnce(E) -> EbpfError {
     move |source| EbpfError::Map {

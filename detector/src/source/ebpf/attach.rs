@@ -1,0 +1,249 @@
+//! Which mechanism each subject gets: the table of docs/ARCHITECTURE.md, tried from the left.
+
+use std::{io, os::fd::AsFd as _, path::Path};
+
+use aya::{
+    Btf as Types, Ebpf as Object,
+    maps::Array,
+    programs::{BtfTracePoint, FExit, KProbe, RawTracePoint, TracePoint},
+};
+use detector_ebpf as wire;
+
+use super::{
+    EbpfError, attach_error,
+    kretprobe::{self, At, Probe},
+    map_error, missing, program, tracefs,
+};
+use crate::source::{AcceptVia, Attach, Attached, Options, btf::Btf};
+
+const STATE: &str = "inet_sock_set_state";
+const CONNECT: [&str; 2] = ["tcp_v4_connect", "tcp_v6_connect"];
+const ACCEPT: &str = "inet_csk_accept";
+const BY_STATE: &str = "tp_btf/inet_sock_set_state";
+const BY_OWNER: &str = "tp_btf/inet_sock_set_state, by the listener's owner";
+
+/// The kernel's types, as aya and as this program reads them.
+pub(super) struct Kernel<'a> {
+    pub(super) types: &'a Types,
+    pub(super) btf: &'a Btf,
+}
+
+/// The links; those of aya are in the object.
+pub(super) struct Probes {
+    pub(super) attached: Vec<Attached>,
+    /// With their subjects.
+    pub(super) kprobes: Vec<(&'static str, Probe)>,
+}
+
+/// Attaches a probe for each subject, or none. The state tracepoint comes last: it must know what
+/// others tell of.
+pub(super) fn attach(
+    object: &mut Object,
+    kernel: &Kernel<'_>,
+    options: &Options,
+) -> Result<Probes, EbpfError> {
+    let mut kprobes = Vec::new();
+    let connect = choose("connect", options.attach, |mechanism| match mechanism {
+        Attach::Fentry => connect_exit(object, kernel.types),
+        Attach::Kprobe => with_kprobes(&mut kprobes, "connect", || connect_return(object)),
+        Attach::Auto | Attach::Tracepoint => Ok(BY_STATE),
+    })?;
+    let accept = match options.accept_via {
+        AcceptVia::Syscall => {
+            accept_syscalls(object)?;
+            Attached {
+                subject: "accept",
+                mechanism: Attach::Tracepoint,
+                place: "tracepoint/syscalls/sys_exit_accept{,4}",
+                refused: Vec::new(),
+            }
+        }
+        AcceptVia::Listener => choose("accept", Attach::Tracepoint, |_| Ok(BY_OWNER))?,
+        AcceptVia::Auto => choose("accept", options.attach, |mechanism| match mechanism {
+            Attach::Fentry => accept_exit(object, kernel),
+            Attach::Kprobe => with_kprobes(&mut kprobes, "accept", || accept_return(object)),
+            Attach::Auto | Attach::Tracepoint => Ok(BY_OWNER),
+        })?,
+    };
+    let elsewhere = [
+        (
+            wire::ELSEWHERE_CONNECT,
+            connect.mechanism != Attach::Tracepoint,
+        ),
+        (wire::ELSEWHERE_ACCEPT, accept.place != BY_OWNER),
+    ];
+    tell_elsewhere(object, elsewhere)?;
+    state(object, kernel.types)?;
+    let by_state = |subject| Attached {
+        subject,
+        mechanism: Attach::Tracepoint,
+        place: BY_STATE,
+        refused: Vec::new(),
+    };
+    Ok(Probes {
+        attached: vec![connect, by_state("outcome"), accept, by_state("listen")],
+        kprobes,
+    })
+}
+
+/// The first mechanism that can be attached, of all or of the one that is wanted.
+fn choose(
+    subject: &'static str,
+    wanted: Attach,
+    mut attach: impl FnMut(Attach) -> Result<&'static str, EbpfError>,
+) -> Result<Attached, EbpfError> {
+    let all = [
+        (Attach::Fentry, "fentry"),
+        (Attach::Kprobe, "kprobe"),
+        (Attach::Tracepoint, "tracepoint"),
+    ];
+    let mut refused = Vec::new();
+    for (mechanism, name) in all {
+        if wanted != Attach::Auto && wanted != mechanism {
+            continue;
+        }
+        match attach(mechanism) {
+            Ok(place) => {
+                return Ok(Attached {
+                    subject,
+                    mechanism,
+                    place,
+                    refused,
+                });
+            }
+            Err(error) => {
+                tracing::debug!("{name} is refused for {subject}: {error:?}");
+                refused.push(format!("no {name}: {}", reason(&error)));
+            }
+        }
+    }
+    Err(EbpfError::Subject {
+        subject,
+        refused: refused.join("; "),
+    })
+}
+
+/// The innermost cause, in a line.
+fn reason(error: &EbpfError) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let text = cause.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+fn connect_exit(object: &mut Object, types: &Types) -> Result<&'static str, EbpfError> {
+    let [v4, v6] = CONNECT;
+    fexit(object, "connect_exit_v4", v4, types)?;
+    if let Err(error) = fexit(object, "connect_exit_v6", v6, types) {
+        let first: &mut FExit = program(object, "connect_exit_v4")?;
+        first.unload().map_err(attach_error("connect_exit_v4"))?;
+        return Err(error);
+    }
+    Ok("fexit/tcp_v4_connect, fexit/tcp_v6_connect")
+}
+
+fn accept_exit(object: &mut Object, kernel: &Kernel<'_>) -> Result<&'static str, EbpfError> {
+    let probe = match kernel.btf.arguments(ACCEPT) {
+        Some(4) => "accept_exit_of_4",
+        Some(2) => "accept_exit_of_2",
+        other => {
+            let error = match other {
+                Some(count) => format!("{ACCEPT} takes {count} arguments: neither 4 nor 2"),
+                None => format!("the kernel's types have no {ACCEPT}"),
+            };
+            return Err(attach_error(ACCEPT)(io::Error::other(error)));
+        }
+    };
+    fexit(object, probe, ACCEPT, kernel.types)?;
+    Ok("fexit/inet_csk_accept")
+}
+
+fn fexit(
+    object: &mut Object,
+    probe: &'static str,
+    function: &str,
+    types: &Types,
+) -> Result<(), EbpfError> {
+    let program: &mut FExit = program(object, probe)?;
+    program.load(function, types).map_err(attach_error(probe))?;
+    program.attach().map_err(attach_error(probe))?;
+    Ok(())
+}
+
+/// Keeps the kprobes of a subject that got all of them.
+fn with_kprobes(
+    kept: &mut Vec<(&'static str, Probe)>,
+    subject: &'static str,
+    attach: impl FnOnce() -> Result<(&'static str, Vec<Probe>), EbpfError>,
+) -> Result<&'static str, EbpfError> {
+    let (place, probes) = attach()?;
+    kept.extend(probes.into_iter().map(|probe| (subject, probe)));
+    Ok(place)
+}
+
+fn connect_return(object: &mut Object) -> Result<(&'static str, Vec<Probe>), EbpfError> {
+    // Returns first: an entry without its return is remembered in vain.
+    let mut probes = kprobe(object, "connect_return", At::Return, &CONNECT)?;
+    probes.extend(kprobe(object, "connect_enter", At::Entry, &CONNECT)?);
+    Ok(("kretprobe/tcp_v4_connect, kretprobe/tcp_v6_connect", probes))
+}
+
+fn accept_return(object: &mut Object) -> Result<(&'static str, Vec<Probe>), EbpfError> {
+    let probes = kprobe(object, "accept_return", At::Return, &[ACCEPT])?;
+    Ok(("kretprobe/inet_csk_accept", probes))
+}
+
+fn kprobe(
+    object: &mut Object,
+    probe: &'static str,
+    at: At,
+    functions: &[&str],
+) -> Result<Vec<Probe>, EbpfError> {
+    let tracefs: &'static Path = tracefs().ok_or(EbpfError::Tracefs)?;
+    kretprobe::clean(tracefs);
+    let program: &mut KProbe = program(object, probe)?;
+    program.load().map_err(attach_error(probe))?;
+    let program = program.fd().map_err(attach_error(probe))?;
+    let one = |function: &&str| Probe::attach(tracefs, function, at, program.as_fd());
+    let probes: io::Result<Vec<Probe>> = functions.iter().map(one).collect();
+    probes.map_err(attach_error(probe))
+}
+
+fn accept_syscalls(object: &mut Object) -> Result<(), EbpfError> {
+    if tracefs().is_none() {
+        return Err(EbpfError::Tracefs);
+    }
+    for probe in ["sys_exit_accept", "sys_exit_accept4"] {
+        let program: &mut TracePoint = program(object, probe)?;
+        program.load().map_err(attach_error(probe))?;
+        program
+            .attach("syscalls", probe)
+            .map_err(attach_error(probe))?;
+    }
+    Ok(())
+}
+
+fn tell_elsewhere(object: &mut Object, subjects: [(u32, bool); 2]) -> Result<(), EbpfError> {
+    let name = "ELSEWHERE";
+    let data = object.map_mut(name).ok_or_else(|| missing(name))?;
+    let mut elsewhere: Array<_, u32> = Array::try_from(data).map_err(map_error(name))?;
+    for (subject, is_elsewhere) in subjects {
+        elsewhere
+            .set(subject, u32::from(is_elsewhere), 0)
+            .map_err(map_error(name))?;
+    }
+    Ok(())
+}
+
+/// The state tracepoint, and what it needs.
+fn state(object: &mut Object, types: &Types) -> Result<(), EbpfError> {
+    let probe = "source_port";
+    let port: &mut RawTracePoint = program(object, probe)?;
+    port.load().map_err(attach_error(probe))?;
+    let state: &mut BtfTracePoint = program(object, STATE)?;
+    state.load(STATE, types).map_err(attach_error(STATE))?;
+    state.attach().map_err(attach_error(STATE))?;
+    Ok(())
+}
