@@ -49,6 +49,7 @@ fn event(kind: Kind, name: &str, port: u16) -> Event {
             tid: 42,
             comm: name.to_owned(),
         },
+        found: false,
         elapsed: Elapsed::default(),
         names: None,
         process: Arc::new(Process {
@@ -288,6 +289,32 @@ fn a_trace_replays_to_the_same_alerts_in_every_form() {
 }
 
 #[test]
+fn a_trace_keeps_which_sockets_were_found() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["t.jsonl", "t.kdt"] {
+        let path = folder.path().join(name);
+        let mut writer = trace::Writer::create(&path, &host(), &Asked::default()).unwrap();
+        let mut written = Vec::new();
+        for found in [true, false, true] {
+            let mut one = event(Kind::Listen, "curl", 10250);
+            one.found = found;
+            if written.len() == 2 {
+                one.names = Some(Box::default());
+            }
+            written.push(Item::Event(one));
+        }
+        written.iter().for_each(|one| writer.write(one).unwrap());
+        writer.finish().unwrap();
+        let mut reader = trace::Reader::open(&path, |file| Box::new(file)).unwrap();
+        let mut read = Vec::new();
+        while let Some(item) = reader.next_item().unwrap() {
+            read.push(item);
+        }
+        assert_eq!(read, written, "{name}");
+    }
+}
+
+#[test]
 fn alerts_are_falcos_object() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.jsonl");
@@ -325,7 +352,7 @@ fn bad_input_has_one_error_and_the_documented_exit_code() {
     let cut = write("cut.jsonl", &whole[..whole.len() - 30]);
     let newer = write(
         "newer.jsonl",
-        &whole.replacen("\"version\":3", "\"version\":99", 1),
+        &whole.replacen("\"version\":4", "\"version\":99", 1),
     );
     let alien = write("alien.jsonl", "{}\n");
     let syntax = write("syntax.yaml", &one_rule("evt.type = connect and"));

@@ -102,6 +102,7 @@ fn event(numbers: &mut Numbers, time_ns: u64) -> Event {
             tid: 42,
             comm: name.to_owned(),
         },
+        found: false,
         elapsed: Elapsed::default(),
         names: None,
         process: Arc::new(Process {

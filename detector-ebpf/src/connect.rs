@@ -16,9 +16,12 @@ use aya_log_ebpf::{debug, warn};
 use detector_ebpf::{ELSEWHERE_CONNECT, KIND_CONNECT, KIND_OUTCOME, PORTS_CONNECT, offset};
 
 use crate::{
+    fair,
     maps::{CALLS, PENDING, SLOT_CONNECT_V4, SLOT_CONNECT_V6, SLOT_PERF, SLOT_STATE, is_elsewhere},
     read,
-    record::{Notice, count_lost, count_unjoined, next_cookie, send_full, send_short},
+    record::{
+        Notice, count_lost, count_suppressed, count_unjoined, next_cookie, send_full, send_short,
+    },
     sock::{AF_INET, Sock, is_watched, named_port},
 };
 
@@ -29,7 +32,9 @@ const ECONNABORTED: i32 = 103;
 const UNTOLD: u64 = 1 << 63;
 /// Its outcome was told before: the function failed after SYN_SENT.
 const ENDED: u64 = 1 << 62;
-const COOKIE: u64 = !(UNTOLD | ENDED);
+/// The attempt was suppressed, and its outcome will be.
+const SUPPRESSED: u64 = 1 << 61;
+const COOKIE: u64 = !(UNTOLD | ENDED | SUPPRESSED);
 
 /// What `tcp_v4_connect` or `tcp_v6_connect` was called with.
 #[repr(C)]
@@ -65,7 +70,12 @@ pub(crate) fn attempt(ctx: &BtfTracePointContext, sock: Sock) {
     if is_elsewhere(ELSEWHERE_CONNECT) {
         remember(ctx, sock.address(), cookie | UNTOLD);
     } else {
-        remember(ctx, sock.address(), cookie);
+        let suppressed = fair::is_over_budget();
+        remember(ctx, sock.address(), cookie | flag(SUPPRESSED, suppressed));
+        if suppressed {
+            count_suppressed(SLOT_STATE, KIND_CONNECT);
+            return;
+        }
         send_full(&Notice::new(
             SLOT_STATE,
             KIND_CONNECT,
@@ -73,6 +83,11 @@ pub(crate) fn attempt(ctx: &BtfTracePointContext, sock: Sock) {
             sock.address(),
         ));
     }
+}
+
+#[inline(always)]
+fn flag(flag: u64, set: bool) -> u64 {
+    if set { flag } else { 0 }
 }
 
 /// A full LRU map evicts; the outcome of the evicted attempt counts as unjoined.
@@ -105,6 +120,10 @@ pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool)
         let _ = PENDING.remove(sock.address());
     } else {
         remember(ctx, sock.address(), pending | ENDED);
+    }
+    if pending & SUPPRESSED != 0 {
+        count_suppressed(SLOT_STATE, KIND_OUTCOME);
+        return;
     }
     let errno = if established {
         0
@@ -205,10 +224,18 @@ fn returned(ctx: &impl EbpfContext, call: &Call, remote_port: u16, result: i32, 
         Some(pending) => pending & COOKIE,
         None => next_cookie(slot),
     };
+    let suppressed = fair::is_over_budget();
     if failed || ended {
         let _ = PENDING.remove(call.sock);
     } else {
-        remember(ctx, call.sock, cookie);
+        remember(ctx, call.sock, cookie | flag(SUPPRESSED, suppressed));
+    }
+    if suppressed {
+        count_suppressed(slot, KIND_CONNECT);
+        if failed && !ended {
+            count_suppressed(slot, KIND_OUTCOME);
+        }
+        return;
     }
     let attempt = Notice {
         errno: -result,

@@ -18,9 +18,18 @@ pub const KIND_LISTEN: u16 = 4;
 pub const SUBJECTS: [&str; 4] = ["connect", "outcome", "accept", "listen"];
 /// Programs that may interrupt one another on a CPU, and so count apart.
 pub const PROGRAM_SLOTS: u32 = 5;
-/// Counters of each program: for each subject generated and lost, then outcomes without an attempt.
-pub const COUNTER_SLOTS: u32 = 9;
+/// Counters of each program: for each subject generated and lost, then outcomes without an attempt,
+/// attempts of a process that has added its share, and their outcomes.
+pub const COUNTER_SLOTS: u32 = 11;
 pub const COUNTER_UNJOINED: u32 = 8;
+pub const COUNTER_SUPPRESSED: u32 = 9;
+
+/// Bytes of the ring buffer: about 3,500 attempts.
+pub const RING_BYTES: u32 = 4 << 20;
+/// What each process may add to a ring buffer that is half full: 100 attempts a second, and 100 at
+/// once.
+pub const FAIR_INTERVAL_NS: u64 = 10_000_000;
+pub const FAIR_BURST_NS: u64 = 1_000_000_000;
 
 /// One bitmap of 65,536 ports for each direction, in words of 64 bits, one after the other.
 pub const PORT_WORDS: u32 = 1024;

@@ -4,13 +4,13 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
-use detector_ebpf::{COUNTER_SLOTS, Full, PORT_WORDS, PROGRAM_SLOTS};
+use detector_ebpf::{COUNTER_SLOTS, Full, PORT_WORDS, PROGRAM_SLOTS, RING_BYTES};
 
 use crate::connect::Call;
 
 /// Records on their way to user space.
 #[map]
-pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
 /// 1 while the reader of `EVENTS` sleeps until it is woken.
 #[map]
@@ -29,11 +29,15 @@ pub(crate) static ELSEWHERE: Array<u32> = Array::with_max_entries(2, 0);
 #[map]
 pub(crate) static PENDING: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
 
+/// Processes that add attempts to a ring buffer that fills up; see `fair`.
+#[map]
+pub(crate) static BUDGETS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(4096, 0);
+
 /// Threads in a connect function to what they called it with: a return probe has the result only.
 #[map]
 pub(crate) static CALLS: LruHashMap<u64, Call> = LruHashMap::with_max_entries(4096, 0);
 
-/// Generated and lost records for each program and subject; see `COUNTER_SLOTS`.
+/// Generated, lost and suppressed records for each program and subject; see `COUNTER_SLOTS`.
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<u64> =
     PerCpuArray::with_max_entries(PROGRAM_SLOTS * COUNTER_SLOTS, 0);

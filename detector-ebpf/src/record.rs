@@ -5,7 +5,8 @@ use aya_ebpf::helpers::generated::{
 };
 use core::mem::{MaybeUninit, size_of};
 use detector_ebpf::{
-    ABI_VERSION, COUNTER_SLOTS, COUNTER_UNJOINED, FULL_FIXED, Header, KIND_CONNECT, Short, TEXT_LEN,
+    ABI_VERSION, COUNTER_SLOTS, COUNTER_SUPPRESSED, COUNTER_UNJOINED, FULL_FIXED, Header,
+    KIND_CONNECT, Short, TEXT_LEN,
 };
 
 use crate::{
@@ -51,6 +52,13 @@ pub(crate) fn count_lost(slot: u32, kind: u16) {
     let subject = subject(kind);
     count(slot, subject);
     count(slot, subject + 1);
+}
+
+/// An attempt that is one too many of its process, or the outcome of one.
+#[inline(always)]
+pub(crate) fn count_suppressed(slot: u32, kind: u16) {
+    count(slot, subject(kind));
+    count(slot, COUNTER_SUPPRESSED + (kind - KIND_CONNECT) as u32);
 }
 
 /// The counter of generated records; the next is of lost ones.

@@ -82,6 +82,7 @@ fn event() -> Event {
             tid: 4243,
             comm: "curl".to_owned(),
         },
+        found: false,
         elapsed: Elapsed::default(),
         names: None,
         process: Arc::new(Process {

@@ -80,6 +80,7 @@ pub(crate) fn event(kind: Kind) -> Event {
             tid: 43,
             comm: "curl".to_owned(),
         },
+        found: false,
         elapsed: Elapsed::default(),
         names: None,
         process: Arc::new(process()),

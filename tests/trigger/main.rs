@@ -45,6 +45,7 @@ fn main() -> Result {
         "served" => renamed("kubelet", "listener", port),
         "long-name" => renamed(LONG_NAME, "refused", port),
         "script" => script(port),
+        "held" => traffic::held(port),
         "flood" => flood::flood(port, count),
         other => Err(format!("the scenario {other} is not known").into()),
     }

@@ -1,7 +1,7 @@
 //! The connects, accepts and listens of the scenarios.
 
 use std::{
-    io::ErrorKind,
+    io::{ErrorKind, Read as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::OwnedFd,
     time::Duration,
@@ -55,6 +55,15 @@ pub(crate) fn listener(port: u16) -> Result {
 pub(crate) fn listen(port: u16) -> Result {
     drop(TcpListener::bind((LOOPBACK, port))?);
     drop(TcpListener::bind((LOOPBACK, port + 5))?);
+    Ok(())
+}
+
+/// A listener until stdin ends.
+pub(crate) fn held(port: u16) -> Result {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    println!("listening");
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    drop(listener);
     Ok(())
 }
 

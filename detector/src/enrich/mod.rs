@@ -174,6 +174,7 @@ mod tests {
             errno: None,
             attribution: Attribution::Caller,
             thread: Thread::default(),
+            found: false,
             elapsed: Elapsed::default(),
             names: None,
             process: Arc::clone(process),

@@ -26,14 +26,19 @@ pub const RECURSION: &str = "recursion";
 /// The cause of a [`Loss`]: more calls were under way than the kretprobe has instances.
 pub const MISSED: &str = "kretprobe_missed";
 
+/// The cause of a [`Loss`]: the process had added its share to a ring buffer that filled up.
+pub const SUPPRESSED: &str = "suppressed";
+
 /// Events that the kernel could not deliver, counted since the last such item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// Nanoseconds since the Unix epoch, when the counters were read.
     pub time_ns: u64,
-    /// `connect`, `outcome`, `accept` or `listen`; `probe` or `record` where it cannot be told.
+    /// `connect`, `outcome`, `accept` or `listen`; `inventory`; `probe` or `record` where it cannot be
+    /// told.
     pub subject: String,
-    /// `ring_buffer_full`, `recursion`, `kretprobe_missed`, `malformed` or `attempt_unknown`.
+    /// `ring_buffer_full`, `suppressed`, `recursion`, `kretprobe_missed`, `malformed`,
+    /// `attempt_unknown` or `too_many_found`.
     pub cause: String,
     pub count: u64,
 }
@@ -52,6 +57,10 @@ pub struct Event {
     pub attribution: Attribution,
     /// The acting thread; for a listener's owner the thread that called listen.
     pub thread: Thread,
+    /// The socket was open before the probes were attached: found, not seen; the process has it
+    /// open, and the time is that of the look. A trace has a record of its own for it.
+    #[serde(skip)]
+    pub found: bool,
     /// Its distance from the events before it: follows from the stream, and is not written.
     #[serde(skip)]
     pub elapsed: Elapsed,
@@ -135,7 +144,7 @@ pub enum Family {
     Ipv6,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Endpoint {
     pub ip: IpAddr,
     /// 0 when not known (the source port of an attempt that never got an answer).

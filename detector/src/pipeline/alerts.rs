@@ -5,10 +5,11 @@ use std::io::Write;
 use super::{PipelineError, reload::Refused};
 use crate::{
     alert::{Alert, Field, INTERNAL, Name, Priority, Value},
-    event::{Event, Loss, MISSED, RECURSION},
+    event::{Event, Loss, MISSED, RECURSION, SUPPRESSED},
     host::Host,
     rules::Rule,
     sink::{Encoder, Style},
+    source::Fault,
 };
 
 pub struct Alerts<W: Write> {
@@ -67,19 +68,25 @@ impl<W: Write> Alerts<W> {
             count,
         } = loss;
         tracing::warn!(subject, cause, count, "events were lost");
-        // What the kernel skips is mostly of sockets that nobody watches.
-        let (priority, message) = if [RECURSION, MISSED].contains(&cause.as_str()) {
-            (
+        let (priority, message) = match cause.as_str() {
+            // What the kernel skips is mostly of sockets that nobody watches.
+            RECURSION | MISSED => (
                 Priority::Warning,
                 format!(
                     "{count} changes of sockets were skipped ({cause}), watched ones may be among them"
                 ),
-            )
-        } else {
-            (
+            ),
+            SUPPRESSED => (
+                Priority::Critical,
+                format!(
+                    "{count} {subject} events of processes that flood the detector were {cause}, so \
+                     that those of others are seen"
+                ),
+            ),
+            _ => (
                 Priority::Critical,
                 format!("{count} {subject} events were lost ({cause})"),
-            )
+            ),
         };
         let fields = [
             ("cause", Value::Text(cause.into())),
@@ -106,6 +113,27 @@ impl<W: Write> Alerts<W> {
         ];
         let rule = "Hot reload failure";
         self.own(time_ns, rule, Priority::Critical, &message, fields)
+    }
+
+    /// The probes do not see, or see not all.
+    pub fn fault(&mut self, time_ns: u64, fault: &Fault) -> Result<(), PipelineError> {
+        tracing::error!("{fault}");
+        let subjects = match fault {
+            Fault::Unseen(subjects) => subjects.join(","),
+            Fault::NoCanary(_) | Fault::Changed(_) => String::new(),
+        };
+        let fields = [("subjects", Value::Text(subjects.into()))];
+        let rule = match fault {
+            Fault::Changed(_) => "Probes changed",
+            Fault::Unseen(_) | Fault::NoCanary(_) => "Probes not proven",
+        };
+        self.own(
+            time_ns,
+            rule,
+            Priority::Critical,
+            &fault.to_string(),
+            fields,
+        )
     }
 
     /// An alert of the detector itself.

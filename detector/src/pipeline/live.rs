@@ -93,7 +93,9 @@ pub async fn follow<W: Write>(
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut looks = 0_u32;
-    let mut more = false;
+    let (mut more, mut proven) = (false, false);
+    let watched = pipeline.watched_ports().clone();
+    inventory(source, enrich, pipeline, &watched)?;
     loop {
         let held = source.deadline_ns().map(|deadline_ns| {
             Instant::now() + Duration::from_nanos(deadline_ns.saturating_sub(source.now_ns()))
@@ -118,6 +120,9 @@ pub async fn follow<W: Write>(
         }
         let now_ns = source.now_ns();
         more = take(source, enrich, pipeline, &mut events, now_ns)?;
+        if !more {
+            prove(source, pipeline, &mut proven)?;
+        }
         if looks.is_multiple_of(SLOW) {
             looks = 1;
             enrich.refresh();
@@ -128,6 +133,22 @@ pub async fn follow<W: Write>(
     while take(source, enrich, pipeline, &mut events, u64::MAX)? {}
     report_losses(source, pipeline, true)?;
     pipeline.flush()
+}
+
+/// What is open on these ports already.
+fn inventory<W: Write>(
+    source: &mut Live,
+    enrich: &mut Enrich,
+    pipeline: &mut Pipeline<W>,
+    watched: &WatchedPorts,
+) -> Result<(), PipelineError> {
+    let mut events = Vec::new();
+    let omitted = source.inventory(&ports(watched), &mut events)?;
+    for mut event in events {
+        enrich.complete(&mut event);
+        pipeline.process(Item::Event(event))?;
+    }
+    omitted.map_or(Ok(()), |loss| pipeline.process(Item::Drop(loss)))
 }
 
 /// One batch; false when the ring buffer is empty.
@@ -144,6 +165,34 @@ fn take<W: Write>(
         pipeline.process(Item::Event(event))?;
     }
     Ok(more)
+}
+
+/// Says once that the probes see, and each time that they do not, or were changed.
+fn prove<W: Write>(
+    source: &mut Live,
+    pipeline: &mut Pipeline<W>,
+    proven: &mut bool,
+) -> Result<(), PipelineError> {
+    let now_ns = source.now_ns();
+    if let Some(fault) = source.audit(now_ns) {
+        pipeline.fault(now_ns, &fault)?;
+    }
+    match source.prove(now_ns) {
+        None => {}
+        Some(Ok(())) => {
+            if !*proven {
+                tracing::info!(
+                    "the probes are proven: each subject saw the detector's own connection"
+                );
+            }
+            *proven = true;
+        }
+        Some(Err(fault)) => {
+            *proven = false;
+            pipeline.fault(now_ns, &fault)?;
+        }
+    }
+    Ok(())
 }
 
 fn report_losses<W: Write>(
@@ -176,9 +225,13 @@ fn swap<W: Write>(
         Err(refused) => return pipeline.not_reloaded(source.now_ns(), &refused),
     };
     let watched = ruleset.watched_ports().clone();
+    let new = watched.without(pipeline.watched_ports());
     let rules = ruleset.rules().len();
     enrich.ask(ruleset.asked());
     pipeline.reload(ruleset);
+    if !new.is_empty() {
+        inventory(source, enrich, pipeline, &new)?;
+    }
     if let Err(error) = source.watch_only(&ports(&watched)) {
         // More is seen than any rule asks for: that costs, and changes no verdict.
         tracing::warn!(%error, "ports that no rule is about any more are still watched");

@@ -10,9 +10,9 @@ use std::io::Write;
 use crate::{
     event::{Counter, Item},
     host::Host,
-    rules::{Memory, Ruleset},
+    rules::{Memory, Ruleset, ports::WatchedPorts},
     sink::Style,
-    source::ebpf::EbpfError,
+    source::{Fault, ebpf::EbpfError},
     trace::{TraceError, Writer},
 };
 use alerts::Alerts;
@@ -74,6 +74,11 @@ impl<W: Write> Pipeline<W> {
         }
     }
 
+    /// The ports that the rules in force ask for.
+    pub fn watched_ports(&self) -> &WatchedPorts {
+        self.ruleset.watched_ports()
+    }
+
     /// From the next item on, these rules decide.
     pub fn reload(&mut self, ruleset: Ruleset) {
         self.ruleset = ruleset.on_host(self.alerts.host().clone());
@@ -82,6 +87,11 @@ impl<W: Write> Pipeline<W> {
     /// The rules in force stay, and that is told.
     pub fn not_reloaded(&mut self, time_ns: u64, refused: &Refused) -> Result<(), PipelineError> {
         self.alerts.not_reloaded(time_ns, refused)
+    }
+
+    /// The probes are not as they should be.
+    pub fn fault(&mut self, time_ns: u64, fault: &Fault) -> Result<(), PipelineError> {
+        self.alerts.fault(time_ns, fault)
     }
 
     pub fn flush(&mut self) -> Result<(), PipelineError> {

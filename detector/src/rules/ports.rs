@@ -36,6 +36,15 @@ impl PortSet {
         }
     }
 
+    /// Those of these ports that are not among the others.
+    pub fn without(&self, others: &Self) -> Self {
+        let mut left = self.clone();
+        for (word, other) in left.0.iter_mut().zip(others.0.iter()) {
+            *word &= !other;
+        }
+        left
+    }
+
     pub fn words(&self) -> &[u64; 1024] {
         &self.0
     }
@@ -122,6 +131,21 @@ pub struct WatchedPorts {
 }
 
 impl WatchedPorts {
+    /// Those of these ports that are not among the others.
+    pub fn without(&self, others: &Self) -> Self {
+        Self {
+            connect: self.connect.without(&others.connect),
+            accept: self.accept.without(&others.accept),
+            listen: self.listen.without(&others.listen),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        [&self.connect, &self.accept, &self.listen]
+            .iter()
+            .all(|ports| ports.is_empty())
+    }
+
     pub fn add(&mut self, condition: &Condition, kind: Kind) {
         let watched = match kind {
             Kind::ConnectAttempt | Kind::ConnectOutcome => &mut self.connect,

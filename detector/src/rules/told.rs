@@ -129,6 +129,7 @@ fn nobody() -> Event {
         errno: None,
         attribution: Attribution::Caller,
         thread: Thread::default(),
+        found: false,
         elapsed: Elapsed::default(),
         names: None,
         process: Arc::default(),

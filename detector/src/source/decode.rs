@@ -141,6 +141,7 @@ pub fn decode(
         errno,
         attribution,
         thread,
+        found: false,
         elapsed: Elapsed::default(),
         names: None,
         process,

@@ -201,6 +201,7 @@ mod tests {
                 tid: 1,
                 comm: comm.to_owned(),
             },
+            found: false,
             elapsed: Elapsed::default(),
             names: None,
             process: Arc::default(),

@@ -1,11 +1,13 @@
 //! The probes' events, complete: attempt and outcome joined, accepts attributed.
 
-use std::{io, time::Duration};
+use std::{collections::HashSet, io, time::Duration};
 
 use super::{
-    Attached, Options, Ports,
+    Attached, Fault, Options, Ports,
+    canary::Canary,
     decode::Decoded,
     ebpf::{Ebpf, EbpfError},
+    inventory,
     join::Join,
     owner::Owners,
     procfs,
@@ -17,6 +19,8 @@ const BATCH: usize = 1024;
 /// How long the ring buffer is looked into every millisecond after something was found in it:
 /// while a wake-up would cost the connecting processes more than the looks cost.
 const LINGER: u32 = 5;
+/// How often the probes are compared with what was attached.
+const AUDIT_NS: u64 = 10_000_000_000;
 const LOOK: Duration = Duration::from_millis(1);
 
 /// `CLOCK_BOOTTIME`, nanoseconds.
@@ -34,6 +38,11 @@ pub struct Live {
     owners: Owners,
     decoded: Vec<Decoded>,
     unjoined_seen: u64,
+    /// `None` where loopback has no port for it.
+    canary: Option<Canary>,
+    /// What the last look found changed.
+    changes: Vec<String>,
+    audit_due_ns: u64,
     /// Looks that found nothing, since the last that did.
     empty_looks: u32,
 }
@@ -46,9 +55,21 @@ impl Live {
         ports: &Ports<'_>,
         boot_time_ns: u64,
     ) -> Result<Self, EbpfError> {
+        let canary = Canary::new();
+        if let Err(error) = &canary {
+            tracing::error!(%error, "the probes cannot be proven: loopback gives no port");
+        }
+        let canary = canary.ok();
         Ok(Self {
             boot_time_ns,
-            ebpf: Ebpf::start(options, ports, boot_time_ns)?,
+            ebpf: Ebpf::start(
+                options,
+                &Watched::of(ports, canary.as_ref()).ports(),
+                boot_time_ns,
+            )?,
+            canary,
+            changes: Vec::new(),
+            audit_due_ns: 0,
             join: Join::default(),
             owners: Owners::default(),
             decoded: Vec::new(),
@@ -75,7 +96,8 @@ impl Live {
 
     /// No other ports are watched any more.
     pub fn watch_only(&mut self, ports: &Ports<'_>) -> Result<(), EbpfError> {
-        self.ebpf.watch_only(ports)
+        let watched = Watched::of(ports, self.canary.as_ref());
+        self.ebpf.watch_only(&watched.ports())
     }
 
     /// Waits until it is worth to look into the ring buffer.
@@ -113,8 +135,65 @@ impl Live {
         for event in events.iter_mut().skip(first) {
             self.owners.attribute(event, procfs::find_listener);
         }
+        if let Some(canary) = &mut self.canary {
+            let mut index = 0;
+            events.retain(|event| {
+                index += 1;
+                index <= first || !canary.takes(event)
+            });
+        }
         self.rest(taken)?;
         Ok(taken == BATCH)
+    }
+
+    /// Appends what is open on these ports, and before it what the probes saw meanwhile, without
+    /// telling a socket twice. For a start, and for ports that are new.
+    pub fn inventory(
+        &mut self,
+        ports: &Ports<'_>,
+        events: &mut Vec<Event>,
+    ) -> Result<Option<Loss>, EbpfError> {
+        let time_ns = self.now_ns();
+        let found = inventory::take(ports, time_ns);
+        // Whatever was opened after the probes were attached is in the ring buffer by now.
+        let first = events.len();
+        while self.drain(time_ns, events)? {}
+        let place = |event: &Event| {
+            let socket = &event.socket;
+            (event.kind, socket.netns, socket.client, socket.server)
+        };
+        let seen: HashSet<_> = events.iter().skip(first).map(place).collect();
+        for mut event in found.events {
+            if !seen.contains(&place(&event)) {
+                self.owners.attribute(&mut event, |_, _| None);
+                events.push(event);
+            }
+        }
+        Ok((found.omitted > 0).then(|| Loss {
+            time_ns,
+            subject: "inventory".to_owned(),
+            cause: "too_many_found".to_owned(),
+            count: found.omitted,
+        }))
+    }
+
+    /// Proves every minute that each subject is seen; what is wrong, once it is known. To be called
+    /// often, when the ring buffer is empty.
+    pub fn prove(&mut self, now_ns: u64) -> Option<Result<(), Fault>> {
+        self.canary.as_mut()?.step(now_ns)
+    }
+
+    /// Looks every ten seconds whether the probes are still what was attached; what changed since
+    /// the look before.
+    pub fn audit(&mut self, now_ns: u64) -> Option<Fault> {
+        if now_ns < self.audit_due_ns {
+            return None;
+        }
+        self.audit_due_ns = now_ns.saturating_add(AUDIT_NS);
+        let changes = self.ebpf.changes();
+        let new = changes != self.changes && !changes.is_empty();
+        self.changes = changes;
+        new.then(|| Fault::Changed(self.changes.clone()))
     }
 
     /// Before sleeping the probes are asked for a wake-up; what they sent until then is found by
@@ -151,5 +230,31 @@ impl Live {
     /// Generated and lost records of each subject since the start.
     pub fn summary(&self) -> [(&'static str, u64, u64); 4] {
         self.ebpf.summary()
+    }
+}
+
+/// The ports of the rules, and that of the canary.
+struct Watched([Box<[u64; 1024]>; 3]);
+
+impl Watched {
+    fn of(ports: &Ports<'_>, canary: Option<&Canary>) -> Self {
+        Self([ports.connect, ports.accept, ports.listen].map(|bits| {
+            let mut bits = Box::new(*bits);
+            if let Some(port) = canary.map(Canary::port)
+                && let Some(word) = bits.get_mut(usize::from(port >> 6))
+            {
+                *word |= 1 << (port & 63);
+            }
+            bits
+        }))
+    }
+
+    fn ports(&self) -> Ports<'_> {
+        let [connect, accept, listen] = &self.0;
+        Ports {
+            connect,
+            accept,
+            listen,
+        }
     }
 }

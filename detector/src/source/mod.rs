@@ -1,8 +1,10 @@
 //! Where events come from: the kernel's probes. (A replay's events come from `trace`.)
 
 pub mod btf;
+pub mod canary;
 pub mod decode;
 pub mod ebpf;
+pub mod inventory;
 pub mod join;
 pub mod live;
 pub mod owner;
@@ -55,6 +57,17 @@ pub struct Ports<'a> {
     pub connect: &'a [u64; 1024],
     pub accept: &'a [u64; 1024],
     pub listen: &'a [u64; 1024],
+}
+
+/// The probes are not as they should be: what a rule asks for may go unseen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("the probes told nothing of the detector's own connection: no {}", .0.join(", no "))]
+    Unseen(Vec<&'static str>),
+    #[error("the probes were changed from outside: {}; restart the detector", .0.join("; "))]
+    Changed(Vec<String>),
+    #[error("the detector cannot connect to itself on loopback ({0}): the probes are not proven")]
+    NoCanary(String),
 }
 
 /// What a subject's probes are attached to.

@@ -56,14 +56,14 @@ fn holds(entry: &Entry, sockets: &HashSet<u64>) -> bool {
     })
 }
 
-fn namespace(entry: &Entry, kind: &str) -> u32 {
+pub(super) fn namespace(entry: &Entry, kind: &str) -> u32 {
     let path = format!("/proc/{}/ns/{kind}", entry.pid());
     let inode = std::fs::metadata(path).map(|about| about.ino());
     inode.map_or(0, |inode| u32::try_from(inode).unwrap_or(0))
 }
 
 /// What the kernel's record would say; what cannot be read stays empty.
-fn describe(entry: &Entry) -> Option<Owner> {
+pub(super) fn describe(entry: &Entry) -> Option<Owner> {
     let stat = entry.stat().ok()?;
     let status = entry.status().ok()?;
     let id = |pid: i32| u32::try_from(pid).unwrap_or(0);

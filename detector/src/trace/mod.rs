@@ -2,18 +2,19 @@
 //! record the end marker, so that a truncated file is noticed:
 //!
 //! ```text
-//! {"format":"kubelet-detector-trace","version":3,"tool":"...","host":{...},"asked":{...}}
+//! {"format":"kubelet-detector-trace","version":4,"tool":"...","host":{...},"asked":{...}}
 //! {"process":[0,{...}]}      defines process 0
 //! {"details":[0,{...}]}      what rules asked for beyond the kernel's record of it
 //! {"event":[0,{...}]}        an event of process 0
 //! {"named":[0,{...},{...}]}  the same, and the names of its ends
+//! {"found":[0,{...},null]}   an event of a socket that was open already; null, or the names
 //! {"drop":{...}}
 //! {"end":{"items":2}}
 //! ```
 //!
 //! A `.kdt` file has the same header line, then each record in postcard's encoding behind its
 //! length (four bytes, little endian): several times as fast to read. Version 2 lacks `asked`,
-//! `details` and `named`, and is read too.
+//! `details` and `named`, version 3 lacks `found`; both are read too.
 
 mod encoding;
 mod reader;
@@ -32,7 +33,7 @@ use crate::{
 };
 
 const FORMAT: &str = "kubelet-detector-trace";
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// The oldest version that is read.
 const OLDEST: u32 = 2;
 
@@ -100,6 +101,7 @@ enum RecordOut<'a> {
     End { items: u64 },
     Details(u32, &'a Details),
     Named(u32, &'a Event, &'a Names),
+    Found(u32, &'a Event, Option<&'a Names>),
 }
 
 #[derive(Deserialize)]
@@ -111,6 +113,7 @@ enum RecordIn {
     End { items: u64 },
     Details(u32, Box<Details>),
     Named(u32, Event, Box<Names>),
+    Found(u32, Event, Option<Box<Names>>),
 }
 
 fn is_compressed(path: &Path) -> bool {

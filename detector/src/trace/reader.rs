@@ -109,6 +109,10 @@ impl Reader {
                     event.names = Some(names);
                     return self.event(id, event).map(Some);
                 }
+                RecordIn::Found(id, mut event, names) => {
+                    (event.found, event.names) = (true, names);
+                    return self.event(id, event).map(Some);
+                }
                 RecordIn::Drop(loss) => {
                     self.items += 1;
                     return Ok(Some(Item::Drop(loss)));

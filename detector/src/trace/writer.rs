@@ -84,6 +84,9 @@ impl Writer {
             Item::Event(event) => {
                 let id = self.define(&event.process)?;
                 match &event.names {
+                    names if event.found => {
+                        self.record(&RecordOut::Found(id, event, names.as_deref()))
+                    }
                     Some(names) => self.record(&RecordOut::Named(id, event, names)),
                     None => self.record(&RecordOut::Event(id, event)),
                 }

@@ -110,6 +110,7 @@ fn event(n: usize) -> Event {
             tid: 7,
             comm: name.clone(),
         },
+        found: false,
         elapsed: Elapsed::default(),
         names: None,
         process: Arc::new(Process {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Documented in rules/README.md.
-pub(super) const FIELDS: [&str; 33] = [
+pub(super) const FIELDS: [&str; 34] = [
     "evt.type",
     "evt.rawres",
     "evt.cpu",
@@ -46,6 +46,7 @@ pub(super) const FIELDS: [&str; 33] = [
     "group.gid",
     "group.name",
     "container.id",
+    "flow.found",
 ];
 
 /// TASK_COMM_LEN without its terminator (include/linux/sched.h).
@@ -78,6 +79,7 @@ pub(super) fn events(node: &Node) -> Result<Vec<Event>, Mistake> {
         errno: (kind != Kind::ConnectAttempt).then_some(0),
         attribution: Attribution::Caller,
         thread,
+        found: value(node, "flow.found")?.unwrap_or_default(),
         elapsed: Elapsed::default(),
         names: None,
         process: Arc::new(process),

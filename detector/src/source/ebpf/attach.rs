@@ -5,7 +5,7 @@ use std::{io, os::fd::AsFd as _, path::Path};
 use aya::{
     Btf as Types, Ebpf as Object,
     maps::Array,
-    programs::{BtfTracePoint, FExit, KProbe, RawTracePoint, TracePoint},
+    programs::{BtfTracePoint, FExit, KProbe, RawTracePoint, TracePoint, links::FdLink},
 };
 use detector_ebpf as wire;
 
@@ -28,9 +28,13 @@ pub(super) struct Kernel<'a> {
     pub(super) btf: &'a Btf,
 }
 
-/// The links; those of aya are in the object.
+/// A link, with the name of its program.
+pub(super) type Link = (&'static str, FdLink);
+
+/// The links; those of the accept syscalls are in the object.
 pub(super) struct Probes {
     pub(super) attached: Vec<Attached>,
+    pub(super) links: Vec<Link>,
     /// With their subjects.
     pub(super) kprobes: Vec<(&'static str, Probe)>,
 }
@@ -42,9 +46,9 @@ pub(super) fn attach(
     kernel: &Kernel<'_>,
     options: &Options,
 ) -> Result<Probes, EbpfError> {
-    let mut kprobes = Vec::new();
+    let (mut kprobes, mut links) = (Vec::new(), Vec::new());
     let connect = choose("connect", options.attach, |mechanism| match mechanism {
-        Attach::Fentry => connect_exit(object, kernel.types),
+        Attach::Fentry => connect_exit(object, kernel.types, &mut links),
         Attach::Kprobe => with_kprobes(&mut kprobes, "connect", || connect_return(object)),
         Attach::Auto | Attach::Tracepoint => Ok(BY_STATE),
     })?;
@@ -60,7 +64,7 @@ pub(super) fn attach(
         }
         AcceptVia::Listener => choose("accept", Attach::Tracepoint, |_| Ok(BY_OWNER))?,
         AcceptVia::Auto => choose("accept", options.attach, |mechanism| match mechanism {
-            Attach::Fentry => accept_exit(object, kernel),
+            Attach::Fentry => accept_exit(object, kernel, &mut links),
             Attach::Kprobe => with_kprobes(&mut kprobes, "accept", || accept_return(object)),
             Attach::Auto | Attach::Tracepoint => Ok(BY_OWNER),
         })?,
@@ -73,7 +77,7 @@ pub(super) fn attach(
         (wire::ELSEWHERE_ACCEPT, accept.place != BY_OWNER),
     ];
     tell_elsewhere(object, elsewhere)?;
-    state(object, kernel.types)?;
+    links.push(state(object, kernel.types)?);
     let by_state = |subject| Attached {
         subject,
         mechanism: Attach::Tracepoint,
@@ -82,6 +86,7 @@ pub(super) fn attach(
     };
     Ok(Probes {
         attached: vec![connect, by_state("outcome"), accept, by_state("listen")],
+        links,
         kprobes,
     })
 }
@@ -133,18 +138,30 @@ fn reason(error: &EbpfError) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-fn connect_exit(object: &mut Object, types: &Types) -> Result<&'static str, EbpfError> {
+fn connect_exit(
+    object: &mut Object,
+    types: &Types,
+    links: &mut Vec<Link>,
+) -> Result<&'static str, EbpfError> {
     let [v4, v6] = CONNECT;
-    fexit(object, "connect_exit_v4", v4, types)?;
-    if let Err(error) = fexit(object, "connect_exit_v6", v6, types) {
-        let first: &mut FExit = program(object, "connect_exit_v4")?;
-        first.unload().map_err(attach_error("connect_exit_v4"))?;
-        return Err(error);
+    let first = fexit(object, "connect_exit_v4", v4, types)?;
+    match fexit(object, "connect_exit_v6", v6, types) {
+        Ok(second) => links.extend([first, second]),
+        Err(error) => {
+            drop(first);
+            let first: &mut FExit = program(object, "connect_exit_v4")?;
+            first.unload().map_err(attach_error("connect_exit_v4"))?;
+            return Err(error);
+        }
     }
     Ok("fexit/tcp_v4_connect, fexit/tcp_v6_connect")
 }
 
-fn accept_exit(object: &mut Object, kernel: &Kernel<'_>) -> Result<&'static str, EbpfError> {
+fn accept_exit(
+    object: &mut Object,
+    kernel: &Kernel<'_>,
+    links: &mut Vec<Link>,
+) -> Result<&'static str, EbpfError> {
     let probe = match kernel.btf.arguments(ACCEPT) {
         Some(4) => "accept_exit_of_4",
         Some(2) => "accept_exit_of_2",
@@ -156,7 +173,7 @@ fn accept_exit(object: &mut Object, kernel: &Kernel<'_>) -> Result<&'static str,
             return Err(attach_error(ACCEPT)(io::Error::other(error)));
         }
     };
-    fexit(object, probe, ACCEPT, kernel.types)?;
+    links.push(fexit(object, probe, ACCEPT, kernel.types)?);
     Ok("fexit/inet_csk_accept")
 }
 
@@ -165,11 +182,12 @@ fn fexit(
     probe: &'static str,
     function: &str,
     types: &Types,
-) -> Result<(), EbpfError> {
+) -> Result<Link, EbpfError> {
     let program: &mut FExit = program(object, probe)?;
     program.load(function, types).map_err(attach_error(probe))?;
-    program.attach().map_err(attach_error(probe))?;
-    Ok(())
+    let link = program.attach().map_err(attach_error(probe))?;
+    let link = program.take_link(link).map_err(attach_error(probe))?;
+    Ok((probe, link.into()))
 }
 
 /// Keeps the kprobes of a subject that got all of them.
@@ -238,12 +256,13 @@ fn tell_elsewhere(object: &mut Object, subjects: [(u32, bool); 2]) -> Result<(),
 }
 
 /// The state tracepoint, and what it needs.
-fn state(object: &mut Object, types: &Types) -> Result<(), EbpfError> {
+fn state(object: &mut Object, types: &Types) -> Result<Link, EbpfError> {
     let probe = "source_port";
     let port: &mut RawTracePoint = program(object, probe)?;
     port.load().map_err(attach_error(probe))?;
     let state: &mut BtfTracePoint = program(object, STATE)?;
     state.load(STATE, types).map_err(attach_error(STATE))?;
-    state.attach().map_err(attach_error(STATE))?;
-    Ok(())
+    let link = state.attach().map_err(attach_error(STATE))?;
+    let link = state.take_link(link).map_err(attach_error(STATE))?;
+    Ok((STATE, link.into()))
 }

@@ -1,6 +1,7 @@
 //! Loads the probes, reads their ring buffer and their counters.
 
 mod attach;
+mod audit;
 mod kretprobe;
 
 use std::{
@@ -22,10 +23,11 @@ use tokio::io::unix::AsyncFd;
 
 use self::{
     attach::{Kernel, attach},
+    audit::Audit,
     kretprobe::Probe,
 };
 use super::{Attached, Options, Ports, btf, decode, privilege, process::Processes};
-use crate::event::{Loss, MISSED, RECURSION};
+use crate::event::{Loss, MISSED, RECURSION, SUPPRESSED};
 
 /// Empty where the build had no BPF toolchain.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/detector-probes"));
@@ -82,6 +84,7 @@ pub struct Ebpf {
     sleeping: Array<MapData, u32>,
     /// Counter values at the last call of `losses`.
     seen: [u64; 4],
+    suppressed_seen: [u64; 2],
     malformed: u64,
     malformed_seen: u64,
     recursion_seen: u64,
@@ -89,6 +92,7 @@ pub struct Ebpf {
     skipped_due_ns: u64,
     boot_time_ns: u64,
     attached: Vec<Attached>,
+    audit: Audit,
     /// With their subjects.
     kprobes: Vec<(&'static str, Probe)>,
     /// The words of `PORTS`.
@@ -129,7 +133,12 @@ impl Ebpf {
             types: &kernel,
             btf: &types,
         };
-        let attach::Probes { attached, kprobes } = attach(&mut object, &known, options)?;
+        let attach::Probes {
+            attached,
+            links,
+            kprobes,
+        } = attach(&mut object, &known, options)?;
+        let audit = Audit::new(&object, links);
 
         let ring = object.take_map("EVENTS").ok_or_else(|| missing("EVENTS"))?;
         let ring = RingBuf::try_from(ring).map_err(map_error("EVENTS"))?;
@@ -158,6 +167,7 @@ impl Ebpf {
             counters,
             sleeping,
             seen: [0; 4],
+            suppressed_seen: [0; 2],
             malformed: 0,
             malformed_seen: 0,
             recursion_seen: 0,
@@ -165,6 +175,7 @@ impl Ebpf {
             skipped_due_ns: 0,
             boot_time_ns,
             attached,
+            audit,
             kprobes,
             watched,
             processes: Processes::default(),
@@ -201,6 +212,11 @@ impl Ebpf {
     /// No other ports are watched any more.
     pub fn watch_only(&mut self, ports: &Ports<'_>) -> Result<(), EbpfError> {
         set_ports(&mut self.object, &mut self.watched, ports, |_, new| new)
+    }
+
+    /// What is not as it was attached and written, in words.
+    pub fn changes(&self) -> Vec<String> {
+        self.audit.changes(&self.object, &self.watched)
     }
 
     /// Asks the probes to wake this reader; to be followed by a last look, then by `readable`.
@@ -319,6 +335,14 @@ impl Ebpf {
                 let count = lost - *seen;
                 losses.push(loss(time_ns, subject, "ring_buffer_full", count));
                 *seen = lost;
+            }
+        }
+        let suppressed = [0, 1].map(|kind| self.counter(wire::COUNTER_SUPPRESSED + kind));
+        let subjects = wire::SUBJECTS.into_iter().zip(suppressed);
+        for ((subject, suppressed), seen) in subjects.zip(&mut self.suppressed_seen) {
+            if suppressed > *seen {
+                losses.push(loss(time_ns, subject, SUPPRESSED, suppressed - *seen));
+                *seen = suppressed;
             }
         }
         if last || time_ns >= self.skipped_due_ns {
