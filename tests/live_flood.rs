@@ -1,6 +1,5 @@
 //! Floods: one process cannot hide another's connects, and every connect is accounted for.
 #![expect(
-    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and says what it skips"

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use detector::rules::{Diagnostic, diagnostic::Severity};
 
-use crate::{load, rule};
+use crate::{load, rule, ruleset};
 
 fn only(texts: &[&str]) -> Diagnostic {
     let loaded = load(texts);
@@ -334,4 +334,45 @@ fn the_parts_of_all_conditions_are_bounded() {
     let one = only(&[&rules(60)]);
     assert!(one.message.contains("more than 1000000 parts"), "{one}");
     assert_eq!(one.code, "LOAD_ERR_COMPILE_CONDITION");
+}
+
+#[test]
+fn what_lists_bring_and_what_regexes_weigh_is_bounded() {
+    let items: Vec<String> = (0..5_000).map(|item| format!("item{item}")).collect();
+    let list = format!("- list: big\n  items: [{}]\n", items.join(", "));
+    let using = |count: usize| -> String {
+        let each = |number| rule(&format!("r{number}"), "proc.name in (big)");
+        (0..count).map(each).collect()
+    };
+    let errors = |text: &str| -> Vec<String> {
+        let loaded = load(&[text]);
+        let errors = loaded
+            .diagnostics
+            .iter()
+            .filter(|one| one.severity == Severity::Error);
+        errors.map(|one| one.message.clone()).collect()
+    };
+    assert_eq!(errors(&(list.clone() + &using(50))), [""; 0]);
+    let many = errors(&(list + &using(300)));
+    let bound = "lists bring more than 8388608 bytes into all conditions together";
+    assert_eq!(many, [bound], "told once, not at each rule");
+    let regexes = |count: usize| -> String {
+        let one = |number| format!("proc.exepath regex \"a{number}(.{{1,50}}){{1,10}}b\"");
+        let all: Vec<String> = (0..count).map(one).collect();
+        rule("r", &all.join(" or "))
+    };
+    assert_eq!(errors(&regexes(20)), [""; 0]);
+    let bound = "with its macros the condition has more than 100000 parts";
+    assert_eq!(errors(&regexes(100)), [bound]);
+}
+
+#[test]
+fn an_output_that_shows_the_result_waits_for_it() {
+    let asks = |output: &str| {
+        let text = rule("r", "evt.type = connect").replace("output: o", output);
+        ruleset(&[&text]).rules()[0].asks_result
+    };
+    assert!(!asks("output: o %fd.name"));
+    assert!(asks("output: o %evt.res"));
+    assert!(asks("output: o %evt.rawres"));
 }

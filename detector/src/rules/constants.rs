@@ -128,6 +128,12 @@ fn pattern(operator: Operator, text: &str) -> Result<Constant, Refusal> {
 }
 
 /// The whole value must match.
+/// How many parts of a condition a regex counts as: it takes about as much memory.
+pub(super) fn regex_parts(text: &str) -> usize {
+    const AT_LEAST: usize = 64;
+    AT_LEAST + posix::weight(text) / 4
+}
+
 fn regex(text: &str) -> Result<Constant, Refusal> {
     let refused = |cause: &str| {
         let help = "regexes are POSIX: [0-9] and [[:space:]], no \\d and no (?i); a sign that is \

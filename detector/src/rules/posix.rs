@@ -39,8 +39,19 @@ struct Group {
     repeated: u32,
 }
 
+/// At most how many characters the pattern has with its repetitions written out.
+pub(super) fn weight(pattern: &str) -> usize {
+    let repeated = written(pattern).map_or(1, |writer| writer.repeated);
+    let repeated = usize::try_from(repeated).unwrap_or(usize::MAX);
+    pattern.len().saturating_mul(repeated.max(1))
+}
+
 /// The pattern in the syntax of the crate `regex`, or what is wrong with it.
 pub(super) fn translated(pattern: &str) -> Result<String, Mistake> {
+    written(pattern)?.finish()
+}
+
+fn written(pattern: &str) -> Result<Writer, Mistake> {
     let mut writer = Writer::default();
     let mut rest = pattern.chars().peekable();
     while let Some(sign) = rest.next() {
@@ -68,7 +79,7 @@ pub(super) fn translated(pattern: &str) -> Result<String, Mistake> {
             literal => writer.literal(u32::from(literal)),
         }
     }
-    writer.finish()
+    Ok(writer)
 }
 
 #[derive(Default)]

@@ -152,11 +152,15 @@ impl<'a> Checker<'a> {
         }
         self.parts += 1;
         if self.parts > MAX_PARTS {
-            let message = format!("with its macros the condition has more than {MAX_PARTS} parts");
-            let help = "a macro that uses another twice doubles it: use each once";
-            return Err(self.helped(text, &(0..1), message, help.to_owned()));
+            return Err(self.too_many(text));
         }
         Ok(())
+    }
+
+    fn too_many(&self, text: &Text) -> Mistake {
+        let message = format!("with its macros the condition has more than {MAX_PARTS} parts");
+        let help = "a macro that uses another twice doubles it, a regex counts as many: use fewer";
+        self.helped(text, &(0..1), message, help.to_owned())
     }
 
     /// Every term is looked at, whatever is wrong with the one before.
@@ -267,6 +271,12 @@ impl<'a> Checker<'a> {
         }
         let mut converted = Vec::with_capacity(written.len());
         for constant in written {
+            if operator == Operator::Regex {
+                self.parts += constants::regex_parts(&constant.text);
+                if self.parts > MAX_PARTS {
+                    return Err(self.too_many(text));
+                }
+            }
             let one = constants::convert(field, left.kind(), operator, &constant.text)
                 .map_err(|refusal| self.refused(constant, refusal, text))?;
             converted.push(one);

@@ -47,10 +47,11 @@ pub(super) fn rules(
     for body in collection.macros.values_mut() {
         let mut text = body.text.clone();
         let mut used = HashSet::new();
-        if let Err(message) = lists.expand(&mut text, &mut used) {
-            report.error(&body.place, CONDITION, message, SHORTER.to_owned());
+        let expanded = lists.expand(&mut text, &mut used);
+        if let Err(Some(message)) = &expanded {
+            report.error(&body.place, CONDITION, message.clone(), SHORTER.to_owned());
         }
-        if !text.as_str().is_empty() && lists.known(&used) {
+        if !text.as_str().is_empty() && lists.known(&used) && expanded != Err(None) {
             body.expression = condition::parse(&text, &lists, report);
         }
         if body.expression.is_none() {
@@ -203,7 +204,7 @@ impl Builder<'_, '_> {
             source: item.source,
             tags: item.tags.into_iter().collect(),
             enabled: item.enabled,
-            asks_result: kinds.connect.asks_result(),
+            asks_result: kinds.connect.asks_result() || template.asks_result(),
             whole: condition,
             kinds,
             template,
@@ -251,8 +252,10 @@ impl Builder<'_, '_> {
         let known = self.lists.known(&used);
         self.used_lists.extend(used);
         if let Err(message) = expanded {
-            let help = SHORTER.to_owned();
-            self.report.error(&item.place, CONDITION, message, help);
+            if let Some(message) = message {
+                let help = SHORTER.to_owned();
+                self.report.error(&item.place, CONDITION, message, help);
+            }
             return None;
         }
         // That there are too many was told before.
@@ -279,7 +282,9 @@ impl Builder<'_, '_> {
         if *self.parts > MAX_TOTAL {
             let message =
                 format!("with their macros the conditions have more than {MAX_TOTAL} parts");
-            let help = "a macro that uses another twice doubles it: use each once".to_owned();
+            let help = "a macro that uses another twice doubles it, a regex counts as many: use \
+                        fewer";
+            let help = help.to_owned();
             self.report.error(&item.place, CONDITION, message, help);
             return None;
         }

@@ -4,6 +4,7 @@
 
 use std::{
     borrow::Cow,
+    cell::Cell,
     collections::{BTreeSet, HashMap, HashSet},
 };
 
@@ -18,6 +19,8 @@ use super::{
 
 /// Bytes of a condition after expansion.
 const MAX_EXPANDED: usize = 1 << 20;
+/// The same of all conditions together: each takes about fifty times as much memory.
+const MAX_BROUGHT: usize = 1 << 23;
 
 /// Whether a name ends at this character; at the text's end it does.
 pub(super) fn bounds(character: Option<char>) -> bool {
@@ -92,6 +95,8 @@ pub(super) struct Lists {
     by_name: HashMap<String, usize>,
     /// Those whose name is no word, so that only a search finds it.
     by_search: Vec<usize>,
+    /// Bytes that lists brought into all texts so far.
+    brought: Cell<usize>,
 }
 
 impl Lists {
@@ -111,6 +116,7 @@ impl Lists {
             refused: HashSet::new(),
             by_name,
             by_search,
+            brought: Cell::new(0),
         }
     }
 
@@ -137,8 +143,17 @@ impl Lists {
     }
 
     /// Every list is put in place in the order of definition: what a list brings in is looked
-    /// through for later lists only. Those that occur are noted as used.
-    pub(super) fn expand(&self, text: &mut Text, used: &mut HashSet<usize>) -> Result<(), String> {
+    /// through for later lists only. Those that occur are noted as used. What is wrong is told once
+    /// if it is wrong of all texts together.
+    pub(super) fn expand(
+        &self,
+        text: &mut Text,
+        used: &mut HashSet<usize>,
+    ) -> Result<(), Option<String>> {
+        if self.brought.get() > MAX_BROUGHT {
+            return Err(None);
+        }
+        let written = text.as_str().len();
         let mut waiting: BTreeSet<usize> = self.named_in(text.as_str()).collect();
         waiting.extend(&self.by_search);
         while let Some(index) = waiting.pop_first() {
@@ -149,6 +164,13 @@ impl Lists {
                 used.insert(index);
                 waiting.extend(self.named_in(with.as_str()).filter(|later| *later > index));
             }
+        }
+        let more = text.as_str().len().saturating_sub(written);
+        self.brought.set(self.brought.get().saturating_add(more));
+        if self.brought.get() > MAX_BROUGHT {
+            return Err(Some(format!(
+                "lists bring more than {MAX_BROUGHT} bytes into all conditions together"
+            )));
         }
         Ok(())
     }
@@ -202,7 +224,7 @@ impl Collection {
 }
 
 /// Whether the name occurs, bounded; `with` takes its place.
-fn put(text: &mut Text, name: &str, with: &Text) -> Result<bool, String> {
+fn put(text: &mut Text, name: &str, with: &Text) -> Result<bool, Option<String>> {
     let whole = text.as_str().to_owned();
     let mut end = 0;
     let mut starts = Vec::new();
@@ -222,9 +244,9 @@ fn put(text: &mut Text, name: &str, with: &Text) -> Result<bool, String> {
     }
     let added = with.as_str().len().saturating_mul(starts.len());
     if whole.len().saturating_add(added) > MAX_EXPANDED {
-        return Err(format!(
+        return Err(Some(format!(
             "with the list `{name}` the condition is longer than {MAX_EXPANDED} bytes"
-        ));
+        )));
     }
     let mut put = text.emptied();
     let mut from = 0;

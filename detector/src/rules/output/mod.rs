@@ -86,6 +86,13 @@ impl Template {
     }
 
     /// Every field that is printed, or told among the fields.
+    /// Whether it shows what is known only when a connect has ended.
+    pub(super) fn asks_result(&self) -> bool {
+        let mut asks = false;
+        self.asked(&mut |field, _| asks |= field.of_result);
+        asks
+    }
+
     pub(super) fn asked(&self, each: &mut impl FnMut(&'static fields::Field, &Argument)) {
         for part in &self.parts {
             if let Part::Value { operand, .. } = part {
