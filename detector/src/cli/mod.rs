@@ -9,6 +9,7 @@ mod suite;
 mod switches;
 
 use std::{
+    ffi::OsString,
     fs::File,
     io::{BufWriter, IsTerminal as _, Read, Write as _},
     path::{Path, PathBuf},
@@ -206,7 +207,7 @@ struct Live {
         env = "KUBELET_DETECTOR_STATE",
         default_value = "/var/lib/kubelet-detector/state"
     )]
-    state: PathBuf,
+    state: OsString,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -342,7 +343,6 @@ async fn watch_with(
         pin: live.pin.clone(),
     };
     let pin = live.pin.as_deref();
-    let heart = pins::heart(&live.state);
     let watched = ruleset.watched_ports().clone();
     let again = config.clone();
     let load = Arc::new(move || rules::load_again(&again));
@@ -352,6 +352,7 @@ async fn watch_with(
         .map(|path| trace::Writer::create(path, &host, &asked))
         .transpose()?;
     let mut source = Source::start(&options, &ports(&watched), host.boot_time_ns)?;
+    let heart = pins::heart(Path::new(&live.state));
     let blind = pins::told(&source, pin, heart.as_ref());
     control.keep(heart);
     for attached in source.attached() {

@@ -127,6 +127,12 @@ pub async fn follow<W: Write>(
     if source.repeated() > 0 {
         pipeline.repeats(source.now_ns(), source.repeated())?;
     }
+    if source.succeeds(&ports(&watched)) {
+        while take(source, enrich, pipeline, &mut events, source.now_ns())? {
+            pipeline.flush()?;
+            source.told()?;
+        }
+    }
     inventory(source, enrich, pipeline, &watched)?;
     loop {
         let held = source.deadline_ns().map(|deadline_ns| {

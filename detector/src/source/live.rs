@@ -16,6 +16,8 @@ use crate::event::{Event, Kind, Loss};
 
 /// Records taken from the ring buffer at once.
 const BATCH: usize = 1024;
+/// The same of pinned probes: as many are told again at most if this process is killed amid them.
+const PINNED_BATCH: usize = 32;
 /// How long the ring buffer is looked into every millisecond after something was found in it:
 /// while a wake-up would cost the connecting processes more than the looks cost.
 const LINGER: u32 = 5;
@@ -38,6 +40,7 @@ pub struct Live {
     owners: Owners,
     /// With their positions in the ring buffer.
     decoded: Vec<(u64, Decoded)>,
+    batch: usize,
     /// What a daemon before was telling when it ended.
     repeated: Vec<Event>,
     /// Up to when, since boot, was told what was due.
@@ -76,6 +79,11 @@ impl Live {
             join: Join::default(),
             owners: Owners::default(),
             decoded: Vec::new(),
+            batch: if options.pin.is_some() {
+                PINNED_BATCH
+            } else {
+                BATCH
+            },
             repeated: Vec::new(),
             due_ns: 0,
             known: None,
@@ -107,6 +115,7 @@ impl Live {
         if let Some(canary) = &mut self.canary {
             repeated.retain(|event| !canary.takes(event));
         }
+        self.due_ns = adopted.telling.time_ns;
         self.repeated = repeated;
         self.known = Some(adopted.watched);
     }
@@ -179,7 +188,7 @@ impl Live {
         let first = events.len();
         let repeated = self.repeated.len();
         events.append(&mut self.repeated);
-        let taken = self.ebpf.drain(BATCH, u64::MAX, &mut self.decoded);
+        let taken = self.ebpf.drain(self.batch, u64::MAX, &mut self.decoded);
         for (position, decoded) in self.decoded.drain(..) {
             self.join.push(position, decoded, events);
         }
@@ -190,7 +199,7 @@ impl Live {
             // What waits keeps the room that the probes need.
             due_ns = u64::MAX;
             self.join.release(due_ns, port, events);
-        } else if taken < BATCH {
+        } else if taken < self.batch {
             due_ns = now_ns;
             self.join.expire(due_ns, port, events);
         }
@@ -212,7 +221,7 @@ impl Live {
             self.ebpf.telling(self.due_ns)?;
         }
         self.rest(taken)?;
-        Ok(taken == BATCH)
+        Ok(taken == self.batch)
     }
 
     /// What waits is to be told at once, lest it takes the room of the ring buffer.
@@ -228,6 +237,17 @@ impl Live {
         };
         let needed = self.join.needed(since_ns);
         self.ebpf.told(needed.unwrap_or(self.ebpf.position()))
+    }
+
+    /// Whether a daemon before watched all of these ports: what it left can be told before an
+    /// inventory, which has nothing new of them.
+    pub fn succeeds(&self, ports: &Ports<'_>) -> bool {
+        let rows = [ports.connect, ports.accept, ports.listen];
+        let words = rows.into_iter().flatten();
+        self.known.as_deref().is_some_and(|known| {
+            let mut pairs = words.zip(known);
+            pairs.all(|(word, known)| word & !known == 0)
+        })
     }
 
     /// Appends what is open on these ports, and before it what the probes saw meanwhile, without
