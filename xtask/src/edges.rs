@@ -48,6 +48,7 @@ const CRATES: [(&str, &[&str]); 6] = [
         "procfs",
         &[
             "detector/src/enrich/",
+            "detector/src/source/inventory.rs",
             "detector/src/source/procfs.rs",
             "detector/src/source/privilege.rs",
         ],
