@@ -97,7 +97,7 @@ pub(crate) fn send_short(kind: u16, cookie: u64, sock: u64, errno: i32) {
     let mut record: MaybeUninit<Short> = MaybeUninit::uninit();
     let short = unsafe { &mut *record.as_mut_ptr() };
     short.header = header(kind, cookie, sock, size_of::<Short>() as u32);
-    sock::fill(&mut short.socket, sock, errno);
+    sock::fill(&mut short.socket, sock, errno, true);
     send(kind, record.as_mut_ptr().cast(), size_of::<Short>() as u64);
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn send_full(kind: u16, cookie: u64, sock: u64, slot: u32) {
         return;
     };
     let Scratch { text_end, record } = unsafe { &mut *scratch };
-    sock::fill(&mut record.socket, sock, 0);
+    sock::fill(&mut record.socket, sock, 0, false);
     let mut text = Text::new(record.text.as_mut_ptr(), text_end);
     task::snapshot(&mut record.thread, &mut record.process, &mut text);
     let mut written = text.end();

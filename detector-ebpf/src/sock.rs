@@ -49,15 +49,16 @@ pub(crate) fn is_watched(direction: u32, port: u16) -> bool {
     }
 }
 
-/// The socket part of a record, for a sock at any address.
+/// The socket part of a record, for a sock at any address; `ended` if it may have lost its port.
 #[inline(always)]
-pub(crate) fn fill(socket: &mut Socket, sock: u64, errno: i32) {
+pub(crate) fn fill(socket: &mut Socket, sock: u64, errno: i32, ended: bool) {
     let family: u16 = read::member(sock, offset::SOCK_FAMILY);
     socket.family = family;
-    // `inet_put_port` clears the bound port before CLOSE is announced, but not its wire form.
+    // `inet_put_port` clears the bound port before CLOSE is announced, but not its wire form. A
+    // socket that connects again still has the one of its last connection.
     let bound: u16 = read::member(sock, offset::SOCK_NUM);
     let on_wire: u16 = read::member(sock, offset::INET_SPORT);
-    socket.local_port = if bound == 0 {
+    socket.local_port = if bound == 0 && ended {
         u16::from_be(on_wire)
     } else {
         bound
