@@ -181,6 +181,11 @@ fn path(text: &mut Text, vfsmount: u64, dentry: u64) -> bool {
     let mut dentry = dentry;
     let mut mount = vfsmount - read::offset(offset::MOUNT_MNT);
     let mut root = root_of(mount);
+    // A file in no folder, as a memfd: its name is the whole path.
+    let above: u64 = member(dentry, offset::DENTRY_PARENT);
+    if dentry == above && dentry != root && !text.push_name(member(dentry, offset::DENTRY_NAME)) {
+        return false;
+    }
     for _ in 0..PATH_DEPTH {
         let above: u64 = member(dentry, offset::DENTRY_PARENT);
         if dentry == root || dentry == above {
