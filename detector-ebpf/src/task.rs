@@ -155,7 +155,8 @@ fn ancestors(process: &mut Process, leader: u64) {
             COMM_LEN as u32,
             parent + read::offset(offset::TASK_COMM),
         );
-        let mm: u64 = member(parent, offset::TASK_MM);
+        // Of the thread that forked: a leader that has ended has none.
+        let mm: u64 = member(forked, offset::TASK_MM);
         let exe: u64 = member(mm, offset::MM_EXE_FILE);
         let dentry: u64 = member(exe, offset::FILE_DENTRY);
         // All of it: user space recognises a process by the bytes of its record.
