@@ -40,7 +40,7 @@ pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: &mut Te
     );
     process.truncated = 0;
     credentials(process, task);
-    identifiers(process, leader);
+    identifiers(process, task, leader);
     let mm: u64 = member(task, offset::TASK_MM);
     let exe: u64 = member(mm, offset::MM_EXE_FILE);
     executable(process, exe);
@@ -94,7 +94,7 @@ fn credentials(process: &mut Process, task: u64) {
 }
 
 #[inline(always)]
-fn identifiers(process: &mut Process, leader: u64) {
+fn identifiers(process: &mut Process, task: u64, leader: u64) {
     let own: u64 = member(leader, offset::TASK_THREAD_PID);
     let level: u32 = member(own, offset::PID_LEVEL);
     let number = own
@@ -117,7 +117,11 @@ fn identifiers(process: &mut Process, leader: u64) {
     process.tty_major = member(driver, offset::TTY_DRIVER_MAJOR);
     process.tty_minor = first + index;
 
-    let nsproxy: u64 = member(leader, offset::TASK_NSPROXY);
+    // A leader that has ended is in no namespaces any more, its process still is.
+    let mut nsproxy: u64 = member(leader, offset::TASK_NSPROXY);
+    if nsproxy == 0 {
+        nsproxy = member(task, offset::TASK_NSPROXY);
+    }
     let mnt_ns: u64 = member(nsproxy, offset::NSPROXY_MNT);
     process.mnt_ns = member(mnt_ns, offset::MNT_NS_INUM);
     let net_ns: u64 = member(nsproxy, offset::NSPROXY_NET);
