@@ -14,6 +14,9 @@ use crate::{
 /// Components of a path, and levels of a cgroup, that are followed.
 const PATH_DEPTH: u32 = 32;
 const CGROUP_DEPTH: u32 = 12;
+/// Of the namespace of a mount that is mounted nowhere, since 6.18; 0 before (enum init_ns_ino in
+/// include/uapi/linux/nsfs.h).
+const MNT_NS_ANON_INO: u32 = 0xefff_fff7;
 /// `PIDTYPE_PGID` and `PIDTYPE_SID` (include/linux/pid_types.h).
 const PIDTYPE_PGID: u64 = 2;
 const PIDTYPE_SID: u64 = 3;
@@ -180,7 +183,7 @@ fn ancestors(process: &mut Process, leader: u64) {
 }
 
 /// Walks from a dentry to the root of its mount tree, as `d_absolute_path` (fs/d_path.c) does;
-/// false if it was cut.
+/// false if it was cut, or does not begin at a root.
 #[inline(always)]
 fn path(text: &mut Text, vfsmount: u64, dentry: u64) -> bool {
     let mut dentry = dentry;
@@ -188,15 +191,15 @@ fn path(text: &mut Text, vfsmount: u64, dentry: u64) -> bool {
     let mut root = root_of(mount);
     // A file in no folder, as a memfd: its name is the whole path.
     let above: u64 = member(dentry, offset::DENTRY_PARENT);
-    if dentry == above && dentry != root && !text.push_name(member(dentry, offset::DENTRY_NAME)) {
-        return false;
+    if dentry == above && dentry != root {
+        return text.push_name(member(dentry, offset::DENTRY_NAME));
     }
     for _ in 0..PATH_DEPTH {
         let above: u64 = member(dentry, offset::DENTRY_PARENT);
         if dentry == root || dentry == above {
             let parent: u64 = member(mount, offset::MOUNT_PARENT);
             if parent == mount || parent == 0 {
-                return true;
+                return parent == 0 || is_in_namespace(mount);
             }
             dentry = member(mount, offset::MOUNT_MOUNTPOINT);
             mount = parent;
@@ -209,6 +212,15 @@ fn path(text: &mut Text, vfsmount: u64, dentry: u64) -> bool {
         }
     }
     false
+}
+
+/// A mount that was taken away, or never mounted anywhere, is in no namespace that processes are in:
+/// what is below it has no path.
+#[inline(always)]
+fn is_in_namespace(mount: u64) -> bool {
+    let namespace: u64 = member(mount, offset::MOUNT_NS);
+    let inode: u32 = member(namespace, offset::MNT_NS_INUM);
+    inode != 0 && inode != MNT_NS_ANON_INO
 }
 
 #[inline(always)]
