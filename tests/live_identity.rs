@@ -67,7 +67,8 @@ fn check(event: &Event, made: &Trigger, flags: &Flags) {
     assert_eq!(exe.memfd, flags.memfd, "memfd: {exe:?}");
     assert_eq!(exe.deleted, flags.deleted, "deleted: {exe:?}");
     assert_eq!(exe.upper_layer, flags.upper_layer, "upper layer: {exe:?}");
-    assert!(!process.truncated.exe);
+    // A path that was cut does not begin as a whole one does.
+    assert_eq!(process.truncated.exe, exe.path.starts_with("..."));
 }
 
 /// The accept of a listener that is older than the probes.
@@ -303,4 +304,29 @@ async fn an_older_listener_in_no_file_system() {
 #[tokio::test]
 async fn an_older_listener_that_seems_to_be_deleted() {
     older("older-named-deleted", 23_490, &Flags::default());
+}
+
+/// Its path would be the one of a well-known file.
+#[tokio::test]
+async fn a_file_whose_mount_was_taken_away() {
+    identity("unmounted", 23_500, &Flags::default(), |_, _| {});
+}
+
+#[tokio::test]
+async fn a_file_that_is_mounted_nowhere() {
+    identity("never-mounted", 23_510, &Flags::default(), |_, _| {});
+}
+
+#[tokio::test]
+async fn a_path_that_is_too_long() {
+    identity("deep", 23_520, &Flags::default(), |_, _| {});
+}
+
+#[tokio::test]
+async fn the_first_process_of_a_namespace() {
+    identity("pid-namespace", 23_530, &Flags::default(), |event, _| {
+        assert_eq!(event.process.vpid, 1);
+        let processes = u64::from(event.process.namespaces.pid);
+        assert_ne!(processes, own_namespace("pid"));
+    });
 }

@@ -22,7 +22,8 @@ use rustix::{
     fs::MemfdFlags,
     io::{Errno, FdFlags},
     mount::{
-        MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount,
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, UnmountFlags,
+        fsconfig_create, fsmount, fsopen, mount, mount_bind, mount_change, unmount,
     },
     thread::UnshareFlags,
 };
@@ -214,6 +215,72 @@ pub(crate) fn bind_mounted(port: u16) -> Result {
         unmount(&seeming, UnmountFlags::DETACH)?;
         outcome
     })
+}
+
+/// The path that a file has in a mount that no namespace has: as of a well-known file.
+const WELL_KNOWN: &str = "usr/bin/kubelet";
+
+/// A copy of this program as if below the root of this mount.
+fn copy_below(mounted: &Path) -> Result<PathBuf> {
+    let path = mounted.join(WELL_KNOWN);
+    fs::create_dir_all(path.parent().ok_or("the path has a folder")?)?;
+    copy_to(&path)?;
+    let about = fs::metadata(&path)?;
+    tell_file(&format!(".../{WELL_KNOWN}"), &about);
+    Ok(path)
+}
+
+/// The executable's mount is taken away below it.
+pub(crate) fn unmounted(port: u16) -> Result {
+    in_folder(|folder| {
+        own_mounts()?;
+        mount("t", folder, "tmpfs", MountFlags::empty(), None)?;
+        let path = copy_below(folder)?;
+        let outcome = succeed(Command::new(path).args(["unmounted-inner", &port.to_string()]));
+        // The other has done so in the namespace that they share.
+        let _already = unmount(folder, UnmountFlags::DETACH);
+        outcome
+    })
+}
+
+pub(crate) fn unmounted_inner(port: u16) -> Result {
+    let path = own()?;
+    let mounted = path.ancestors().nth(3).ok_or("the path is not as made")?;
+    unmount(mounted, UnmountFlags::DETACH)?;
+    refused(port)
+}
+
+/// The executable is in a file system that was never mounted at a path.
+pub(crate) fn never_mounted(port: u16) -> Result {
+    let lacks = |_errno| Lacks("fsmount");
+    let context = fsopen("tmpfs", FsOpenFlags::empty()).map_err(lacks)?;
+    fsconfig_create(&context).map_err(lacks)?;
+    let (flags, attributes) = (FsMountFlags::empty(), MountAttrFlags::empty());
+    let mounted = fsmount(&context, flags, attributes).map_err(lacks)?;
+    let place = format!("/proc/self/fd/{}", mounted.as_raw_fd());
+    let path = copy_below(Path::new(&place))?;
+    succeed(Command::new(path).args(["refused", &port.to_string()]))
+}
+
+/// More folders than a path is followed through.
+pub(crate) fn deep(port: u16) -> Result {
+    in_folder(|folder| {
+        let mut inside = folder.to_owned();
+        inside.extend(std::iter::repeat_n("usr", 40));
+        fs::create_dir_all(&inside)?;
+        let path = inside.join(KUBELET);
+        copy_to(&path)?;
+        let seen = format!("...{}/{KUBELET}", "/usr".repeat(31));
+        tell_file(&seen, &fs::metadata(&path)?);
+        succeed(Command::new(path).args(["refused", &port.to_string()]))
+    })
+}
+
+/// The first process of its own pid namespace.
+pub(crate) fn pid_namespace(port: u16) -> Result {
+    tell(&own()?)?;
+    raw::unshare(UnshareFlags::NEWPID, "pid namespaces")?;
+    succeed(Command::new(own()?).args(["refused", &port.to_string()]))
 }
 
 /// The path begins at the process's root, which is not the host's.
