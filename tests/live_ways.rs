@@ -14,7 +14,7 @@ mod watched;
 use std::os::unix::fs::MetadataExt as _;
 
 use detector::{
-    event::{Event, Kind},
+    event::{Event, Kind, Process},
     source::live::Live,
 };
 use watched::{Row, Trigger, drain, kind, trigger, watch};
@@ -24,7 +24,7 @@ use watched::{Row, Trigger, drain, kind, trigger, watch};
 const TRIES: u32 = 5;
 
 /// An event as a line: what, where, how it ended, and who did it.
-fn line(event: &Event, port: u16, name: &dyn Fn(u32) -> String) -> String {
+fn line(event: &Event, port: u16, name: &dyn Fn(&Process) -> String) -> String {
     let server = event.socket.server;
     let mut line = format!("{} {}", kind(event), server.ip);
     if server.port != port {
@@ -36,11 +36,11 @@ fn line(event: &Event, port: u16, name: &dyn Fn(u32) -> String) -> String {
     if event.kind == Kind::ConnectOutcome {
         line += &format!(" errno {}", event.errno.unwrap());
     }
-    line + " by " + &name(event.process.pid)
+    line + " by " + &name(&event.process)
 }
 
 /// Ids of processes become what the trigger calls them.
-fn namer(made: &[&Trigger]) -> impl Fn(u32) -> String {
+fn namer(made: &[&Trigger]) -> impl Fn(&Process) -> String {
     let mut names = Vec::new();
     for one in made {
         names.push((one.pid(), "trigger".to_owned()));
@@ -50,11 +50,17 @@ fn namer(made: &[&Trigger]) -> impl Fn(u32) -> String {
             }
         }
     }
-    move |pid| match names.iter().rev().find(|(one, _)| *one == pid) {
+    move |process| match names.iter().rev().find(|(one, _)| *one == process.pid) {
         Some((_, name)) => name.clone(),
-        None if pid == 0 => "nobody".to_owned(),
-        None => format!("process {pid}"),
+        None if process.pid == 0 => "nobody".to_owned(),
+        None if is_kernel(process) => "the kernel".to_owned(),
+        None => format!("process {}", process.pid),
     }
+}
+
+/// A thread of the kernel runs no file.
+fn is_kernel(process: &Process) -> bool {
+    process.exe.inode == 0 && process.args.is_empty()
 }
 
 /// What each event of a way has whichever way it is.
@@ -65,7 +71,7 @@ fn check(events: &[Event], made: &Trigger) {
         own.ino().to_string()
     });
     for event in events {
-        if event.process.pid != 0 {
+        if event.process.pid != 0 && !is_kernel(&event.process) {
             assert_eq!(event.process.exe.path, program.to_str().unwrap());
             let inode = std::fs::metadata(&program).unwrap().ino();
             assert_eq!(event.process.exe.inode, inode);
@@ -368,6 +374,38 @@ async fn an_accept_by_a_child() {
     row.pass();
 }
 
+/// The kernel connects a second time for a connection of MPTCP. Nobody accepts that: it is seen where
+/// handshakes are.
+#[tokio::test]
+async fn a_second_subflow_of_mptcp() {
+    let (name, port) = ("mptcp-subflow", 23_210);
+    let row = Row::new(name);
+    let mut live = match watch(port) {
+        Ok(live) => live,
+        Err(why) => return row.lacks(&why),
+    };
+    let mut made = Trigger::start(name, port);
+    if let Err(what) = made.end() {
+        return row.lacks(&what);
+    }
+    let events = drain(&mut live);
+    let found = lines(&events, port, &[&made]);
+    let mut expected = vec!["accept 127.0.0.1 by trigger"];
+    if accepts_by_state(&live) {
+        expected.push("accept 127.0.0.1 by trigger");
+    }
+    expected.extend([
+        "attempt 127.0.0.1 by the kernel",
+        "attempt 127.0.0.1 by trigger",
+        "listen 127.0.0.1 by trigger",
+        "outcome 127.0.0.1 errno 0 by the kernel",
+        "outcome 127.0.0.1 errno 0 by trigger",
+    ]);
+    assert_eq!(found, expected, "{events:#?}");
+    check(&events, &made);
+    row.pass();
+}
+
 /// A server that is older than the probes takes a connection: it is named.
 fn older(name: &'static str, port: u16) {
     let row = Row::new(name);
@@ -394,7 +432,7 @@ fn older(name: &'static str, port: u16) {
                 .into_iter()
                 .find(|(_, made)| made.pid() == event.process.pid);
             let who = who.map_or("nobody", |(who, _)| who);
-            line(event, port, &|_pid| who.to_owned())
+            line(event, port, &|_process| who.to_owned())
         })
         .collect();
     found.sort_unstable();

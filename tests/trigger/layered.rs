@@ -17,7 +17,7 @@ const AF_SMC: net::AddressFamily = net::AddressFamily::from_raw(43);
 /// include/uapi/linux/tcp.h
 const TCP_ULP: i32 = 31;
 
-fn mptcp() -> Result<OwnedFd> {
+pub(crate) fn mptcp() -> Result<OwnedFd> {
     net::socket(
         net::AddressFamily::INET,
         net::SocketType::STREAM,
@@ -27,7 +27,7 @@ fn mptcp() -> Result<OwnedFd> {
 }
 
 /// As Go's `net.Listen` makes it since 1.24, where the kernel has MPTCP.
-fn mptcp_listener(port: u16) -> Result<TcpListener> {
+pub(crate) fn mptcp_listener(port: u16) -> Result<TcpListener> {
     let socket = mptcp()?;
     net::sockopt::set_socket_reuseaddr(&socket, true)?;
     net::bind(&socket, &local(port))?;

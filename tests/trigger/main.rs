@@ -10,11 +10,13 @@ mod compat;
 mod fastopen;
 mod flood;
 mod layered;
+mod netlink;
 mod netns;
 mod nft;
 mod passing;
 mod raw;
 mod spoof;
+mod subflows;
 mod traffic;
 mod uring;
 mod ways;
@@ -140,6 +142,7 @@ fn way(name: &str, port: u16) -> Result {
         "mptcp-server" => layered::mptcp_server(port),
         "mptcp-client" => layered::mptcp_client(port),
         "mptcp-older" => layered::mptcp_older(port),
+        "mptcp-subflow" => subflows::second(port),
         "smc-refused" => layered::smc_refused(port),
         "smc-both" => layered::smc_both(port),
         "smc-upgraded" => layered::smc_upgraded(port),

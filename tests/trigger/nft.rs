@@ -1,19 +1,16 @@
 //! One rule of nftables in the network namespace of the calling thread, over netlink
 //! (include/uapi/linux/netfilter/nf_tables.h).
 
-use std::os::fd::OwnedFd;
-
 use rustix::{io::Errno, net};
 
-use crate::{Lacks, Result};
+use crate::{
+    Lacks, Result,
+    netlink::{self, NLM_F_ACK, attribute, nested, string},
+};
 
 const NETLINK_NETFILTER: u32 = 12;
-const NLMSG_ERROR: u16 = 2;
-const NLM_F_REQUEST: u16 = 1;
-const NLM_F_ACK: u16 = 4;
 const NLM_F_CREATE: u16 = 0x400;
 const NLM_F_APPEND: u16 = 0x800;
-const NLA_F_NESTED: u16 = 0x8000;
 
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
@@ -120,52 +117,18 @@ fn install(kind: &str, hook: u32, priority: u32, port: u16, actions: &[Vec<u8>])
 }
 
 /// Sends a batch and reads the answers of its messages.
-fn send(batch: &[u8], messages: u32) -> Result {
-    let protocol = std::num::NonZeroU32::new(NETLINK_NETFILTER).map(net::Protocol::from_raw);
-    let socket: OwnedFd = net::socket(net::AddressFamily::NETLINK, net::SocketType::RAW, protocol)
-        .map_err(|_errno| Lacks("nf_tables"))?;
+fn send(batch: &[u8], messages: usize) -> Result {
+    let socket = netlink::socket(NETLINK_NETFILTER).map_err(|_errno| Lacks("nf_tables"))?;
     net::send(&socket, batch, net::SendFlags::empty())?;
-    let mut answered = 0;
-    let mut buffer = [0; 8192];
-    while answered < messages {
-        let (_, length) = net::recv(&socket, &mut buffer, net::RecvFlags::empty())?;
-        let mut rest = buffer.get(..length).unwrap_or_default();
-        while let Some((header, _)) = rest.split_first_chunk::<20>() {
-            let [
-                a,
-                b,
-                c,
-                d,
-                kind,
-                kind2,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                error @ ..,
-            ] = *header;
-            if u16::from_ne_bytes([kind, kind2]) == NLMSG_ERROR {
-                match i32::from_ne_bytes(error) {
-                    0 => answered += 1,
-                    error => return Err(refusal(-error)),
-                }
-            }
-            let length = usize::try_from(u32::from_ne_bytes([a, b, c, d]))?;
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        }
+    for answer in netlink::answers(&socket, messages)? {
+        answer.map_err(refusal)?;
     }
     Ok(())
 }
 
 /// A kernel without the table's family or an expression says that it does not find it.
-fn refusal(errno: i32) -> Box<dyn std::error::Error> {
-    match Errno::from_raw_os_error(errno) {
+fn refusal(errno: Errno) -> Box<dyn std::error::Error> {
+    match errno {
         Errno::NOENT | Errno::OPNOTSUPP | Errno::INVAL => Lacks("nf_tables").into(),
         other => format!("nftables: {other}").into(),
     }
@@ -177,16 +140,9 @@ fn message(kind: u16, flags: u16, sequence: u32, attributes: &[u8]) -> Vec<u8> {
     } else {
         (AF_INET, 0)
     };
-    let length = u32::try_from(20 + attributes.len()).unwrap_or(u32::MAX);
-    let mut bytes = length.to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend((NLM_F_REQUEST | flags).to_ne_bytes());
-    bytes.extend(sequence.to_ne_bytes());
-    bytes.extend([0; 4]);
-    bytes.extend([family, 0]);
-    bytes.extend(resource.to_be_bytes());
-    bytes.extend(attributes);
-    bytes
+    let [high, low] = resource.to_be_bytes();
+    let body = [&[family, 0, high, low], attributes].concat();
+    netlink::message(kind, flags, sequence, &body)
 }
 
 /// Compares `REGISTER` (NFT_CMP_EQ).
@@ -203,21 +159,4 @@ fn expression(name: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
 
 fn number(kind: u16, value: u32) -> Vec<u8> {
     attribute(kind, &value.to_be_bytes())
-}
-
-fn string(kind: u16, text: &str) -> Vec<u8> {
-    attribute(kind, &[text.as_bytes(), &[0]].concat())
-}
-
-fn nested(kind: u16, attributes: &[u8]) -> Vec<u8> {
-    attribute(kind | NLA_F_NESTED, attributes)
-}
-
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
-    let mut bytes = length.to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(value);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
 }

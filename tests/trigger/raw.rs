@@ -111,6 +111,25 @@ pub(crate) fn syn_had_data(socket: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(info.tcpi_options & SYN_DATA != 0)
 }
 
+/// Subflows of an MPTCP socket beside its first: what `mptcp_info` begins with.
+pub(crate) fn subflows(socket: BorrowedFd<'_>) -> io::Result<u8> {
+    const SOL_MPTCP: libc::c_int = 284;
+    const MPTCP_INFO: libc::c_int = 1;
+    let mut count = 0_u8;
+    let mut length = 1;
+    // SAFETY: the kernel writes at most one byte.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            SOL_MPTCP,
+            MPTCP_INFO,
+            (&raw mut count).cast(),
+            &raw mut length,
+        )
+    };
+    checked(result).map(|()| count)
+}
+
 /// `SIOCSIFADDR` or `SIOCSIFFLAGS` on an interface.
 pub(crate) fn interface(
     socket: &OwnedFd,
