@@ -148,7 +148,8 @@ fn way(name: &'static str, port: u16, expected: &[&str]) {
         if found != expected && interrupted(&mut live) && rest > 0 {
             continue;
         }
-        assert_eq!(found, expected, "{events:#?}");
+        let sent = live.summary();
+        assert_eq!(found, expected, "sent {sent:?}: {events:#?}");
         check(&events, &made);
         return row.pass();
     }

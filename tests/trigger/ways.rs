@@ -182,6 +182,7 @@ pub(crate) fn reset_before_accept(port: u16) -> Result {
 /// A socket that connects to itself: both ends send a SYN, nobody listens.
 pub(crate) fn to_itself(port: u16) -> Result {
     let socket = tcp(local(port))?;
+    net::sockopt::set_socket_reuseaddr(&socket, true)?;
     net::bind(&socket, &local(port))?;
     net::connect(&socket, &local(port))?;
     Ok(())
