@@ -131,6 +131,16 @@ fn interrupted(live: &mut Live) -> bool {
 
 /// The way's events are exactly these, in any order.
 fn way(name: &'static str, port: u16, expected: &[&str]) {
+    way_and(name, port, expected, |_, _| {});
+}
+
+/// As above; `further` says what else is true of them.
+fn way_and(
+    name: &'static str,
+    port: u16,
+    expected: &[&str],
+    further: impl FnOnce(&[Event], &Trigger),
+) {
     let row = Row::new(name);
     let mut live = match watch(port) {
         Ok(live) => live,
@@ -151,6 +161,7 @@ fn way(name: &'static str, port: u16, expected: &[&str]) {
         let sent = live.summary();
         assert_eq!(found, expected, "sent {sent:?}: {events:#?}");
         check(&events, &made);
+        further(&events, &made);
         return row.pass();
     }
 }
@@ -236,9 +247,6 @@ ways! {
     another_port_redirected: "redirected", 22_720, [
         "listen 127.0.0.1 by trigger", "accept 127.0.0.1 by trigger",
     ];
-    a_thread_beside_the_leader: "thread", 22_730, [
-        "attempt 127.0.0.1 by trigger", "outcome 127.0.0.1 errno 111 by trigger",
-    ];
     a_connect_by_io_uring: "uring-connect", 22_740, [
         "attempt 127.0.0.1 by trigger", "outcome 127.0.0.1 errno 111 by trigger",
     ];
@@ -316,6 +324,21 @@ ways! {
     the_multiplexer_of_32_bits: "compat-socketcall", 22_960, [
         "attempt 127.0.0.1 by client", "outcome 127.0.0.1 errno 111 by client",
     ];
+}
+
+#[tokio::test]
+async fn a_thread_beside_the_leader() {
+    let expected = [
+        "attempt 127.0.0.1 by trigger",
+        "outcome 127.0.0.1 errno 111 by trigger",
+    ];
+    way_and("thread", 22_730, &expected, |events, made| {
+        for event in events {
+            assert_ne!(event.thread.tid, made.pid());
+            assert_eq!(event.thread.comm, "worker");
+            assert_eq!(event.process.comm, "trigger");
+        }
+    });
 }
 
 /// Nothing is sent and no state changes: it is seen where the connect returns, or not at all.
