@@ -53,6 +53,8 @@ const FILES: &[(&str, Make)] = &[
     ("exceptions", |n| rule("r", "evt.type = connect") + &format!("  exceptions:\n  - name: e\n    fields: proc.exepath\n    values: [{}]\n", joined(2 * n, ", ", |i| format!("/a{i}")))),
     ("tuples", |n| rule("r", "evt.type = connect") + "  exceptions:\n  - name: e\n    fields: [proc.exepath, fd.sport]\n    values:\n" + &repeated(n, |i| format!("    - [/a{i}, {}]\n", i % 60_000))),
     ("a folded text", |n| format!("- rule: r\n  desc: d\n  output: o\n  priority: INFO\n  condition: >\n    evt.type = connect\n{}", repeated(n, |i| format!("    and proc.pid != {i}\n")))),
+    ("blanks", |n| rule("r", &format!("evt.type = connect and{}evt.num = 1", " ".repeat(100 * n)))),
+    ("blanks in quotes", |n| rule("r", &format!("\"evt.type = connect and{}evt.num = 1\"", " ".repeat(100 * n)))),
     ("escapes", |n| format!("- rule: r\n  desc: \"{}\"\n  output: o\n  priority: INFO\n  condition: evt.type = connect\n", "\\u0041\\n".repeat(8 * n))),
     ("quotes", |n| rule("r", &format!("proc.name = {}", "\"a\\".repeat(4 * n)))),
     ("words", |n| rule("r", &joined(8 * n, " ", |_| "NOT".to_owned()))),

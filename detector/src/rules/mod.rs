@@ -32,6 +32,7 @@ pub mod ports;
 mod posix;
 pub mod predicate;
 mod program;
+mod scalar;
 pub mod select;
 mod spans;
 mod spelling;

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use super::scalar::{Blanks, Style};
+
 /// Bytes of one of the loaded files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -81,6 +83,7 @@ impl Text {
             return Self::at(value, &Place { file, span });
         }
         let mut at = style.start(raw);
+        let mut blanks = Blanks::default();
         let mut origins = Vec::with_capacity(value.len());
         let mut after_blank = false;
         for wanted in value.chars() {
@@ -93,7 +96,7 @@ impl Text {
                 0
             } else {
                 at += style.skipped(rest, wanted);
-                style.written(raw.get(at..).unwrap_or_default(), wanted)
+                style.written(raw, at, wanted, &mut blanks)
             };
             let start = span.start + at;
             let origin = Origin::at(&Place {
@@ -334,88 +337,6 @@ impl Text {
         let found = (self.origins.iter())
             .position(|origin| wide(origin.file) == file && wide(origin.end) > at);
         found.unwrap_or(self.value.len())
-    }
-}
-
-/// How a scalar is written in YAML: which of its bytes stand for which characters.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Style {
-    Plain,
-    /// `'...'`
-    Single,
-    /// `"..."`
-    Double,
-    /// `|` or `>`
-    Block,
-    /// `*name`: the text stands elsewhere.
-    Alias,
-}
-
-fn blanks(raw: &str) -> usize {
-    raw.len() - raw.trim_start().len()
-}
-
-impl Style {
-    fn of(raw: &str) -> Self {
-        match raw.chars().next() {
-            Some('\'') => Self::Single,
-            Some('"') => Self::Double,
-            Some('|' | '>') => Self::Block,
-            Some('*') => Self::Alias,
-            _ => Self::Plain,
-        }
-    }
-
-    /// Bytes before the text: the quote, or the line with the block's header.
-    fn start(self, raw: &str) -> usize {
-        match self {
-            Self::Single | Self::Double => 1,
-            Self::Block => raw.find('\n').map_or(raw.len(), |end| end + 1),
-            Self::Plain | Self::Alias => 0,
-        }
-    }
-
-    /// Bytes that stand for nothing before the next character: indentation, an escaped line break.
-    fn skipped(self, raw: &str, wanted: char) -> usize {
-        let escaped = raw.strip_prefix('\\').filter(|_| self == Self::Double);
-        let broken = escaped.filter(|rest| rest.starts_with(['\r', '\n']));
-        match broken {
-            Some(rest) => 1 + blanks(rest),
-            None if wanted.is_whitespace() => 0,
-            None => blanks(raw),
-        }
-    }
-
-    /// Bytes that stand for the next character.
-    fn written(self, raw: &str, wanted: char) -> usize {
-        let mut characters = raw.chars();
-        let first = characters.next().map_or(0, char::len_utf8);
-        if self == Self::Double && raw.starts_with('\\') {
-            let digits = match characters.next() {
-                Some('x') => 3,
-                Some('u') => 5,
-                Some('U') => 9,
-                Some(other) => other.len_utf8(),
-                None => 0,
-            };
-            let end = first + digits;
-            return if raw.is_char_boundary(end) {
-                end
-            } else {
-                first
-            };
-        }
-        if self == Self::Single && raw.starts_with("''") {
-            return 2;
-        }
-        if wanted.is_whitespace() {
-            // A fold: the line break and the indentation after it are one blank.
-            let end = blanks(raw);
-            if raw.get(..end).is_some_and(|run| run.contains('\n')) {
-                return end;
-            }
-        }
-        first
     }
 }
 
