@@ -335,3 +335,30 @@ fn the_parts_of_all_conditions_are_bounded() {
     assert!(one.message.contains("more than 1000000 parts"), "{one}");
     assert_eq!(one.code, "LOAD_ERR_COMPILE_CONDITION");
 }
+
+/// However long its line is.
+#[test]
+fn an_excerpt_is_short_and_tells_the_true_place() {
+    let names: Vec<String> = (0..1000).map(|i| format!("name{i}")).collect();
+    let condition = format!("proc.name in ({}) and fd.sprt = 1", names.join(", "));
+    let text = rule("r", &condition);
+    let loaded = load(&[&text]);
+    let one = &loaded.diagnostics[0];
+    let column = text
+        .lines()
+        .nth(one.line - 1)
+        .unwrap()
+        .find("fd.sprt")
+        .unwrap()
+        + 1;
+    assert_eq!(one.column, column);
+    let full = one.full(&text);
+    assert!(
+        full.contains(&format!(":{}:{column}\n", one.line)),
+        "{full}"
+    );
+    assert!(
+        full.contains("fd.sprt = 1") && !full.contains("name900"),
+        "{full}"
+    );
+}

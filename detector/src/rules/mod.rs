@@ -15,6 +15,7 @@ pub mod compiler;
 mod constants;
 pub mod diagnostic;
 mod event_types;
+mod excerpt;
 pub mod explain;
 pub mod fields;
 mod index;
