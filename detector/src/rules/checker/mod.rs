@@ -5,6 +5,7 @@ mod allowed;
 mod event_types;
 mod macros;
 mod suspicion;
+mod values;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -267,8 +268,13 @@ impl<'a> Checker<'a> {
         }
         let mut converted = Vec::with_capacity(written.len());
         for constant in written {
-            let one = constants::convert(field, left.kind(), operator, &constant.text)
-                .map_err(|refusal| self.refused(constant, refusal, text))?;
+            let one = constants::convert(field, left.kind(), operator, &constant.text).map_err(
+                |(message, help)| {
+                    let help = values::help(left, &constant.text).or(help);
+                    self.refused(constant, (message, help), text)
+                },
+            )?;
+            self.wraps(left, constant, &one, text);
             converted.push(one);
         }
         Ok(match (operator, modifier) {
