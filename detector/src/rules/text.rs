@@ -186,17 +186,6 @@ impl Text {
         self.origins.extend(std::iter::repeat_n(origin, text.len()));
     }
 
-    /// A part of it, with the steps that led there.
-    #[must_use]
-    pub fn part(&self, range: Range<usize>) -> Self {
-        let mut part = Self {
-            steps: self.steps.clone(),
-            ..Self::default()
-        };
-        part.push_part(self, range);
-        part
-    }
-
     /// What parts the items of a list.
     pub fn push_between(&mut self, text: &str) {
         self.value.push_str(text);
@@ -221,14 +210,6 @@ impl Text {
         Self {
             steps: std::mem::take(&mut self.steps),
             ..Self::default()
-        }
-    }
-
-    /// A part of the text that this one was emptied from.
-    pub fn push_part(&mut self, of: &Self, range: Range<usize>) {
-        if let (Some(value), Some(origins)) = (of.value.get(range.clone()), of.origins.get(range)) {
-            self.value.push_str(value);
-            self.origins.extend_from_slice(origins);
         }
     }
 

@@ -46,7 +46,7 @@ impl Exception {
         for value in &self.values {
             let mut alone = Text::default();
             let pushed = match self.scalar {
-                true => self.push_sets(&[value], &mut alone),
+                true => self.push_alone(value, &mut alone),
                 false => self.push_tuple(value, &mut alone),
             };
             match pushed {
@@ -60,9 +60,7 @@ impl Exception {
         let out = &mut joined.condition;
         out.push_at(" and not ", &self.place);
         if self.scalar {
-            let values: Vec<&Given> = good.iter().map(|(value, _)| *value).collect();
-            // Each was pushed alone before.
-            let _pushed = self.push_sets(&values, out);
+            self.push_set(good.iter().map(|(value, _)| *value), out);
         } else {
             out.push_at("(", &self.place);
             for (index, (_, alone)) in good.iter().enumerate() {
@@ -79,26 +77,30 @@ impl Exception {
         joined.values.extend(places);
     }
 
+    fn push_alone(&self, value: &Given, out: &mut Text) -> Result<(), Refusal> {
+        if let Given::Sequence(_, place) = value {
+            let message = "the values of one field are texts, not sequences".to_owned();
+            let help = "write `values: [a, b]`, or `fields: [...]` for tuples";
+            return Err((message, place.clone(), Some(help.to_owned())));
+        }
+        self.push_set(std::iter::once(value), out);
+        Ok(())
+    }
+
     /// `field comp (values)`.
-    fn push_sets(&self, values: &[&Given], out: &mut Text) -> Result<(), Refusal> {
+    fn push_set<'v>(&self, values: impl Iterator<Item = &'v Given>, out: &mut Text) {
         let (Some(field), Some(comp)) = (self.fields.first(), self.comps.first()) else {
-            return Ok(());
+            return;
         };
         push_left(field, comp, out);
         out.push_at("(", &self.place);
-        for (index, value) in values.iter().enumerate() {
-            if let Given::Sequence(_, place) = value {
-                let message = "the values of one field are texts, not sequences".to_owned();
-                let help = "write `values: [a, b]`, or `fields: [...]` for tuples";
-                return Err((message, place.clone(), Some(help.to_owned())));
-            }
+        for (index, value) in values.enumerate() {
             if index > 0 {
                 out.push_at(", ", &self.place);
             }
             value.push_text(out);
         }
         out.push_at(")", &self.place);
-        Ok(())
     }
 
     fn push_tuple(&self, tuple: &Given, out: &mut Text) -> Result<(), Refusal> {
