@@ -236,7 +236,7 @@ scenarios! {
 
 #[test]
 fn a_parent_has_the_name_of_its_process_whichever_thread_forked() {
-    let port = 22_300;
+    let port = 22_340;
     let Some(detector) = Detector::start(port, None) else {
         return;
     };

@@ -102,6 +102,13 @@ fn remember(ctx: &impl EbpfContext, sock: u64, pending: u64) {
     }
 }
 
+/// Whether the socket connects to a watched port and its outcome is still to come.
+#[inline(always)]
+pub(crate) fn is_pending(sock: Sock) -> bool {
+    is_watched(PORTS_CONNECT, sock.remote_port())
+        && unsafe { PENDING.get(sock.address()) }.is_some()
+}
+
 #[inline(always)]
 pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool) {
     if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {

@@ -100,6 +100,7 @@ members! {
     MOUNT_MNT: "mount", ["mnt"];
     MOUNT_PARENT: "mount", ["mnt_parent"];
     MOUNT_MOUNTPOINT: "mount", ["mnt_mountpoint"];
+    MOUNT_NS: "mount", ["mnt_ns"];
     VFSMOUNT_ROOT: "vfsmount", ["mnt_root"];
     CSS_SET_DFL: "css_set", ["dfl_cgrp"];
     CSS_SET_SUBSYS: "css_set", ["subsys"];

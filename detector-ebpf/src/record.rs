@@ -10,7 +10,7 @@ use detector_ebpf::{
 };
 
 use crate::{
-    maps::{COOKIES, COUNTERS, EVENTS, SCRATCH, SLEEPING, Scratch},
+    maps::{COOKIES, COUNTERS, EVENTS, SCRATCH, SLEEPING, SLOT_STATE, Scratch},
     sock, task,
     text::Text,
 };
@@ -76,7 +76,8 @@ pub(crate) struct Notice {
     pub(crate) cookie: u64,
     pub(crate) sock: u64,
     pub(crate) errno: i32,
-    /// See `sock::fill`.
+    /// Where the kernel took the destination back: the address of the one that connect was called
+    /// with; else 0.
     pub(crate) name: u64,
 }
 
@@ -150,7 +151,7 @@ pub(crate) fn send_short(notice: &Notice) {
     let mut record: MaybeUninit<Short> = MaybeUninit::uninit();
     let short = unsafe { &mut *record.as_mut_ptr() };
     short.header = header(notice, size_of::<Short>() as u32);
-    sock::fill(&mut short.socket, notice.sock, notice.errno, notice.name);
+    sock::fill(&mut short.socket, notice, true);
     send(
         notice,
         record.as_mut_ptr().cast(),
@@ -165,7 +166,8 @@ pub(crate) fn send_full(notice: &Notice) {
         return;
     };
     let Scratch { text_end, record } = unsafe { &mut *scratch };
-    sock::fill(&mut record.socket, notice.sock, notice.errno, notice.name);
+    // The state tracepoint comes before the port, the functions' ends come after it.
+    sock::fill(&mut record.socket, notice, notice.slot != SLOT_STATE);
     let mut text = Text::new(record.text.as_mut_ptr(), text_end);
     task::snapshot(&mut record.thread, &mut record.process, &mut text);
     let mut written = text.end();

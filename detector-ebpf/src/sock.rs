@@ -2,7 +2,7 @@
 
 use detector_ebpf::{PORT_WORDS, Socket, offset};
 
-use crate::{maps::PORTS, read};
+use crate::{maps::PORTS, read, record::Notice};
 
 pub(crate) const IPPROTO_TCP: u16 = 6;
 pub(crate) const AF_INET: u16 = 2;
@@ -80,16 +80,19 @@ pub(crate) fn named_port(sock: u64, name: u64, length: i32) -> Option<u16> {
     Some(u16::from_be(read::read(name + SOCKADDR_PORT)))
 }
 
-/// The socket part of a record, for a sock at any address. Where the kernel took the destination
-/// back, `name` is the address of the one that connect was called with; else 0.
+/// The socket part of a record, for a sock at any address; `ended` if it may have lost its port.
 #[inline(always)]
-pub(crate) fn fill(socket: &mut Socket, sock: u64, errno: i32, name: u64) {
+pub(crate) fn fill(socket: &mut Socket, notice: &Notice, ended: bool) {
+    let Notice {
+        sock, errno, name, ..
+    } = *notice;
     let family: u16 = read::member(sock, offset::SOCK_FAMILY);
     socket.family = family;
-    // `inet_put_port` clears the bound port before CLOSE is announced, but not its wire form.
+    // `inet_put_port` clears the bound port before CLOSE is announced, but not its wire form. A
+    // socket that connects again still has the one of its last connection.
     let bound: u16 = read::member(sock, offset::SOCK_NUM);
     let on_wire: u16 = read::member(sock, offset::INET_SPORT);
-    socket.local_port = if bound == 0 {
+    socket.local_port = if bound == 0 && ended {
         u16::from_be(on_wire)
     } else {
         bound

@@ -22,6 +22,10 @@ pub(crate) fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     match (old, new) {
         (_, SYN_SENT) => connect::attempt(&ctx, sock),
         (SYN_SENT, ESTABLISHED | CLOSE) => connect::outcome(&ctx, sock, new == ESTABLISHED),
+        // Of two sockets that connect to one another, or one to itself, each comes by SYN_RECV too.
+        (SYN_RECV, ESTABLISHED | CLOSE) if connect::is_pending(sock) => {
+            connect::outcome(&ctx, sock, new == ESTABLISHED);
+        }
         (SYN_RECV, ESTABLISHED) => accept::established(sock),
         (_, LISTEN) => listen::listening(sock),
         _ => {}

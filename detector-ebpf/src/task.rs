@@ -14,6 +14,9 @@ use crate::{
 /// Components of a path, and levels of a cgroup, that are followed.
 const PATH_DEPTH: u32 = 32;
 const CGROUP_DEPTH: u32 = 12;
+/// Of the namespace of a mount that is mounted nowhere, since 6.18; 0 before (enum init_ns_ino in
+/// include/uapi/linux/nsfs.h).
+const MNT_NS_ANON_INO: u32 = 0xefff_fff7;
 /// `PIDTYPE_PGID` and `PIDTYPE_SID` (include/linux/pid_types.h).
 const PIDTYPE_PGID: u64 = 2;
 const PIDTYPE_SID: u64 = 3;
@@ -40,7 +43,7 @@ pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: &mut Te
     );
     process.truncated = 0;
     credentials(process, task);
-    identifiers(process, leader);
+    identifiers(process, task, leader);
     let mm: u64 = member(task, offset::TASK_MM);
     let exe: u64 = member(mm, offset::MM_EXE_FILE);
     executable(process, exe);
@@ -94,7 +97,7 @@ fn credentials(process: &mut Process, task: u64) {
 }
 
 #[inline(always)]
-fn identifiers(process: &mut Process, leader: u64) {
+fn identifiers(process: &mut Process, task: u64, leader: u64) {
     let own: u64 = member(leader, offset::TASK_THREAD_PID);
     let level: u32 = member(own, offset::PID_LEVEL);
     let number = own
@@ -117,7 +120,11 @@ fn identifiers(process: &mut Process, leader: u64) {
     process.tty_major = member(driver, offset::TTY_DRIVER_MAJOR);
     process.tty_minor = first + index;
 
-    let nsproxy: u64 = member(leader, offset::TASK_NSPROXY);
+    // A leader that has ended is in no namespaces any more, its process still is.
+    let mut nsproxy: u64 = member(leader, offset::TASK_NSPROXY);
+    if nsproxy == 0 {
+        nsproxy = member(task, offset::TASK_NSPROXY);
+    }
     let mnt_ns: u64 = member(nsproxy, offset::NSPROXY_MNT);
     process.mnt_ns = member(mnt_ns, offset::MNT_NS_INUM);
     let net_ns: u64 = member(nsproxy, offset::NSPROXY_NET);
@@ -155,7 +162,8 @@ fn ancestors(process: &mut Process, leader: u64) {
             COMM_LEN as u32,
             parent + read::offset(offset::TASK_COMM),
         );
-        let mm: u64 = member(parent, offset::TASK_MM);
+        // Of the thread that forked: a leader that has ended has none.
+        let mm: u64 = member(forked, offset::TASK_MM);
         let exe: u64 = member(mm, offset::MM_EXE_FILE);
         let dentry: u64 = member(exe, offset::FILE_DENTRY);
         // All of it: user space recognises a process by the bytes of its record.
@@ -175,18 +183,23 @@ fn ancestors(process: &mut Process, leader: u64) {
 }
 
 /// Walks from a dentry to the root of its mount tree, as `d_absolute_path` (fs/d_path.c) does;
-/// false if it was cut.
+/// false if it was cut, or does not begin at a root.
 #[inline(always)]
 fn path(text: &mut Text, vfsmount: u64, dentry: u64) -> bool {
     let mut dentry = dentry;
     let mut mount = vfsmount - read::offset(offset::MOUNT_MNT);
     let mut root = root_of(mount);
+    // A file in no folder, as a memfd: its name is the whole path.
+    let above: u64 = member(dentry, offset::DENTRY_PARENT);
+    if dentry == above && dentry != root {
+        return text.push_name(member(dentry, offset::DENTRY_NAME));
+    }
     for _ in 0..PATH_DEPTH {
         let above: u64 = member(dentry, offset::DENTRY_PARENT);
         if dentry == root || dentry == above {
             let parent: u64 = member(mount, offset::MOUNT_PARENT);
             if parent == mount || parent == 0 {
-                return true;
+                return parent == 0 || is_in_namespace(mount);
             }
             dentry = member(mount, offset::MOUNT_MOUNTPOINT);
             mount = parent;
@@ -199,6 +212,15 @@ fn path(text: &mut Text, vfsmount: u64, dentry: u64) -> bool {
         }
     }
     false
+}
+
+/// A mount that was taken away, or never mounted anywhere, is in no namespace that processes are in:
+/// what is below it has no path.
+#[inline(always)]
+fn is_in_namespace(mount: u64) -> bool {
+    let namespace: u64 = member(mount, offset::MOUNT_NS);
+    let inode: u32 = member(namespace, offset::MNT_NS_INUM);
+    inode != 0 && inode != MNT_NS_ANON_INO
 }
 
 #[inline(always)]

@@ -36,6 +36,11 @@ const FILES: &[(&str, Make)] = &[
     ("appends to nothing", |n| repeated(2 * n, |i| format!("- list: list{i}\n  items: [a]\n- list: lost{i}\n  items: [a]\n  override: {{items: append}}\n"))),
     ("macros in a row", |n| repeated(n, |i| format!("- macro: m{i}\n  condition: evt.num = {i}\n")) + &rule("r", &joined(n, " and ", |i| format!("m{i}")))),
     ("a list's items", |n| format!("- list: l\n  items: [{}]\n", joined(4 * n, ", ", |i| format!("a{i}"))) + &rule("r", "proc.name in (l) and proc.name in (b, c)")),
+    ("lists in a row", |n| repeated(10 * n, |i| format!("- list: l{i}\n  items: [x{i}]\n")) + &rule("r", &format!("proc.name in ({})", joined(10 * n, ", ", |i| format!("l{i}"))))),
+    ("empty lists in a row", |n| repeated(10 * n, |i| format!("- list: l{i}\n  items: []\n")) + &rule("r", &format!("proc.name in ({})", joined(10 * n, ", ", |i| format!("l{i}"))))),
+    ("lists in lists", |n| repeated(10 * n, |i| format!("- list: l{i}\n  items: [l{}, x{i}]\n", i + 1)) + &rule("r", "proc.name in (l0)")),
+    ("lists in lists, at the end", |n| repeated(10 * n, |i| format!("- list: l{i}\n  items: [x{i}, l{}]\n", i + 1)) + &rule("r", "proc.name in (l0)")),
+    ("a mistake in lists", |n| repeated(10 * n, |i| format!("- list: l{i}\n  items: [l{}, x{i}]\n", i + 1)) + &rule("r", "proc.name in (l0) and")),
     ("a list many times", |n| "- list: l\n  items: [a]\n".to_owned() + &rule("r", &joined(n, " or ", |_| "proc.name in (l)".to_owned()))),
     ("an empty list many times", |n| "- list: l\n  items: []\n".to_owned() + &rule("r", &format!("proc.name in ({})", joined(4 * n, ", ", |_| "l".to_owned())))),
     ("ranges", |n| rule("r", &joined(n, " and ", |i| format!("proc.pid > {i}")))),
@@ -53,6 +58,8 @@ const FILES: &[(&str, Make)] = &[
     ("exceptions", |n| rule("r", "evt.type = connect") + &format!("  exceptions:\n  - name: e\n    fields: proc.exepath\n    values: [{}]\n", joined(2 * n, ", ", |i| format!("/a{i}")))),
     ("tuples", |n| rule("r", "evt.type = connect") + "  exceptions:\n  - name: e\n    fields: [proc.exepath, fd.sport]\n    values:\n" + &repeated(n, |i| format!("    - [/a{i}, {}]\n", i % 60_000))),
     ("a folded text", |n| format!("- rule: r\n  desc: d\n  output: o\n  priority: INFO\n  condition: >\n    evt.type = connect\n{}", repeated(n, |i| format!("    and proc.pid != {i}\n")))),
+    ("blanks", |n| rule("r", &format!("evt.type = connect and{}evt.num = 1", " ".repeat(100 * n)))),
+    ("blanks in quotes", |n| rule("r", &format!("\"evt.type = connect and{}evt.num = 1\"", " ".repeat(100 * n)))),
     ("escapes", |n| format!("- rule: r\n  desc: \"{}\"\n  output: o\n  priority: INFO\n  condition: evt.type = connect\n", "\\u0041\\n".repeat(8 * n))),
     ("quotes", |n| rule("r", &format!("proc.name = {}", "\"a\\".repeat(4 * n)))),
     ("words", |n| rule("r", &joined(8 * n, " ", |_| "NOT".to_owned()))),
@@ -66,25 +73,55 @@ fn now() -> Duration {
     Duration::try_from(time).unwrap()
 }
 
-fn taken(text: &str) -> Duration {
+fn taken(work: impl Fn()) -> Duration {
     let run = || {
         let start = now();
-        drop(load(&[text]));
+        work();
         now() - start
     };
     (0..RUNS).map(|_| run()).min().unwrap_or_default()
 }
 
+/// Of what is made of so much, in proportion.
+fn grows<T>(name: &str, make: impl Fn(usize) -> T, work: impl Fn(&T)) {
+    let (little, much) = (make(100), make(100 * MORE));
+    let (short, long) = (taken(|| work(&little)), taken(|| work(&much)));
+    assert!(
+        long < short.max(LEAST) * LONGER,
+        "{name}: {short:?}, {MORE} times more {long:?}"
+    );
+}
+
 #[test]
 fn the_time_of_a_load_grows_with_its_length() {
     for (name, make) in FILES {
-        let (little, much) = (make(100), make(100 * MORE));
-        let (short, long) = (taken(&little), taken(&much));
-        assert!(
-            long < short.max(LEAST) * LONGER,
-            "{name}: {} bytes take {short:?}, {} bytes {long:?}",
-            little.len(),
-            much.len()
-        );
+        grows(name, make, |text| drop(load(&[text])));
+    }
+}
+
+/// Mistakes that stand on one line.
+#[rustfmt::skip]
+const LINES: &[(&str, Make)] = &[
+    ("items", |n| format!("[{}]", joined(10 * n, ",", |i| format!("{{list: \"r {i}\", items: [a]}}")))),
+    ("fields", |n| format!("- rule: r\n  desc: d\n  output: \"{}\"\n  priority: INFO\n  condition: evt.num = 1\n", "%evt.dir ".repeat(10 * n))),
+    ("names", |n| rule("r", &format!("proc.name in ({})", joined(10 * n, ",", |i| format!("much_longer_than_comm{i}"))))),
+    ("lists in quotes", |n| "- list: l\n  items: [x]\n".to_owned() + &rule("r", &joined(10 * n, " or ", |_| "proc.name = \"x l y\"".to_owned()))),
+    ("line ends", |n| rule("r", "evt.num = 1") + &repeated(10 * n, |i| format!("  k{i}: a\r"))),
+];
+
+#[test]
+fn the_time_of_a_report_grows_with_its_mistakes() {
+    for (name, make) in LINES {
+        let told = |n: usize| {
+            let text = make(n);
+            let diagnostics = load(&[&text]).diagnostics;
+            assert!(diagnostics.len() > n, "{name}: {}", diagnostics.len());
+            (text, diagnostics)
+        };
+        grows(name, told, |(text, diagnostics)| {
+            for one in diagnostics {
+                assert!(!one.full(text).is_empty() && !one.to_string().is_empty());
+            }
+        });
     }
 }

@@ -376,3 +376,101 @@ fn an_output_that_shows_the_result_waits_for_it() {
     assert!(asks("output: o %evt.res"));
     assert!(asks("output: o %evt.rawres"));
 }
+
+/// However long its line is.
+#[test]
+fn an_excerpt_is_short_and_tells_the_true_place() {
+    let names: Vec<String> = (0..1000).map(|i| format!("name{i}")).collect();
+    let condition = format!("proc.name in ({}) and fd.sprt = 1", names.join(", "));
+    let text = rule("r", &condition);
+    let loaded = load(&[&text]);
+    let one = &loaded.diagnostics[0];
+    let column = text
+        .lines()
+        .nth(one.line - 1)
+        .unwrap()
+        .find("fd.sprt")
+        .unwrap()
+        + 1;
+    assert_eq!(one.column, column);
+    let full = one.full(&text);
+    assert!(
+        full.contains(&format!(":{}:{column}\n", one.line)),
+        "{full}"
+    );
+    assert!(
+        full.contains("fd.sprt = 1") && !full.contains("name900"),
+        "{full}"
+    );
+}
+
+#[test]
+fn helps_name_the_remedy() {
+    for (condition, remedy) in [
+        ("proc.args [1] = a", "without a blank: `proc.args[...]`"),
+        ("evt.args contains res=0", "needs quotes: `\"res=0\"`"),
+        ("proc.name=a=b", "needs quotes: `\"a=b\"`"),
+        ("proc.name = a'b", "needs quotes: `\"a'b\"`"),
+        ("proc-name = d", "did you mean `proc.name`?"),
+        ("procname=d", "did you mean `proc.name`?"),
+        ("xyz = d", "`xyz` is no field"),
+        ("\"proc.name\" = a", "without quotes"),
+        ("evt.num = 1 # one", "no comments"),
+        ("fd.snet = ::/0", "IPv6 network are 1 to 128"),
+        ("fd.snet = 10.0.0.0/33", "IPv4 network are 0 to 32"),
+        ("proc.pid = 99999999999999999999", "too large"),
+        ("proc.aname[99999999999999999999] = a", "too large"),
+        ("proc.name regex \"a{2000}\"", "POSIX"),
+        ("fd.sport in (80-90)", "`fd.sport >= 80 and fd.sport <= 90`"),
+        ("proc.name != in (a)", "write `not proc.name in (...)`"),
+        ("proc.name = in (a)", "write `proc.name in (...)`"),
+    ] {
+        let help = only(&[&rule("r", condition)]).help.unwrap_or_default();
+        assert!(help.contains(remedy), "{condition}: {help}");
+    }
+    let far = only(&[&rule("r", "kube.name = d")])
+        .help
+        .unwrap_or_default();
+    assert!(!far.contains("user.name"), "{far}");
+    let text = rule("r", "evt.num = 1").replace("output: o", "output: \"%foo(proc.name)\"");
+    let help = only(&[&text]).help.unwrap_or_default();
+    assert!(
+        help.contains("transformers are") && help.contains("tolower"),
+        "{help}"
+    );
+}
+
+#[test]
+fn numbers_that_are_cut_are_told() {
+    for (condition, told) in [
+        ("evt.type = connect and fd.sport = 75786", true),
+        ("evt.type = connect and fd.sport >= 70000", true),
+        ("evt.type = connect and user.uid = 5000000000", true),
+        ("evt.type = connect and fd.sport = 65535", false),
+        ("evt.type = connect and user.loginuid != -1", false),
+    ] {
+        let loaded = load(&[&rule("r", condition)]);
+        let found = (loaded.diagnostics.iter()).any(|one| one.code == "RULE_VALUE_WRAPS");
+        assert_eq!(found, told, "{condition}");
+    }
+}
+
+#[test]
+fn mistakes_of_exceptions_do_not_hide_each_other() {
+    let text = rule("r", "evt.type = connect and and")
+        + "  exceptions:\n  - name: a\n    fields: [proc.name, proc.nme]\n    comps: [=, like]\n    values: [[a, b]]\n"
+        + "  - name: b\n    fields: [proc.name]\n    values: [[a, b], c, [d], ['e f', g]]\n";
+    let errors: Vec<usize> = (load(&[&text]).diagnostics.iter())
+        .filter(|one| one.severity == Severity::Error)
+        .map(|one| one.line)
+        .collect();
+    let lines = |part: &str| text.lines().position(|line| line.contains(part)).unwrap() + 1;
+    let (condition, first) = (lines("condition") + 1, lines("name: a"));
+    let values = first + 6;
+    assert_eq!(
+        errors,
+        [condition, first + 1, first + 2, values, values, values]
+    );
+    let items = "- list: l\n  items: [a, {a: b}, ~, [c]]\n";
+    assert_eq!(load(&[items]).diagnostics.len(), 3);
+}

@@ -1,16 +1,33 @@
 //! Makes the traffic of one scenario: `trigger SCENARIO PORT [COUNT]`. The live tests and
 //! `cargo xtask record` run it.
-#![expect(clippy::print_stdout, reason = "it says what it made")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it says what it made, and why it could not"
+)]
 
+mod compat;
+mod fastopen;
 mod flood;
+mod layered;
+mod netlink;
+mod netns;
+mod nft;
+mod passing;
+mod raw;
+mod spoof;
+mod subflows;
 mod traffic;
+mod uring;
+mod ways;
 
 use std::{
     error::Error,
+    fmt::{self, Display, Formatter},
     fs,
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, ExitCode, Stdio},
 };
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -18,7 +35,44 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 /// A name that the kernel cuts to 15 bytes.
 const LONG_NAME: &str = "kubelet-impersonator";
 
-fn main() -> Result {
+/// Exit code of a scenario that the kernel lacks something for (EX_UNAVAILABLE of sysexits.h).
+const LACKING: u8 = 69;
+
+/// What the kernel does not have: found by trying.
+#[derive(Debug)]
+struct Lacks(&'static str);
+
+impl Display for Lacks {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        write!(to, "the kernel lacks {}", self.0)
+    }
+}
+
+impl Error for Lacks {}
+
+/// Tells a test what happened.
+fn fact(name: &str, value: impl Display) {
+    println!("{name}={value}");
+}
+
+fn main() -> ExitCode {
+    ExitCode::from(report(run()))
+}
+
+/// The exit code of an outcome, after saying what it was.
+fn report(outcome: Result) -> u8 {
+    let Err(error) = outcome else {
+        return 0;
+    };
+    if let Some(Lacks(what)) = error.downcast_ref() {
+        fact("lacks", what);
+        return LACKING;
+    }
+    eprintln!("trigger: {error}");
+    1
+}
+
+fn run() -> Result {
     let mut arguments = std::env::args().skip(1);
     let scenario = arguments.next().ok_or("name a scenario")?;
     let port: u16 = arguments.next().ok_or("name a port")?.parse()?;
@@ -47,6 +101,92 @@ fn main() -> Result {
         "script" => script(port),
         "held" => traffic::held(port),
         "flood" => flood::flood(port, count),
+        "inherited" => spoof::inherited(port, count),
+        other => way(other, port),
+    }
+}
+
+/// A way in, by the name that the table of ways has.
+fn way(name: &str, port: u16) -> Result {
+    match name {
+        "bound-source" => ways::bound_source(port),
+        "watched-source" => ways::watched_source(port),
+        "again" => ways::again(port),
+        "unspecified" => ways::unspecified(port),
+        "unspecified-ipv6" => ways::unspecified_ipv6(port),
+        "dual-stack" => ways::dual_stack(port),
+        "node-address" => ways::node_address(port),
+        "own-namespace" => ways::own_namespace(port),
+        "foreign-socket" => ways::foreign_socket(port),
+        "no-route" => ways::no_route(port),
+        "host-unreachable" => ways::host_unreachable(port),
+        "reset-by-filter" => ways::reset_by_filter(port),
+        "timed-out" => ways::timed_out(port),
+        "given-up" => ways::given_up(port),
+        "reset-before-accept" => ways::reset_before_accept(port),
+        "to-itself" => ways::to_itself(port),
+        "repaired" => ways::repaired(port),
+        "redirected" => ways::redirected(port),
+        "blocked-accept" => ways::blocked_accept(port),
+        "older-listener" => ways::older_listener(port),
+        "client" => ways::client(port),
+        "uring-connect" => uring::connect(port, uring::Issuer::Caller),
+        "uring-connect-worker" => uring::connect(port, uring::Issuer::Worker),
+        "uring-connect-poller" => uring::connect(port, uring::Issuer::Poller),
+        "uring-accept" => uring::accept(port, uring::Issuer::Caller),
+        "uring-accept-worker" => uring::accept(port, uring::Issuer::Worker),
+        "uring-accept-poller" => uring::accept(port, uring::Issuer::Poller),
+        "uring-listen" => uring::listen(port),
+        "fastopen-refused" => fastopen::refused(port),
+        "fastopen-sendto" => fastopen::sendto(port),
+        "fastopen-deferred" => fastopen::deferred(port),
+        "fastopen-never-sent" => fastopen::never_sent(port),
+        "mptcp-refused" => layered::mptcp_refused(port),
+        "mptcp-both" => layered::mptcp_both(port),
+        "mptcp-server" => layered::mptcp_server(port),
+        "mptcp-client" => layered::mptcp_client(port),
+        "mptcp-older" => layered::mptcp_older(port),
+        "mptcp-subflow" => subflows::second(port),
+        "smc-refused" => layered::smc_refused(port),
+        "smc-both" => layered::smc_both(port),
+        "smc-upgraded" => layered::smc_upgraded(port),
+        "forked" => passing::forked(port),
+        "forked-accept" => passing::forked_accept(port),
+        "sent" => passing::sent(port),
+        "taken-socket" => passing::taken(port),
+        "compat-connect" => compat::refused(port, compat::Calls::Direct),
+        "compat-socketcall" => compat::refused(port, compat::Calls::Multiplexed),
+        other => spoofed(other, port),
+    }
+}
+
+/// A process that seems to be the kubelet, by the name that the table of identities has.
+fn spoofed(name: &str, port: u16) -> Result {
+    match name {
+        "named" => spoof::named(port),
+        "argv0" => spoof::argv0(port),
+        "copied" => spoof::copied(port),
+        "linked" => spoof::linked(port),
+        "hard-linked" => spoof::hard_linked(port),
+        "memfd" => spoof::memfd(port, "refused"),
+        "older-memfd" => spoof::memfd(port, "older-listener"),
+        "older-named-deleted" => spoof::older_named_deleted(port),
+        "replaced" => spoof::replaced(port),
+        "replaced-inner" => spoof::replaced_inner(port),
+        "overlay-upper" => spoof::overlay(port, spoof::Layer::Upper),
+        "overlay-lower" => spoof::overlay(port, spoof::Layer::Lower),
+        "overlay-copied-up" => spoof::overlay(port, spoof::Layer::CopiedUp),
+        "bind-mounted" => spoof::bind_mounted(port),
+        "unmounted" => spoof::unmounted(port),
+        "unmounted-inner" => spoof::unmounted_inner(port),
+        "never-mounted" => spoof::never_mounted(port),
+        "deep" => spoof::deep(port),
+        "pid-namespace" => spoof::pid_namespace(port),
+        "chrooted" => spoof::chrooted(port),
+        "user-namespace" => spoof::user_namespace(port),
+        "exec-between" => spoof::exec_between(port),
+        "without-leader" => spoof::without_leader(port),
+        "parent-without-leader" => spoof::parent_without_leader(port),
         other => Err(format!("the scenario {other} is not known").into()),
     }
 }
@@ -109,7 +249,9 @@ fn in_folder(work: impl FnOnce(&Path) -> Result) -> Result {
 }
 
 fn succeed(command: &mut Command) -> Result {
-    let status = command.status()?;
+    let mut child = command.spawn()?;
+    fact("client", child.id());
+    let status = child.wait()?;
     if status.success() {
         Ok(())
     } else {

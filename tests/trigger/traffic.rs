@@ -149,6 +149,12 @@ fn start_connect(address: SocketAddr) -> Result<OwnedFd> {
     }
 }
 
+/// Waits until a test says to go on.
+pub(crate) fn wait_for_line() -> Result {
+    std::io::stdin().read_line(&mut String::new())?;
+    Ok(())
+}
+
 /// Whether the connect ended within that time.
 fn wait(socket: &OwnedFd, time: Duration) -> Result<bool> {
     let time = Timespec::try_from(time)?;

@@ -291,7 +291,8 @@ fn run(command: Command) -> Result<()> {
 }
 
 fn print(text: &str) -> Result<()> {
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    let written = std::io::stdout().write_all(text.as_bytes());
+    written.context("cannot write to stdout")
 }
 
 fn this_host(config: &Config) -> Host {

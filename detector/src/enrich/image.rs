@@ -28,6 +28,14 @@ pub(super) fn image(entry: &Entry, process: &Process) -> Option<Image> {
     })
 }
 
+/// Whether no file system has the executable any more.
+pub(super) fn is_deleted(entry: &Entry) -> bool {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let exe = entry.open_relative_flags("exe", flags).ok();
+    exe.and_then(at_hand)
+        .is_some_and(|about| about.stx_nlink == 0)
+}
+
 /// Without asking the file system.
 pub(super) fn at_hand(file: impl AsFd) -> Option<Statx> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;

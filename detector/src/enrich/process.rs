@@ -204,7 +204,11 @@ fn path(entry: &Entry) -> Option<String> {
         Err(_) => return None,
     };
     let shown = link.to_string_lossy();
-    Some(shown.strip_suffix(DELETED).unwrap_or(&shown).to_owned())
+    // A file that is there may have that name.
+    let plain = shown
+        .strip_suffix(DELETED)
+        .filter(|_| image::is_deleted(entry));
+    Some(plain.unwrap_or(&shown).to_owned())
 }
 
 fn relative(entry: &Entry, environments: bool) -> Option<Relative> {
@@ -379,6 +383,27 @@ mod tests {
         assert!(proc.verified(std::process::id(), start_time_ns).is_some());
         drop(stop);
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn only_what_is_deleted_loses_the_suffix() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sleep (deleted)");
+        std::fs::copy("/bin/sleep", &file).unwrap();
+        let mut child = std::process::Command::new(&file).arg("60").spawn().unwrap();
+        let entry = Entry::new(i32::try_from(child.id()).unwrap()).unwrap();
+        let name = file.to_str().unwrap();
+        // Until its exec the child is this process.
+        let found = std::iter::repeat_with(|| path(&entry).unwrap())
+            .take(10_000)
+            .inspect(|_| std::thread::yield_now())
+            .find(|found| found == name);
+        std::fs::remove_file(&file).unwrap();
+        let deleted = path(&entry);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found.is_some());
+        assert_eq!(deleted.as_deref(), Some(name));
     }
 
     #[test]

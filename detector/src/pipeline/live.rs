@@ -127,13 +127,14 @@ pub async fn follow<W: Write>(
     if source.repeated() > 0 {
         pipeline.repeats(source.now_ns(), source.repeated())?;
     }
-    if source.succeeds(&ports(&watched)) {
-        while take(source, enrich, pipeline, &mut events, source.now_ns())? {
-            pipeline.flush()?;
-            source.told()?;
-        }
+    let mut behind = source.succeeds(&ports(&watched));
+    while behind {
+        let now_ns = source.now_ns();
+        behind = take(source, enrich, pipeline, &mut events, now_ns)?;
+        settle(source, pipeline)?;
     }
     inventory(source, enrich, pipeline, &watched)?;
+    settle(source, pipeline)?;
     loop {
         let held = source.deadline_ns().map(|deadline_ns| {
             Instant::now() + Duration::from_nanos(deadline_ns.saturating_sub(source.now_ns()))
@@ -160,6 +161,7 @@ pub async fn follow<W: Write>(
         }
         let (seen_ns, now_ns) = (since_boot_ns(), source.now_ns());
         more = take(source, enrich, pipeline, &mut events, now_ns)?;
+        settle(source, pipeline)?;
         if !more {
             prove(source, pipeline, &mut proven)?;
         }
@@ -168,18 +170,24 @@ pub async fn follow<W: Write>(
             enrich.refresh();
             report_losses(source, pipeline, false)?;
         }
-        pipeline.flush()?;
-        source.told()?;
+        settle(source, pipeline)?;
         if !more {
             control.beat(seen_ns);
         }
     }
-    while take(source, enrich, pipeline, &mut events, u64::MAX)? {}
+    while take(source, enrich, pipeline, &mut events, u64::MAX)? {
+        settle(source, pipeline)?;
+    }
     report_losses(source, pipeline, true)?;
-    pipeline.flush()?;
-    source.told()?;
+    settle(source, pipeline)?;
     control.with_heart(Heart::stop);
     Ok(())
+}
+
+/// What was processed is told from now on, whatever becomes of this process.
+fn settle<W: Write>(source: &mut Live, pipeline: &mut Pipeline<W>) -> Result<(), PipelineError> {
+    pipeline.flush()?;
+    Ok(source.told()?)
 }
 
 /// What is open on these ports already.

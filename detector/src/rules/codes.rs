@@ -81,6 +81,10 @@ pub const CODES: &[(&str, &str)] = &[
         "The name is longer than the kernel keeps",
     ),
     (
+        "RULE_VALUE_WRAPS",
+        "A number is too large for its field and cut to its bits",
+    ),
+    (
         "RULE_TRUSTS_NAME",
         "A process is let off for a name that it chooses itself",
     ),

@@ -4,6 +4,8 @@ use std::{fmt, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
+use super::excerpt::{Excerpt, excerpt};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     Error,
@@ -82,10 +84,10 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
             Severity::Advice => Level::INFO.with_name(self.severity.as_str()),
         };
-        let (excerpt, span) = lines_of(text, &self.span);
+        let Excerpt { text: shown, span } = excerpt(text, &self.span);
+        let column = column_in(&shown, span.start);
         // A line's end, or an overwriting of it: neither is to be shown.
-        let excerpt = excerpt.replace('\r', " ");
-        let snippet = Snippet::source(excerpt)
+        let snippet = Snippet::source(shown.replace('\r', " "))
             .line_start(self.line)
             .path(&self.file)
             .annotation(AnnotationKind::Primary.span(span));
@@ -102,21 +104,18 @@ impl Diagnostic {
         if let Some(help) = &self.help {
             report.push(Group::with_title(Level::HELP.secondary_title(help)));
         }
-        Renderer::plain().render(&report)
+        let rendered = Renderer::plain().render(&report);
+        if column == self.column {
+            return rendered;
+        }
+        // The renderer tells the column in what it is given.
+        let place = |column: usize| format!(":{}:{column}\n", self.line);
+        rendered.replacen(&place(column), &place(self.column), 1)
     }
 }
 
-/// The whole lines of a span, and the span in them: the renderer reads all that it is given.
-fn lines_of<'a>(text: &'a str, span: &Range<usize>) -> (&'a str, Range<usize>) {
-    let start = (text.get(..span.start))
-        .and_then(|before| before.rfind('\n'))
-        .map_or(0, |at| at + 1);
-    let end = (text.get(span.end..))
-        .and_then(|after| after.find('\n'))
-        .map_or(text.len(), |at| span.end + at);
-    let lines = text.get(start..end).unwrap_or_default();
-    (
-        lines,
-        span.start.saturating_sub(start)..span.end.saturating_sub(start),
-    )
+/// From 1.
+fn column_in(lines: &str, at: usize) -> usize {
+    let before = lines.get(..at).unwrap_or_default();
+    before.chars().count() + 1
 }

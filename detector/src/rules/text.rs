@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use super::scalar::{Blanks, Style};
+
 /// Bytes of one of the loaded files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -72,6 +74,37 @@ pub struct Text {
     steps: Vec<(Step, u32)>,
 }
 
+/// A text of which parts are copied into another one: each byte keeps its own place.
+pub struct Copied<'t> {
+    text: &'t Text,
+    /// Of the list in the other text; 0 if the other text was emptied from this one.
+    step: u32,
+    between: Origin,
+}
+
+impl<'t> Copied<'t> {
+    /// Into the text that was emptied from it.
+    pub fn back(text: &'t Text) -> Self {
+        Self {
+            text,
+            step: 0,
+            between: BETWEEN,
+        }
+    }
+
+    pub fn as_str(&self) -> &'t str {
+        &self.text.value
+    }
+
+    fn step(&self, inner: u32) -> u32 {
+        if inner == 0 {
+            self.step
+        } else {
+            inner + self.step
+        }
+    }
+}
+
 impl Text {
     /// A scalar's value, aligned with the characters of the file that it was read from.
     pub fn aligned(value: &str, file: usize, source: &str, span: Range<usize>) -> Self {
@@ -81,6 +114,7 @@ impl Text {
             return Self::at(value, &Place { file, span });
         }
         let mut at = style.start(raw);
+        let mut blanks = Blanks::default();
         let mut origins = Vec::with_capacity(value.len());
         let mut after_blank = false;
         for wanted in value.chars() {
@@ -93,7 +127,7 @@ impl Text {
                 0
             } else {
                 at += style.skipped(rest, wanted);
-                style.written(raw.get(at..).unwrap_or_default(), wanted)
+                style.written(raw, at, wanted, &mut blanks)
             };
             let start = span.start + at;
             let origin = Origin::at(&Place {
@@ -152,17 +186,6 @@ impl Text {
         self.origins.extend(std::iter::repeat_n(origin, text.len()));
     }
 
-    /// A part of it, with the steps that led there.
-    #[must_use]
-    pub fn part(&self, range: Range<usize>) -> Self {
-        let mut part = Self {
-            steps: self.steps.clone(),
-            ..Self::default()
-        };
-        part.push_part(self, range);
-        part
-    }
-
     /// What parts the items of a list.
     pub fn push_between(&mut self, text: &str) {
         self.value.push_str(text);
@@ -190,14 +213,6 @@ impl Text {
         }
     }
 
-    /// A part of the text that this one was emptied from.
-    pub fn push_part(&mut self, of: &Self, range: Range<usize>) {
-        if let (Some(value), Some(origins)) = (of.value.get(range.clone()), of.origins.get(range)) {
-            self.value.push_str(value);
-            self.origins.extend_from_slice(origins);
-        }
-    }
-
     pub fn truncate(&mut self, length: usize) {
         if self.value.is_char_boundary(length) {
             self.value.truncate(length);
@@ -205,33 +220,45 @@ impl Text {
         }
     }
 
-    /// A list, where a part of the text that this one was emptied from names it: each item keeps
-    /// its own place.
-    pub fn push_list(&mut self, named_in: &Self, range: Range<usize>, items: &Self) {
-        let place = named_in.place(&range);
-        let outer = named_in.origins.get(range.start);
-        let outer = outer.map_or(0, |first| first.step);
+    /// What stands from a byte on names a list: its items are to be copied there instead.
+    pub fn open_list<'t>(&mut self, start: usize, items: &'t Self) -> Copied<'t> {
+        let range = start..self.value.len();
+        let place = self.place(&range);
+        let outer = self.origins.get(start).map_or(0, |first| first.step);
+        let name = self.value.get(range).unwrap_or_default().to_owned();
         let between = Origin {
             step: outer,
             ..Origin::at(&place)
         };
-        let name = named_in.value.get(range).unwrap_or_default().to_owned();
+        self.truncate(start);
         let what = "list";
         self.steps.push((Step { what, name, place }, outer));
-        let own = narrow(self.steps.len());
-        let inner = |step: u32| if step == 0 { own } else { step + own };
+        let step = narrow(self.steps.len());
+        let copied = Copied {
+            text: items,
+            step,
+            between,
+        };
         let steps = items.steps.iter();
-        self.steps
-            .extend(steps.map(|(step, outer)| (step.clone(), inner(*outer))));
-        self.value.push_str(&items.value);
-        self.origins
-            .extend(items.origins.iter().map(|origin| match *origin {
-                BETWEEN => between,
-                origin => Origin {
-                    step: inner(origin.step),
-                    ..origin
-                },
-            }));
+        (self.steps).extend(steps.map(|(step, outer)| (step.clone(), copied.step(*outer))));
+        copied
+    }
+
+    pub fn push_copied(&mut self, copied: &Copied<'_>, range: Range<usize>) {
+        let Copied { text, between, .. } = copied;
+        if let (Some(value), Some(origins)) =
+            (text.value.get(range.clone()), text.origins.get(range))
+        {
+            self.value.push_str(value);
+            self.origins
+                .extend(origins.iter().map(|origin| match *origin {
+                    BETWEEN => *between,
+                    origin => Origin {
+                        step: copied.step(origin.step),
+                        ..origin
+                    },
+                }));
+        }
     }
 
     /// Without blanks at both ends.
@@ -279,9 +306,10 @@ impl Text {
         self.way(self.ends(span).map_or(0, |(first, _)| first.step))
     }
 
-    /// The ways to all lists that were put in place, each outermost first.
-    pub fn ways(&self) -> impl Iterator<Item = Vec<Step>> + '_ {
-        (1..=narrow(self.steps.len())).map(|index| self.way(index))
+    /// The way to the first list that is such a one, outermost first.
+    pub fn way_to(&self, is_such: impl Fn(&str) -> bool) -> Option<Vec<Step>> {
+        let found = (self.steps.iter()).position(|(step, _)| is_such(&step.name))?;
+        Some(self.way(narrow(found + 1)))
     }
 
     fn way(&self, mut index: u32) -> Vec<Step> {
@@ -334,88 +362,6 @@ impl Text {
         let found = (self.origins.iter())
             .position(|origin| wide(origin.file) == file && wide(origin.end) > at);
         found.unwrap_or(self.value.len())
-    }
-}
-
-/// How a scalar is written in YAML: which of its bytes stand for which characters.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Style {
-    Plain,
-    /// `'...'`
-    Single,
-    /// `"..."`
-    Double,
-    /// `|` or `>`
-    Block,
-    /// `*name`: the text stands elsewhere.
-    Alias,
-}
-
-fn blanks(raw: &str) -> usize {
-    raw.len() - raw.trim_start().len()
-}
-
-impl Style {
-    fn of(raw: &str) -> Self {
-        match raw.chars().next() {
-            Some('\'') => Self::Single,
-            Some('"') => Self::Double,
-            Some('|' | '>') => Self::Block,
-            Some('*') => Self::Alias,
-            _ => Self::Plain,
-        }
-    }
-
-    /// Bytes before the text: the quote, or the line with the block's header.
-    fn start(self, raw: &str) -> usize {
-        match self {
-            Self::Single | Self::Double => 1,
-            Self::Block => raw.find('\n').map_or(raw.len(), |end| end + 1),
-            Self::Plain | Self::Alias => 0,
-        }
-    }
-
-    /// Bytes that stand for nothing before the next character: indentation, an escaped line break.
-    fn skipped(self, raw: &str, wanted: char) -> usize {
-        let escaped = raw.strip_prefix('\\').filter(|_| self == Self::Double);
-        let broken = escaped.filter(|rest| rest.starts_with(['\r', '\n']));
-        match broken {
-            Some(rest) => 1 + blanks(rest),
-            None if wanted.is_whitespace() => 0,
-            None => blanks(raw),
-        }
-    }
-
-    /// Bytes that stand for the next character.
-    fn written(self, raw: &str, wanted: char) -> usize {
-        let mut characters = raw.chars();
-        let first = characters.next().map_or(0, char::len_utf8);
-        if self == Self::Double && raw.starts_with('\\') {
-            let digits = match characters.next() {
-                Some('x') => 3,
-                Some('u') => 5,
-                Some('U') => 9,
-                Some(other) => other.len_utf8(),
-                None => 0,
-            };
-            let end = first + digits;
-            return if raw.is_char_boundary(end) {
-                end
-            } else {
-                first
-            };
-        }
-        if self == Self::Single && raw.starts_with("''") {
-            return 2;
-        }
-        if wanted.is_whitespace() {
-            // A fold: the line break and the indentation after it are one blank.
-            let end = blanks(raw);
-            if raw.get(..end).is_some_and(|run| run.contains('\n')) {
-                return end;
-            }
-        }
-        first
     }
 }
 
@@ -481,9 +427,11 @@ mod tests {
         items.push(&item(15..18).quoted());
         let mut whole = Text::aligned(source.get(..9).unwrap(), 0, source, 0..9);
         let mut text = whole.emptied();
-        text.push_part(&whole, 0..4);
-        text.push_list(&whole, 4..8, &items);
-        text.push_part(&whole, 8..9);
+        let around = Copied::back(&whole);
+        text.push_copied(&around, 0..8);
+        let list = text.open_list(4, &items);
+        text.push_copied(&list, 0..items.as_str().len());
+        text.push_copied(&around, 8..9);
         assert_eq!(text.as_str(), "in (a, \"b c\")");
         assert_eq!(shown(&text, source, "\"b c\""), "b c");
         assert_eq!(shown(&text, source, ","), "list");

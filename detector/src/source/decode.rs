@@ -266,10 +266,17 @@ fn process(reader: &mut Reader<'_>) -> Result<Process, DecodeError> {
     let lengths = [reader.u16()?, reader.u16()?, reader.u16()?, reader.u16()?];
     let ancestors = ancestors(reader)?;
     let [exe_len, args_len, cwd_len, cgroup_len] = lengths;
-    let path = join_path(reader.text(exe_len)?);
+    let truncated = Truncated {
+        exe: flags & wire::TRUNCATED_EXE != 0,
+        args: flags & wire::TRUNCATED_ARGS != 0,
+        cwd: flags & wire::TRUNCATED_CWD != 0,
+        cgroup: flags & wire::TRUNCATED_CGROUP != 0,
+        ancestors: flags & wire::TRUNCATED_ANCESTORS != 0,
+    };
+    let path = join_path(reader.text(exe_len)?, truncated.exe);
     let args = reader.text(args_len)?;
-    let cwd = join_path(reader.text(cwd_len)?);
-    let cgroup = join_path(reader.text(cgroup_len)?);
+    let cwd = join_path(reader.text(cwd_len)?, truncated.cwd);
+    let cgroup = join_path(reader.text(cgroup_len)?, truncated.cgroup);
     let memfd = path.starts_with("/memfd:");
     Ok(Process {
         pid,
@@ -301,13 +308,7 @@ fn process(reader: &mut Reader<'_>) -> Result<Process, DecodeError> {
         namespaces,
         container_id: None,
         ancestors,
-        truncated: Truncated {
-            exe: flags & wire::TRUNCATED_EXE != 0,
-            args: flags & wire::TRUNCATED_ARGS != 0,
-            cwd: flags & wire::TRUNCATED_CWD != 0,
-            cgroup: flags & wire::TRUNCATED_CGROUP != 0,
-            ancestors: flags & wire::TRUNCATED_ANCESTORS != 0,
-        },
+        truncated,
         details: None,
         texts: Texts::default(),
     })
@@ -350,10 +351,17 @@ fn c_string(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.get(..end).unwrap_or(bytes)).into_owned()
 }
 
+/// Before the components of a path whose beginning is not known, so that it is not taken for one
+/// that begins at the root.
+const CUT: &str = "...";
+
 /// Components, leaf first, to a path; nothing at all is the root.
-fn join_path(text: &[u8]) -> String {
+fn join_path(text: &[u8], is_cut: bool) -> String {
     let text = text.strip_suffix(&[0]).unwrap_or(text);
-    let mut path = String::with_capacity(text.len() + 1);
+    let mut path = String::with_capacity(CUT.len() + text.len() + 1);
+    if is_cut {
+        path.push_str(CUT);
+    }
     for component in text
         .rsplit(|byte| *byte == 0)
         .filter(|component| !component.is_empty())
@@ -459,8 +467,9 @@ mod tests {
 
     #[test]
     fn paths_are_joined_from_the_leaf() {
-        assert_eq!(join_path(b"curl\0bin\0usr\0"), "/usr/bin/curl");
-        assert_eq!(join_path(b""), "/");
+        assert_eq!(join_path(b"curl\0bin\0usr\0", false), "/usr/bin/curl");
+        assert_eq!(join_path(b"curl\0bin\0usr\0", true), ".../usr/bin/curl");
+        assert_eq!(join_path(b"", false), "/");
     }
 
     proptest! {

@@ -123,8 +123,11 @@ fn start_time_ns(ticks: u64) -> u64 {
 fn executable(entry: &Entry) -> Executable {
     let link = entry.exe().unwrap_or_default();
     let shown = link.to_string_lossy();
-    let path = shown.strip_suffix(DELETED).unwrap_or(&shown).to_owned();
     let about = std::fs::metadata(format!("/proc/{}/exe", entry.pid())).ok();
+    let deleted = about.as_ref().is_some_and(|about| about.nlink() == 0);
+    // A file that is there may have that name.
+    let plain = shown.strip_suffix(DELETED).filter(|_| deleted);
+    let path = plain.unwrap_or(&shown).to_owned();
     let device = about.as_ref().map_or(0, |about| {
         let device = about.dev();
         (rustix::fs::major(device) << 20) | rustix::fs::minor(device)
@@ -134,7 +137,7 @@ fn executable(entry: &Entry) -> Executable {
         path,
         device,
         inode: about.as_ref().map_or(0, std::fs::Metadata::ino),
-        deleted: about.as_ref().is_some_and(|about| about.nlink() == 0),
+        deleted,
         upper_layer: false,
     }
 }

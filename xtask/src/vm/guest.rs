@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::kernel::Kernel;
 
-const LIMIT: &str = "900";
+const LIMIT: &str = "2400";
 const MEMORY_MIB: &str = "2048";
 /// Of a kernel that a probe has harmed, on its console.
 const COMPLAINTS: [&str; 4] = ["BUG: ", "Oops", "WARNING: ", "Kernel panic"];
@@ -69,6 +69,13 @@ impl Guest {
             let to = root.join(path.strip_prefix("/").unwrap_or(path));
             fs::create_dir_all(to.parent().context("a file has a folder")?)?;
             fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+            // Most of a test program is what a debugger wants, and the guest's memory is small.
+            drop(
+                Command::new("strip")
+                    .arg(&to)
+                    .stderr(Stdio::null())
+                    .status(),
+            );
             Ok(())
         };
         put(Path::new("/bin/busybox"), &kernel.busybox)?;

@@ -3,7 +3,7 @@
 mod inline;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt::Write as _,
     ops::Range,
     path::Path,
@@ -28,6 +28,9 @@ const KEYS: [&str; 5] = ["test", "trace", "event", "fires", "silent"];
 /// A mistake of the test file, and its place.
 type Mistake = (String, Range<usize>);
 
+/// The names of all.
+type Rules<'r> = HashSet<&'r str>;
+
 struct Case {
     name: String,
     events: Vec<Event>,
@@ -48,10 +51,12 @@ pub(super) fn run(path: &Path, config: &Config) -> Result<()> {
     })?;
     let (cases, mistakes) = cases(&text, path, &ruleset);
     if !mistakes.is_empty() {
-        let lines: Vec<String> = mistakes
-            .iter()
-            .map(|(message, span)| format!("{}: {message}", place(path, &text, span.start)))
-            .collect();
+        let lines = Lines::new(&text);
+        let told = |(message, span): &Mistake| {
+            let (line, column) = lines.line_and_column(span.start);
+            format!("{}:{line}:{column}: {message}", path.display())
+        };
+        let lines: Vec<String> = mistakes.iter().map(told).collect();
         bail!(Invalid(format!(
             "the tests are invalid\n{}",
             lines.join("\n")
@@ -80,11 +85,6 @@ pub(super) fn run(path: &Path, config: &Config) -> Result<()> {
         bail!("{failed} {tests} failed: `rules explain` shows why a rule fires or does not");
     }
     Ok(())
-}
-
-fn place(path: &Path, text: &str, at: usize) -> String {
-    let (line, column) = Lines::new(text).line_and_column(at);
-    format!("{}:{line}:{column}", path.display())
 }
 
 impl Case {
@@ -130,6 +130,9 @@ fn cases(text: &str, path: &Path, ruleset: &Ruleset) -> (Vec<Case>, Vec<Mistake>
     let mut cases = Vec::new();
     let mut mistakes = Vec::new();
     let mut names = BTreeMap::new();
+    let lines = Lines::new(text);
+    let rules = ruleset.rules().iter().map(|rule| rule.name.as_str());
+    let rules: Rules<'_> = rules.collect();
     let documents = yaml::parse(text).unwrap_or_else(|(message, at)| {
         mistakes.push((message, at..at));
         Vec::new()
@@ -139,9 +142,9 @@ fn cases(text: &str, path: &Path, ruleset: &Ruleset) -> (Vec<Case>, Vec<Mistake>
             Value::Null => {}
             Value::Sequence(items) => {
                 for item in items {
-                    match case(item, path, ruleset) {
+                    match case(item, path, &rules) {
                         Ok(case) => {
-                            mistakes.extend(known_already(item, &case, &mut names, text));
+                            mistakes.extend(known_already(item, &case, &mut names, &lines));
                             cases.push(case);
                         }
                         Err(mistake) => mistakes.push(mistake),
@@ -166,10 +169,10 @@ fn known_already(
     item: &Node,
     case: &Case,
     names: &mut BTreeMap<String, usize>,
-    text: &str,
+    lines: &Lines<'_>,
 ) -> Option<Mistake> {
     let span = item.get("test")?.span.clone();
-    let (line, _) = Lines::new(text).line_and_column(span.start);
+    let (line, _) = lines.line_and_column(span.start);
     let before = names.insert(case.name.clone(), line)?;
     let name = &case.name;
     let message = format!("the test of line {before} is called `{name}` too: name one otherwise");
@@ -198,7 +201,7 @@ fn known(node: &Node, keys: &[&str]) -> Result<(), Mistake> {
     Ok(())
 }
 
-fn case(item: &Node, path: &Path, ruleset: &Ruleset) -> Result<Case, Mistake> {
+fn case(item: &Node, path: &Path, known_rules: &Rules<'_>) -> Result<Case, Mistake> {
     known(item, &KEYS)?;
     let lacks = |what: &str| (format!("this test lacks {what}"), item.span.clone());
     let name = item.get("test").and_then(Node::text);
@@ -215,11 +218,11 @@ fn case(item: &Node, path: &Path, ruleset: &Ruleset) -> Result<Case, Mistake> {
     };
     let fires = item
         .get("fires")
-        .map(|node| rules(node, ruleset))
+        .map(|node| rules(node, known_rules))
         .transpose()?;
     let silent = item
         .get("silent")
-        .map(|node| rules(node, ruleset))
+        .map(|node| rules(node, known_rules))
         .transpose()?;
     if fires.is_none() && silent.is_none() {
         return Err(lacks(
@@ -253,10 +256,9 @@ fn texts(node: &Node) -> Result<Vec<String>, Mistake> {
     items.iter().map(text).collect()
 }
 
-fn rules(node: &Node, ruleset: &Ruleset) -> Result<BTreeSet<String>, Mistake> {
+fn rules(node: &Node, known: &Rules<'_>) -> Result<BTreeSet<String>, Mistake> {
     let names = texts(node)?;
-    let is_rule = |name: &&String| ruleset.rules().iter().any(|rule| rule.name == **name);
-    if let Some(unknown) = names.iter().find(|name| !is_rule(name)) {
+    if let Some(unknown) = names.iter().find(|name| !known.contains(name.as_str())) {
         let message = format!("no rule is called `{unknown}`: `rules list` shows the names");
         return Err((message, node.span.clone()));
     }

@@ -5,6 +5,7 @@ mod allowed;
 mod event_types;
 mod macros;
 mod suspicion;
+mod values;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -277,8 +278,13 @@ impl<'a> Checker<'a> {
                     return Err(self.too_many(text));
                 }
             }
-            let one = constants::convert(field, left.kind(), operator, &constant.text)
-                .map_err(|refusal| self.refused(constant, refusal, text))?;
+            let one = constants::convert(field, left.kind(), operator, &constant.text).map_err(
+                |(message, help)| {
+                    let help = values::help(left, &constant.text).or(help);
+                    self.refused(constant, (message, help), text)
+                },
+            )?;
+            self.wraps(left, constant, &one, text);
             converted.push(one);
         }
         Ok(match (operator, modifier) {

@@ -24,7 +24,7 @@ const NEARLY_A_LIST: &str = "RULE_NEARLY_A_LIST";
 const MAX_COMM: usize = 15;
 
 impl Checker<'_> {
-    fn warn(
+    pub(super) fn warn(
         &mut self,
         code: &'static str,
         text: &Text,

@@ -93,6 +93,12 @@ pub fn resolve(
             // Falco takes -1 for no number, and finds nothing for what is below.
             Err(_) if key == "-1" && !field.needs_argument => Ok((field, Argument::None)),
             Err(_) if is_negative(key) => Ok((field, Argument::Index(usize::MAX))),
+            Err(_) if !key.is_empty() && key.bytes().all(|digit| digit.is_ascii_digit()) => {
+                unknown(Some(format!(
+                    "the number is too large: at most {}",
+                    usize::MAX
+                )))
+            }
             Err(_) => unknown(Some("the argument is a number: `[1]`".to_owned())),
         },
     }
@@ -105,7 +111,16 @@ fn is_negative(key: &str) -> bool {
 
 /// The field that was meant, if one is spelt alike.
 pub fn suggestion(name: &str) -> Option<&'static str> {
-    spelling::nearest(name, CATALOGUE.iter().map(|field| field.name))
+    let names = CATALOGUE.iter().map(|field| field.name);
+    spelling::nearest(name, names.filter(|one| alike(name, one)))
+}
+
+/// Whether what stands before the dot is the same, or may be a slip: `kube.name` is not `user.name`.
+fn alike(name: &str, other: &str) -> bool {
+    let (Some((class, _)), Some((other, _))) = (name.split_once('.'), other.split_once('.')) else {
+        return true;
+    };
+    class.starts_with(other) || spelling::nearest(class, [other]).is_some()
 }
 
 #[cfg(test)]

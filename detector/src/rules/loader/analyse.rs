@@ -71,7 +71,7 @@ impl Builder<'_, '_> {
             return self.report.warning(place, analysis::NEVER, message, help);
         }
         self.inactive(rule, place);
-        if !rule.enabled {
+        if !rule.enabled || rule.inactive().is_some() {
             return;
         }
         if let Some(other) = earlier.shadows(rule) {
@@ -80,9 +80,7 @@ impl Builder<'_, '_> {
             let report = &mut self.report;
             return report.warning(place, analysis::SHADOWED, message, help);
         }
-        if rule.inactive().is_none()
-            && let Some(check) = analysis::trusts_name(&rule.whole)
-        {
+        if let Some(check) = analysis::trusts_name(&rule.whole) {
             let message =
                 format!("the rule `{name}` trusts a name that any process can take: {check}");
             let help = "ask for `proc.exepath` or `proc.exe_ino` too".to_owned();

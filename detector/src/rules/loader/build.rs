@@ -239,13 +239,11 @@ impl Builder<'_, '_> {
     }
 
     fn condition(&mut self, item: &RuleItem) -> Option<(Condition, Vec<(Place, Text)>)> {
-        let joined = match excepted::join(&item.condition, &item.exceptions) {
-            Ok(joined) => joined,
-            Err((message, place, help)) => {
-                self.report.error(&place, VALIDATE, message, help);
-                return None;
-            }
-        };
+        let joined = excepted::join(&item.condition, &item.exceptions);
+        let refused = !joined.refused.is_empty();
+        for (message, place, help) in joined.refused {
+            self.report.error(&place, VALIDATE, message, help);
+        }
         let mut text = joined.condition;
         let mut used = HashSet::new();
         let expanded = self.lists.expand(&mut text, &mut used);
@@ -289,7 +287,7 @@ impl Builder<'_, '_> {
             return None;
         }
         match checked {
-            Ok(condition) => (!broken).then_some((condition, joined.values)),
+            Ok(condition) => (!broken && !refused).then_some((condition, joined.values)),
             Err(mistake) => {
                 // Falco looks at the first alone to tell whether the rule is skipped.
                 if !self.mistake(item, mistake) {

@@ -48,11 +48,9 @@ fn of_item(text: &Text, error: &SyntaxError, lists: &Lists) -> Option<Mistake> {
     if !text.steps(&error.span).is_empty() {
         return None;
     }
-    let (via, wrong) = text.ways().find_map(|way| {
-        let wrong = lists.wrong(&way.last()?.name)?;
-        Some((way, wrong))
-    })?;
+    let via = text.way_to(|list| lists.wrong(list).is_some())?;
     let list = &via.last()?.name;
+    let wrong = lists.wrong(list)?;
     let item = &wrong.item;
     let (message, help) = if item.is_empty() {
         let help = "write '\"\"' for the empty text, or leave it out";

@@ -16,72 +16,91 @@ pub(super) struct Joined {
     pub(super) condition: Text,
     /// Each value of the exceptions as a condition of its own, and where it is written.
     pub(super) values: Vec<(Place, Text)>,
+    /// The values that are none: they are left out.
+    pub(super) refused: Vec<Refusal>,
 }
 
-pub(super) fn join(condition: &Text, exceptions: &[Exception]) -> Result<Joined, Refusal> {
-    let mut values = Vec::new();
+pub(super) fn join(condition: &Text, exceptions: &[Exception]) -> Joined {
+    let mut joined = Joined {
+        condition: condition.clone(),
+        values: Vec::new(),
+        refused: Vec::new(),
+    };
     let mut given = exceptions.iter().filter(|one| !one.values.is_empty());
     let Some(first) = given.next() else {
-        let condition = condition.clone();
-        return Ok(Joined { condition, values });
+        return joined;
     };
-    let mut whole = Text::at("(", &condition.place(&(0..1)));
-    whole.push(condition);
-    whole.push_str(")");
+    joined.condition = Text::at("(", &condition.place(&(0..1)));
+    joined.condition.push(condition);
+    joined.condition.push_str(")");
     for exception in std::iter::once(first).chain(given) {
-        whole.push_at(" and not ", &exception.place);
-        exception.push_to(&mut whole, &mut values)?;
+        exception.push_to(&mut joined);
     }
-    Ok(Joined {
-        condition: whole,
-        values,
-    })
+    joined
 }
 
 impl Exception {
-    fn push_to(&self, out: &mut Text, values: &mut Vec<(Place, Text)>) -> Result<(), Refusal> {
+    /// Each value that is one, alone and with the others.
+    fn push_to(&self, joined: &mut Joined) {
+        let mut good = Vec::with_capacity(self.values.len());
+        for value in &self.values {
+            let mut alone = Text::default();
+            let pushed = match self.scalar {
+                true => self.push_alone(value, &mut alone),
+                false => self.push_tuple(value, &mut alone),
+            };
+            match pushed {
+                Ok(()) => good.push((value, alone)),
+                Err(refusal) => joined.refused.push(refusal),
+            }
+        }
+        if good.is_empty() {
+            return;
+        }
+        let out = &mut joined.condition;
+        out.push_at(" and not ", &self.place);
         if self.scalar {
-            self.push_sets(&self.values, out)?;
-            for value in &self.values {
-                let mut alone = Text::default();
-                self.push_sets(std::slice::from_ref(value), &mut alone)?;
-                values.push((value.place(), alone));
+            self.push_set(good.iter().map(|(value, _)| *value), out);
+        } else {
+            out.push_at("(", &self.place);
+            for (index, (_, alone)) in good.iter().enumerate() {
+                if index > 0 {
+                    out.push_at(" or ", &self.place);
+                }
+                out.push(alone);
             }
-            return Ok(());
+            out.push_at(")", &self.place);
         }
-        out.push_at("(", &self.place);
-        for (index, tuple) in self.values.iter().enumerate() {
-            if index > 0 {
-                out.push_at(" or ", &self.place);
-            }
-            let start = out.as_str().len();
-            self.push_tuple(tuple, out)?;
-            values.push((tuple.place(), out.part(start..out.as_str().len())));
+        let places = good
+            .into_iter()
+            .map(|(value, alone)| (value.place(), alone));
+        joined.values.extend(places);
+    }
+
+    fn push_alone(&self, value: &Given, out: &mut Text) -> Result<(), Refusal> {
+        if let Given::Sequence(_, place) = value {
+            let message = "the values of one field are texts, not sequences".to_owned();
+            let help = "write `values: [a, b]`, or `fields: [...]` for tuples";
+            return Err((message, place.clone(), Some(help.to_owned())));
         }
-        out.push_at(")", &self.place);
+        self.push_set(std::iter::once(value), out);
         Ok(())
     }
 
     /// `field comp (values)`.
-    fn push_sets(&self, values: &[Given], out: &mut Text) -> Result<(), Refusal> {
+    fn push_set<'v>(&self, values: impl Iterator<Item = &'v Given>, out: &mut Text) {
         let (Some(field), Some(comp)) = (self.fields.first(), self.comps.first()) else {
-            return Ok(());
+            return;
         };
         push_left(field, comp, out);
         out.push_at("(", &self.place);
-        for (index, value) in values.iter().enumerate() {
-            if let Given::Sequence(_, place) = value {
-                let message = "the values of one field are texts, not sequences".to_owned();
-                let help = "write `values: [a, b]`, or `fields: [...]` for tuples";
-                return Err((message, place.clone(), Some(help.to_owned())));
-            }
+        for (index, value) in values.enumerate() {
             if index > 0 {
                 out.push_at(", ", &self.place);
             }
             value.push_text(out);
         }
         out.push_at(")", &self.place);
-        Ok(())
     }
 
     fn push_tuple(&self, tuple: &Given, out: &mut Text) -> Result<(), Refusal> {

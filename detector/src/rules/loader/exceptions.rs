@@ -11,6 +11,7 @@ use super::{
         yaml::{Node, Value},
     },
     SHAPE, VALIDATE,
+    excepted::Refusal,
     report::Report,
 };
 
@@ -107,16 +108,17 @@ pub(super) enum Mode {
     Append,
 }
 
-/// All entries of one item; `None` if any was refused.
+/// All entries of one item but those that are refused: the others are looked at all the same.
 pub(super) fn read(
     file: usize,
     node: &Node,
     mode: Mode,
     known: &Exceptions,
     report: &mut Report<'_>,
-) -> Option<Exceptions> {
+) -> Exceptions {
+    let mut read = Exceptions::default();
     let entries = match &node.value {
-        Value::Null => return Some(Exceptions::default()),
+        Value::Null => return read,
         Value::Sequence(entries) => entries,
         _ => {
             let place = Place {
@@ -125,11 +127,9 @@ pub(super) fn read(
             };
             let message = "exceptions are a sequence of maps";
             report.error(&place, SHAPE, message, SHAPES.to_owned());
-            return None;
+            return read;
         }
     };
-    let mut read = Exceptions::default();
-    let mut good = true;
     for entry in entries {
         let mut entry = Entry {
             file,
@@ -137,7 +137,6 @@ pub(super) fn read(
             report,
         };
         let Some(exception) = entry.read(mode, known) else {
-            good = false;
             continue;
         };
         if read.named(&exception.name).is_some() {
@@ -150,7 +149,7 @@ pub(super) fn read(
         }
         read.push(exception);
     }
-    good.then_some(read)
+    read
 }
 
 /// One entry that is being read.
@@ -204,10 +203,8 @@ impl Entry<'_, '_> {
         };
         let place = name.place(&(0..name.as_str().len()));
         let name = name.as_str().to_owned();
-        for key in ["fields", "comps", "values"] {
-            self.refuse_empty(key)?;
-        }
-        let values = self.values()?;
+        let good = ["fields", "comps", "values"].map(|key| self.none_empty(key));
+        let values = self.values().filter(|_| !good.contains(&false))?;
         if mode == Mode::Append && self.node.get("values").is_none() {
             let message = format!("the exception `{name}` is appended without values");
             let help = "add `values: [...]`".to_owned();
@@ -245,13 +242,12 @@ impl Entry<'_, '_> {
             scalar,
             values,
         };
-        match exception.problem() {
-            None => Some(exception),
-            Some((place, message, help)) => {
-                self.report.error(&place, VALIDATE, message, help);
-                None
-            }
+        let problems = exception.problems();
+        let good = problems.is_empty();
+        for (message, place, help) in problems {
+            self.report.error(&place, VALIDATE, message, help);
         }
+        good.then_some(exception)
     }
 
     fn unknown_keys(&mut self, pairs: &[(Node, Node)]) {
@@ -304,14 +300,14 @@ impl Entry<'_, '_> {
     }
 
     /// A text of no characters, at any depth: it is refused wherever it stands.
-    fn refuse_empty(&mut self, key: &str) -> Option<()> {
+    fn none_empty(&mut self, key: &str) -> bool {
         let Some(empty) = self.node.get(key).and_then(empty_text) else {
-            return Some(());
+            return true;
         };
         let message = format!("a text of `{key}` is empty");
         let help = "leave it out; a value that is to be empty is written '\"\"'".to_owned();
         self.report.error(&self.at(empty), SHAPE, message, help);
-        None
+        false
     }
 
     /// Values for an exception that the rule has.
@@ -407,49 +403,57 @@ pub(super) fn comparison(text: &str) -> Option<(Operator, bool)> {
 }
 
 impl Exception {
-    fn problem(&self) -> Option<(Place, String, Option<String>)> {
+    fn problems(&self) -> Vec<Refusal> {
         let name = &self.name;
-        let all = |text: &Text| text.place(&(0..text.as_str().len()));
         let (fields, comps) = (self.fields.len(), self.comps.len());
+        let mut problems = Vec::new();
         if fields != comps {
             let message =
                 format!("the exception `{name}` has {fields} `fields` and {comps} `comps`");
             let help = "write one operator for each field".to_owned();
-            let place = self.comps.last().map_or(self.place.clone(), all);
-            return Some((place, message, Some(help)));
+            let place = self.comps.last().map_or(self.place.clone(), whole);
+            problems.push((message, place, Some(help)));
         }
-        for comp in &self.comps {
-            let written = comp.as_str();
-            let Some((operator, set)) = comparison(written) else {
-                let message = format!("`{written}` is no operator for an exception");
-                let words = Operator::ALL.iter().map(|one| one.as_str());
-                let own = spelling::foreign(written).map(|own| format!("write `{own}`"));
-                let near = || spelling::did_you_mean(written, words);
-                let help = own.or_else(near).unwrap_or_else(|| {
-                    "write an operator such as = in startswith, or one with oneof, anyof or allof"
-                        .to_owned()
-                });
-                return Some((all(comp), message, Some(help)));
-            };
-            if self.scalar && !set {
-                let message =
-                    format!("one field is compared with a set, and `{written}` takes none");
-                let sets =
-                    "write in, pmatch, intersects, or an operator with oneof, anyof or allof";
-                let help = if operator == Operator::Exists {
-                    format!("{sets}: `exists` takes no value")
-                } else {
-                    format!(
-                        "{sets}; or `fields: [...]`, `comps: [{written}]` and `values: [[...]]`"
-                    )
-                };
-                return Some((all(comp), message, Some(help)));
-            }
-        }
-        self.fields.iter().find_map(|field| {
+        problems.extend(
+            self.comps
+                .iter()
+                .filter_map(|comp| self.of_comparison(comp)),
+        );
+        problems.extend(self.fields.iter().filter_map(|field| {
             let (problem, help) = checker::field_problem(field.as_str())?;
             let message = format!("in the exception `{name}`: {problem}");
-            Some((all(field), message, help))
-        })
+            Some((message, whole(field), help))
+        }));
+        problems
     }
+
+    fn of_comparison(&self, comp: &Text) -> Option<Refusal> {
+        let written = comp.as_str();
+        let Some((operator, set)) = comparison(written) else {
+            let message = format!("`{written}` is no operator for an exception");
+            let words = Operator::ALL.iter().map(|one| one.as_str());
+            let own = spelling::foreign(written).map(|own| format!("write `{own}`"));
+            let near = || spelling::did_you_mean(written, words);
+            let help = own.or_else(near).unwrap_or_else(|| {
+                "write an operator such as = in startswith, or one with oneof, anyof or allof"
+                    .to_owned()
+            });
+            return Some((message, whole(comp), Some(help)));
+        };
+        if !self.scalar || set {
+            return None;
+        }
+        let message = format!("one field is compared with a set, and `{written}` takes none");
+        let sets = "write in, pmatch, intersects, or an operator with oneof, anyof or allof";
+        let help = if operator == Operator::Exists {
+            format!("{sets}: `exists` takes no value")
+        } else {
+            format!("{sets}; or `fields: [...]`, `comps: [{written}]` and `values: [[...]]`")
+        };
+        Some((message, whole(comp), Some(help)))
+    }
+}
+
+fn whole(text: &Text) -> Place {
+    text.place(&(0..text.as_str().len()))
 }

@@ -5,14 +5,15 @@
 use std::{
     borrow::Cow,
     cell::Cell,
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
+    ops::Range,
 };
 
 use super::{
     super::{
         ast::{Expression, Right},
         parser,
-        text::{Place, Text},
+        text::{Copied, Place, Text},
     },
     items::{Collection, List},
 };
@@ -21,6 +22,8 @@ use super::{
 const MAX_EXPANDED: usize = 1 << 20;
 /// The same of all conditions together: each takes about fifty times as much memory.
 const MAX_BROUGHT: usize = 1 << 23;
+/// Lists in one condition: those that bring in nothing do not make it longer.
+const MAX_PUT: usize = 1 << 20;
 
 /// Whether a name ends at this character; at the text's end it does.
 pub(super) fn bounds(character: Option<char>) -> bool {
@@ -124,11 +127,6 @@ impl Lists {
         self.lists.iter().map(|(name, _)| name.as_str())
     }
 
-    fn named_in<'a>(&'a self, text: &'a str) -> impl Iterator<Item = usize> + 'a {
-        text.split(|one| bounds(Some(one)))
-            .filter_map(|word| self.by_name.get(word).copied())
-    }
-
     /// Whether all items of these lists are known.
     pub(super) fn known(&self, lists: &HashSet<usize>) -> bool {
         self.refused.is_disjoint(lists)
@@ -154,17 +152,7 @@ impl Lists {
             return Err(None);
         }
         let written = text.as_str().len();
-        let mut waiting: BTreeSet<usize> = self.named_in(text.as_str()).collect();
-        waiting.extend(&self.by_search);
-        while let Some(index) = waiting.pop_first() {
-            let Some((name, with)) = self.lists.get(index) else {
-                break;
-            };
-            if put(text, name, with)? {
-                used.insert(index);
-                waiting.extend(self.named_in(with.as_str()).filter(|later| *later > index));
-            }
-        }
+        self.put_all(text, used)?;
         let more = text.as_str().len().saturating_sub(written);
         self.brought.set(self.brought.get().saturating_add(more));
         if self.brought.get() > MAX_BROUGHT {
@@ -174,6 +162,127 @@ impl Lists {
         }
         Ok(())
     }
+
+    fn put_all(&self, text: &mut Text, used: &mut HashSet<usize>) -> Result<(), String> {
+        let mut next = 0;
+        for index in &self.by_search {
+            self.put_words(text, next..*index, used)?;
+            if let Some((name, with)) = self.lists.get(*index)
+                && put(text, name, with)?
+            {
+                used.insert(*index);
+            }
+            next = index + 1;
+        }
+        self.put_words(text, next..self.lists.len(), used)
+    }
+
+    /// Those of these lists whose name is a word: in one go, as a word of what one brings in ends
+    /// where that ends.
+    fn put_words(
+        &self,
+        text: &mut Text,
+        lists: Range<usize>,
+        used: &mut HashSet<usize>,
+    ) -> Result<(), String> {
+        if self.next_word(text.as_str(), 0, &lists).is_none() {
+            return Ok(());
+        }
+        let mut put = text.emptied();
+        let mut length = text.as_str().len();
+        let mut times = 0;
+        let mut open = vec![Open {
+            copied: Copied::back(text),
+            at: 0,
+            lists: lists.clone(),
+        }];
+        while let Some(Open { copied, at, lists }) = open.last_mut() {
+            let Some((word, index, (name, with))) = self.next_word(copied.as_str(), *at, lists)
+            else {
+                put.push_copied(copied, *at..copied.as_str().len());
+                open.pop();
+                continue;
+            };
+            used.insert(index);
+            put.push_copied(copied, *at..word.start);
+            *at = word.end;
+            let start = put.as_str().len();
+            put.push_copied(copied, word);
+            let lists = index + 1..lists.end;
+            if copied.as_str().len() == *at {
+                open.pop();
+            }
+            length = bounded(length, name, with)?;
+            times += 1;
+            if times > MAX_PUT {
+                return Err(format!("more than {MAX_PUT} lists are put in place"));
+            }
+            if with.as_str().is_empty() {
+                put.truncate(start);
+                take_comma(&mut put, &mut open);
+                continue;
+            }
+            open.push(Open {
+                copied: put.open_list(start, with),
+                at: 0,
+                lists,
+            });
+        }
+        *text = put;
+        Ok(())
+    }
+
+    /// The next word from a byte on that is the name of one of these lists.
+    fn next_word(
+        &self,
+        text: &str,
+        from: usize,
+        lists: &Range<usize>,
+    ) -> Option<(Range<usize>, usize, &(String, Text))> {
+        let mut start = from;
+        for word in text.get(from..)?.split(|one| bounds(Some(one))) {
+            let end = start + word.len();
+            if let Some(index) = self.by_name.get(word).filter(|one| lists.contains(one)) {
+                return Some((start..end, *index, self.lists.get(*index)?));
+            }
+            start = end + 1;
+        }
+        None
+    }
+}
+
+/// A text that is being copied, with lists put in place.
+struct Open<'t> {
+    copied: Copied<'t>,
+    /// What is copied so far.
+    at: usize,
+    /// Those that are put in place in it.
+    lists: Range<usize>,
+}
+
+impl Open<'_> {
+    fn rest(&self) -> &str {
+        self.copied.as_str().get(self.at..).unwrap_or_default()
+    }
+
+    /// Whether there is more than blanks.
+    fn skip_blanks(&mut self) -> bool {
+        let rest = self.rest().trim_start().len();
+        self.at = self.copied.as_str().len() - rest;
+        rest > 0
+    }
+}
+
+/// The length of the text once the items are in the place of the name.
+fn bounded(length: usize, name: &str, with: &Text) -> Result<usize, String> {
+    let longer = length.saturating_add(with.as_str().len());
+    let longer = longer.saturating_sub(name.len());
+    if longer > MAX_EXPANDED {
+        return Err(format!(
+            "with the list `{name}` the condition is longer than {MAX_EXPANDED} bytes"
+        ));
+    }
+    Ok(longer)
 }
 
 impl Collection {
@@ -199,8 +308,9 @@ impl Collection {
                             refused.insert(number);
                         }
                         items.extend(other.items.iter().map(|inner| {
-                            let mut placed = Text::default();
-                            placed.push_list(item, 0..item.as_str().len(), inner);
+                            let mut placed = item.clone();
+                            let copied = placed.open_list(0, inner);
+                            placed.push_copied(&copied, 0..inner.as_str().len());
                             Cow::Owned(placed)
                         }));
                     }
@@ -224,9 +334,10 @@ impl Collection {
 }
 
 /// Whether the name occurs, bounded; `with` takes its place.
-fn put(text: &mut Text, name: &str, with: &Text) -> Result<bool, Option<String>> {
-    let whole = text.as_str().to_owned();
+fn put(text: &mut Text, name: &str, with: &Text) -> Result<bool, String> {
+    let whole = text.as_str();
     let mut end = 0;
+    let mut length = whole.len();
     let mut starts = Vec::new();
     for (start, _) in whole.match_indices(name) {
         let before = whole
@@ -235,6 +346,7 @@ fn put(text: &mut Text, name: &str, with: &Text) -> Result<bool, Option<String>>
         let after = whole.get(start + name.len()..);
         let after = after.and_then(|after| after.chars().next());
         if start >= end && bounds(before) && bounds(after) {
+            length = bounded(length, name, with)?;
             starts.push(start);
             end = start + name.len();
         }
@@ -242,39 +354,53 @@ fn put(text: &mut Text, name: &str, with: &Text) -> Result<bool, Option<String>>
     if starts.is_empty() {
         return Ok(false);
     }
-    let added = with.as_str().len().saturating_mul(starts.len());
-    if whole.len().saturating_add(added) > MAX_EXPANDED {
-        return Err(Some(format!(
-            "with the list `{name}` the condition is longer than {MAX_EXPANDED} bytes"
-        )));
-    }
     let mut put = text.emptied();
-    let mut from = 0;
+    let mut open = [Open {
+        copied: Copied::back(text),
+        at: 0,
+        lists: 0..0,
+    }];
     for start in starts {
-        let end = start + name.len();
-        put.push_part(text, from..start);
-        from = end;
+        let [Open { copied, at, .. }] = &mut open;
+        put.push_copied(copied, *at..start);
+        *at = start + name.len();
         if with.as_str().is_empty() {
-            from += comma(&mut put, whole.get(end..).unwrap_or_default());
-        } else {
-            put.push_list(text, start..end, with);
+            take_comma(&mut put, &mut open);
+            continue;
         }
+        let named = put.as_str().len();
+        put.push_copied(copied, start..*at);
+        let items = put.open_list(named, with);
+        put.push_copied(&items, 0..with.as_str().len());
     }
-    put.push_part(text, from..whole.len());
+    let [Open { copied, at, .. }] = &open;
+    put.push_copied(copied, *at..copied.as_str().len());
     *text = put;
     Ok(true)
 }
 
-/// An empty list takes one comma with it: the one after it, and then the bytes that it is, else
-/// the one before.
-fn comma(before: &mut Text, after: &str) -> usize {
-    if let Some(rest) = after.trim_start().strip_prefix(',') {
-        return after.len() - rest.trim_start().len();
+/// An empty list takes one comma with it: the one after it, with the blanks around that, else the
+/// one before.
+fn take_comma(before: &mut Text, after: &mut [Open<'_>]) {
+    let mut rests = after.iter().rev().map(Open::rest);
+    let next = rests.find_map(|rest| rest.trim_start().chars().next());
+    if next != Some(',') {
+        if let Some(rest) = before.as_str().trim_end().strip_suffix(',') {
+            before.truncate(rest.len());
+        }
+        return;
     }
-    if let Some(rest) = before.as_str().trim_end().strip_suffix(',') {
-        before.truncate(rest.len());
+    let mut taken = false;
+    for open in after.iter_mut().rev() {
+        if open.skip_blanks() && !taken {
+            taken = true;
+            open.at += 1;
+            open.skip_blanks();
+        }
+        if taken && !open.rest().is_empty() {
+            return;
+        }
     }
-    0
 }
 
 #[cfg(test)]

@@ -214,11 +214,11 @@ impl Item<'_> {
                     self.at(item)
                 };
                 report.error(&place, SHAPE, message, help.to_owned());
-                return None;
+                continue;
             };
             texts.push(text);
         }
-        Some(texts)
+        (texts.len() == items.len()).then_some(texts)
     }
 
     /// The first empty text of a sequence after one that is not.

@@ -193,7 +193,7 @@ fn definition(
         None => None,
     };
     let exceptions = match item.node.get("exceptions") {
-        None => None,
+        None => Exceptions::default(),
         Some(node) => exceptions::read(
             item.file,
             node,
@@ -215,7 +215,7 @@ fn definition(
         warn_evttypes: warn_evttypes.unwrap_or(true),
         skip_if_unknown_filter: skip.unwrap_or(false),
         tags: tags.unwrap_or_default().into_iter().collect(),
-        exceptions: exceptions.unwrap_or_default(),
+        exceptions,
     })
 }
 
@@ -285,7 +285,7 @@ fn append_deprecated(item: &Item<'_>, rule: &mut RuleItem, report: &mut Report<'
     }
     if let Some(node) = given("exceptions") {
         let new = exceptions::read(item.file, node, Mode::Append, &rule.exceptions, report);
-        rule.exceptions.append(new.unwrap_or_default());
+        rule.exceptions.append(new);
     }
 }
 
@@ -355,10 +355,7 @@ fn override_key(
                 return;
             };
             let mode = if append { Mode::Append } else { Mode::Define };
-            let Some(new) = exceptions::read(item.file, node, mode, &rule.exceptions, report)
-            else {
-                return;
-            };
+            let new = exceptions::read(item.file, node, mode, &rule.exceptions, report);
             if append {
                 rule.exceptions.append(new);
             } else {

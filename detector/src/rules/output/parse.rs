@@ -90,8 +90,14 @@ pub(super) fn token(rest: &str, at: usize, warnings: &mut Warnings) -> Result<To
             let message = format!("invalid formatting token `%{}`", shown.trim_end());
             // One mistake, not two.
             let doubled = usize::from(shown == "%");
-            SyntaxError::new(message, span.start..span.end + doubled)
-                .help("write a field after `%`; the sign itself cannot be printed")
+            let error = SyntaxError::new(message, span.start..span.end + doubled);
+            let called = named.get(name_end(named)..).unwrap_or_default();
+            if !shown.is_empty() && called.starts_with('(') {
+                let known = ast::Transformer::ALL.iter().map(|one| one.as_str());
+                let known: Vec<&str> = known.collect();
+                return Err(error.help(format!("transformers are {}", known.join(" "))));
+            }
+            error.help("write a field after `%`; the sign itself cannot be printed")
         }
     })
 }

@@ -3,6 +3,7 @@
 use super::{
     super::{
         ast::{Modifier, Operator, Transformer},
+        fields,
         spelling::{self, foreign},
     },
     is_blank,
@@ -50,6 +51,11 @@ pub(super) fn general(before: &str, rest: &str) -> Option<String> {
     if rest.starts_with("&&") || rest.starts_with("||") {
         return Some("write `and` and `or` in words".to_owned());
     }
+    if rest.starts_with('#') {
+        return Some(
+            "a condition has no comments: put it on a line of its own above the item".to_owned(),
+        );
+    }
     if rest.starts_with('!') {
         return Some("write `not` as a word, with a blank after it".to_owned());
     }
@@ -67,6 +73,15 @@ pub(super) fn general(before: &str, rest: &str) -> Option<String> {
 pub(super) fn after_check(before: &str, rest: &str) -> String {
     let last = last_word(before);
     let touches = !before.ends_with(is_blank);
+    if let Some(value) = value_cut(before, rest) {
+        return format!("a value with any of ( ) ' \" = , needs quotes: `{value}`");
+    }
+    if let Some(word) = compared(before, rest) {
+        return fields::suggestion(&word).map_or_else(
+            || format!("`{word}` is no field: `kubelet-detector rules fields` lists the fields"),
+            |near| format!("did you mean `{near}`?"),
+        );
+    }
     if let Some(help) = general(before, rest) {
         return help;
     }
@@ -119,6 +134,57 @@ pub(super) fn after_check(before: &str, rest: &str) -> String {
     )
 }
 
+/// The operator at the end of a text.
+fn operator_before(text: &str) -> Option<Operator> {
+    let text = text.trim_end_matches(is_blank);
+    let word = last_word(text);
+    let symbol = word.rfind(|one| !SYMBOLS.contains(one));
+    let symbol = symbol.map_or(word, |at| word.get(at + 1..).unwrap_or_default());
+    Operator::parse(word).or_else(|| Operator::parse(symbol))
+}
+
+const SYMBOLS: &str = "=<>!";
+
+/// In quotes, a value without any that ends at a sign which needs them.
+fn value_cut(before: &str, rest: &str) -> Option<String> {
+    if !rest.starts_with(['=', '\'', '"']) {
+        return None;
+    }
+    let last = last_word(before);
+    if !before.ends_with(last) {
+        return None;
+    }
+    let start = last
+        .rfind(|one| SYMBOLS.contains(one))
+        .map_or(0, |at| at + 1);
+    let value = last.get(start..).filter(|value| !value.is_empty())?;
+    operator_before(before.get(..before.len() - value.len())?)?;
+    let whole = format!("{value}{}", first_word(rest));
+    let quote = if whole.contains('"') { '\'' } else { '"' };
+    (!whole.contains(quote)).then(|| format!("{quote}{whole}{quote}"))
+}
+
+/// A word that is compared and was taken for a macro: it was meant for a field.
+fn compared(before: &str, rest: &str) -> Option<String> {
+    let touches = !before.ends_with(is_blank);
+    let more = if touches {
+        rest.split([' ', '=', '<', '>', '!']).next()?
+    } else {
+        ""
+    };
+    let compared = rest.get(more.len()..)?.trim_start_matches(is_blank);
+    let first = first_word(compared);
+    let symbols = first.split(|one| !SYMBOLS.contains(one)).next()?;
+    Operator::parse(first).or_else(|| Operator::parse(symbols))?;
+    let last = last_word(before);
+    if operator_before(before.trim_end_matches(is_blank).strip_suffix(last)?).is_some() {
+        return None;
+    }
+    let word = format!("{last}{more}");
+    let named = |one: char| one.is_ascii_alphanumeric() || ".-_".contains(one);
+    (!last.is_empty() && word.chars().all(named)).then_some(word)
+}
+
 fn before_parenthesis(before: &str, last: &str, touches: bool) -> String {
     let transformers = || Transformer::ALL.iter().map(|one| one.as_str());
     if Modifier::ALL.iter().any(|one| one.as_str() == last) {
@@ -128,6 +194,18 @@ fn before_parenthesis(before: &str, last: &str, touches: bool) -> String {
             return format!("`{set}` takes no modifier: write `{set} (...)`");
         }
         return format!("put a blank after `{last}`");
+    }
+    let start = before.trim_end_matches(is_blank);
+    let start = start.strip_suffix(last).unwrap_or_default();
+    if Operator::parse(last).is_some_and(Operator::is_list)
+        && let Some(first) = operator_before(start)
+    {
+        let start = start.trim_end_matches(is_blank);
+        let left = last_word(start.strip_suffix(first.as_str()).unwrap_or_default());
+        return match first {
+            Operator::NotEqual => format!("write `not {left} {last} (...)`"),
+            _ => format!("write `{left} {last} (...)`"),
+        };
     }
     if last == "val" {
         return "`val()` stands on the right of an operator only".to_owned();
@@ -149,6 +227,9 @@ fn before_parenthesis(before: &str, last: &str, touches: bool) -> String {
 pub(super) fn operator(field: &str, rest: &str) -> String {
     if rest.is_empty() {
         return format!("say what of it: `{field} exists`, `{field} = ...`");
+    }
+    if rest.starts_with('[') && !field.ends_with(']') {
+        return format!("an argument follows its field without a blank: `{field}[...]`");
     }
     let word = first_word(rest);
     if word == "!~" {

@@ -221,6 +221,9 @@ impl<'a> Parser<'a> {
 
     fn missing_check(&self) -> SyntaxError {
         let mut error = self.misplaced("a field, a macro or `(` expected");
+        if self.lexer.rest().starts_with(['"', '\'']) {
+            return error.help("a field and the name of a macro stand without quotes");
+        }
         error.help.get_or_insert_with(|| {
             let check = "write a check such as `proc.name = curl`, or the name of a macro";
             check.to_owned()
