@@ -170,6 +170,7 @@ fn a_daemon_alerts_on_what_was_open_before_it() {
     let stream = TcpStream::connect(("127.0.0.1", PORT)).unwrap();
     let accepted = listener.accept().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_kubelet-detector"))
+        .env("KUBELET_DETECTOR_STATE", "")
         .args(["run", "--duration", "1s", "-r"])
         .arg(&rules)
         .output()

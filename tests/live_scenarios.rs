@@ -65,6 +65,7 @@ impl Detector {
             .replace("10250", &port.to_string());
         fs::write(&rules, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubelet-detector"));
+        command.env("KUBELET_DETECTOR_STATE", "");
         match record {
             Some(path) => command.arg("record").arg("-o").arg(path),
             None => command.arg("run"),

@@ -263,6 +263,7 @@ impl Detector {
     /// `None`, and why, where the probes cannot run.
     fn start(rules: &Path) -> Option<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kubelet-detector"))
+            .env("KUBELET_DETECTOR_STATE", "")
             .args(["run", "--format", "json", "--attach"])
             .arg(std::env::var("KUBELET_DETECTOR_ATTACH").unwrap_or("auto".to_owned()))
             .arg("-r")

@@ -37,6 +37,9 @@ pub const PORTS_CONNECT: u32 = 0;
 pub const PORTS_ACCEPT: u32 = 1;
 pub const PORTS_LISTEN: u32 = 2;
 
+/// Words of `TOLD`, which only user space reads.
+pub const TOLD_WORDS: usize = 16;
+
 /// Slots of `ELSEWHERE`: subjects that have a program of their own beside the state tracepoint.
 pub const ELSEWHERE_CONNECT: u32 = 0;
 pub const ELSEWHERE_ACCEPT: u32 = 1;

@@ -4,7 +4,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
-use detector_ebpf::{COUNTER_SLOTS, Full, PORT_WORDS, PROGRAM_SLOTS, RING_BYTES};
+use detector_ebpf::{COUNTER_SLOTS, Full, PORT_WORDS, PROGRAM_SLOTS, RING_BYTES, TOLD_WORDS};
 
 use crate::connect::Call;
 
@@ -45,6 +45,10 @@ pub(crate) static COUNTERS: PerCpuArray<u64> =
 /// The last cookie of each CPU and program, by the slots of `SCRATCH`.
 #[map]
 pub(crate) static COOKIES: PerCpuArray<u64> = PerCpuArray::with_max_entries(PROGRAM_SLOTS, 0);
+
+/// Of user space alone: what it told of `EVENTS` and `COUNTERS`, for its successor.
+#[map]
+pub(crate) static TOLD: Array<[u64; TOLD_WORDS]> = Array::with_max_entries(1, 0);
 
 /// Where a record is put together.
 #[repr(C)]

@@ -139,6 +139,7 @@ fn probes(attach: Attach) -> Vec<Row> {
         attach,
         accept_via: AcceptVia::Auto,
         probe_log: false,
+        pin: None,
     };
     match Live::start(&options, &ports, 0) {
         Ok(live) => live

@@ -3,11 +3,13 @@
 mod doctor;
 mod explain;
 mod files;
+mod pins;
 mod rules;
 mod suite;
 mod switches;
 
 use std::{
+    ffi::OsString,
     fs::File,
     io::{BufWriter, IsTerminal as _, Read, Write as _},
     path::{Path, PathBuf},
@@ -36,7 +38,7 @@ use crate::{
     rules::Ruleset,
     sink::Format,
     source::{
-        AcceptVia, Attach, Options,
+        AcceptVia, Attach, Options, PINS,
         live::{Live as Source, since_boot_ns},
     },
     trace,
@@ -87,6 +89,11 @@ enum Command {
     /// Look into rules.
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Detach the probes that a run with --pin left attached.
+    Unpin {
+        #[arg(default_value = PINS)]
+        folder: PathBuf,
+    },
     /// Say what this node lacks, and which mechanism each subject gets.
     Doctor {
         #[arg(long, value_enum, default_value = "auto")]
@@ -188,6 +195,19 @@ struct Live {
     /// Where accepts are seen.
     #[arg(long, value_enum, default_value = "auto")]
     accept_via: AcceptVia,
+    /// Pin the probes in a folder of a BPF file system: they outlive the process, and the next run
+    /// adopts them and what they saw meanwhile.
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = PINS)]
+    pin: Option<PathBuf>,
+    /// Where the last moment watched is kept, so that the next start tells from when on nobody
+    /// watched; nowhere if empty.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "KUBELET_DETECTOR_STATE",
+        default_value = "/var/lib/kubelet-detector/state"
+    )]
+    state: OsString,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -265,6 +285,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Rules(RulesCommand::List(settings)) => rules::list(&settings.config()?),
         Command::Rules(RulesCommand::Fields) => rules::fields(),
+        Command::Unpin { folder } => pins::unpin(&folder),
         Command::Doctor { attach } => doctor::run(attach),
     }
 }
@@ -320,7 +341,9 @@ async fn watch_with(
         attach: live.attach,
         accept_via: live.accept_via,
         probe_log: tracing::enabled!(tracing::Level::DEBUG),
+        pin: live.pin.clone(),
     };
+    let pin = live.pin.as_deref();
     let watched = ruleset.watched_ports().clone();
     let again = config.clone();
     let load = Arc::new(move || rules::load_again(&again));
@@ -330,6 +353,9 @@ async fn watch_with(
         .map(|path| trace::Writer::create(path, &host, &asked))
         .transpose()?;
     let mut source = Source::start(&options, &ports(&watched), host.boot_time_ns)?;
+    let heart = pins::heart(Path::new(&live.state));
+    let blind = pins::told(&source, pin, heart.as_ref());
+    control.keep(heart);
     for attached in source.attached() {
         tracing::info!("{} through {attached}", attached.subject);
     }
@@ -345,12 +371,17 @@ async fn watch_with(
     if let Some(recorder) = recorder {
         pipeline = pipeline.record(recorder);
     }
+    if let Some(blind) = blind {
+        pipeline.blind(&blind)?;
+        pipeline.flush()?;
+    }
     follow(&mut source, &mut enrich, &mut pipeline, &mut control).await?;
     let (events, alerts) = pipeline.finish()?;
     for (subject, generated, lost) in source.summary() {
         tracing::info!(subject, generated, lost, "stopped");
     }
     tracing::info!(events, alerts, "stopped");
+    pins::stay(pin);
     Ok(())
 }
 

@@ -9,7 +9,10 @@ use crate::{
     host::Host,
     rules::Rule,
     sink::{Encoder, Style},
-    source::Fault,
+    source::{
+        Fault,
+        beat::{Blind, End},
+    },
 };
 
 pub struct Alerts<W: Write> {
@@ -134,6 +137,36 @@ impl<W: Write> Alerts<W> {
             &fault.to_string(),
             fields,
         )
+    }
+
+    /// Nobody watched before this run.
+    pub fn blind(&mut self, blind: &Blind) -> Result<(), PipelineError> {
+        tracing::warn!("{blind}");
+        let end = match blind.end {
+            End::Stopped => "stopped",
+            End::Killed => "killed",
+            End::Rebooted => "rebooted",
+        };
+        let fields = [
+            ("end", Value::Text(end.into())),
+            ("from", Value::Unsigned(blind.from_ns)),
+            ("length", Value::Unsigned(blind.length_ns())),
+            ("to", Value::Unsigned(blind.to_ns)),
+        ];
+        let (rule, text) = ("Detector was not running", blind.to_string());
+        self.own(blind.to_ns, rule, Priority::Warning, &text, fields)
+    }
+
+    /// The daemon before was killed while it told of these events.
+    pub fn repeats(&mut self, time_ns: u64, count: usize) -> Result<(), PipelineError> {
+        tracing::warn!(count, "events that were perhaps told before are told again");
+        let message = format!(
+            "the detector was killed while it told of {count} events: they are told again, and may \
+             be told twice"
+        );
+        let fields = [("count", Value::Unsigned(count as u64))];
+        let rule = "Events told again";
+        self.own(time_ns, rule, Priority::Notice, &message, fields)
     }
 
     /// An alert of the detector itself.

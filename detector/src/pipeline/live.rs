@@ -15,7 +15,11 @@ use crate::{
     enrich::Enrich,
     event::{Event, Item},
     rules::{Ruleset, ports::WatchedPorts},
-    source::{Ports, live::Live},
+    source::{
+        Ports,
+        beat::{Heart, PERIOD},
+        live::{Live, since_boot_ns},
+    },
 };
 
 /// How often the ring buffer is looked into unasked: an attempt does not wake its reader.
@@ -33,6 +37,7 @@ pub struct Control {
     /// When `duration` is over; it begins with the run.
     end: Option<Instant>,
     reload: Reload,
+    heart: Option<Heart>,
 }
 
 /// What to do next.
@@ -55,7 +60,29 @@ impl Control {
             duration,
             end: None,
             reload: Reload::new(load),
+            heart: None,
         })
+    }
+
+    /// Where the last moment watched is kept.
+    pub fn keep(&mut self, heart: Option<Heart>) {
+        self.heart = heart;
+    }
+
+    /// What was seen until `time_ns` since boot is told.
+    fn beat(&mut self, time_ns: u64) {
+        let beat = |heart: &mut Heart| heart.beat(time_ns);
+        self.with_heart(beat);
+    }
+
+    fn with_heart(&mut self, step: impl Fn(&mut Heart) -> std::io::Result<()>) {
+        let Some(heart) = &mut self.heart else {
+            return;
+        };
+        if let Err(error) = step(heart) {
+            tracing::warn!(%error, "the last moment watched is not kept any more");
+            self.heart = None;
+        }
     }
 
     async fn next(&mut self) -> Next {
@@ -92,16 +119,30 @@ pub async fn follow<W: Write>(
     let mut events = Vec::new();
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut beat = tokio::time::interval(PERIOD);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut looks = 0_u32;
     let (mut more, mut proven) = (false, false);
     let watched = pipeline.watched_ports().clone();
+    if source.repeated() > 0 {
+        pipeline.repeats(source.now_ns(), source.repeated())?;
+    }
+    let mut behind = source.succeeds(&ports(&watched));
+    while behind {
+        let now_ns = source.now_ns();
+        behind = take(source, enrich, pipeline, &mut events, now_ns)?;
+        settle(source, pipeline)?;
+    }
     inventory(source, enrich, pipeline, &watched)?;
+    settle(source, pipeline)?;
     loop {
         let held = source.deadline_ns().map(|deadline_ns| {
             Instant::now() + Duration::from_nanos(deadline_ns.saturating_sub(source.now_ns()))
         });
+        let beats = control.heart.is_some();
         let next = tokio::select! {
             next = control.next() => next,
+            _ = beat.tick(), if beats => Next::Look,
             _ = look.tick() => {
                 looks = looks.wrapping_add(1);
                 Next::Look
@@ -118,8 +159,9 @@ pub async fn follow<W: Write>(
             Next::Swap(read) => swap(source, enrich, pipeline, *read)?,
             Next::Stop => break,
         }
-        let now_ns = source.now_ns();
+        let (seen_ns, now_ns) = (since_boot_ns(), source.now_ns());
         more = take(source, enrich, pipeline, &mut events, now_ns)?;
+        settle(source, pipeline)?;
         if !more {
             prove(source, pipeline, &mut proven)?;
         }
@@ -128,11 +170,24 @@ pub async fn follow<W: Write>(
             enrich.refresh();
             report_losses(source, pipeline, false)?;
         }
-        pipeline.flush()?;
+        settle(source, pipeline)?;
+        if !more {
+            control.beat(seen_ns);
+        }
     }
-    while take(source, enrich, pipeline, &mut events, u64::MAX)? {}
+    while take(source, enrich, pipeline, &mut events, u64::MAX)? {
+        settle(source, pipeline)?;
+    }
     report_losses(source, pipeline, true)?;
-    pipeline.flush()
+    settle(source, pipeline)?;
+    control.with_heart(Heart::stop);
+    Ok(())
+}
+
+/// What was processed is told from now on, whatever becomes of this process.
+fn settle<W: Write>(source: &mut Live, pipeline: &mut Pipeline<W>) -> Result<(), PipelineError> {
+    pipeline.flush()?;
+    Ok(source.told()?)
 }
 
 /// What is open on these ports already.

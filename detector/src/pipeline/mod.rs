@@ -12,7 +12,7 @@ use crate::{
     host::Host,
     rules::{Memory, Ruleset, ports::WatchedPorts},
     sink::Style,
-    source::{Fault, ebpf::EbpfError},
+    source::{Fault, beat::Blind, ebpf::EbpfError},
     trace::{TraceError, Writer},
 };
 use alerts::Alerts;
@@ -92,6 +92,16 @@ impl<W: Write> Pipeline<W> {
     /// The probes are not as they should be.
     pub fn fault(&mut self, time_ns: u64, fault: &Fault) -> Result<(), PipelineError> {
         self.alerts.fault(time_ns, fault)
+    }
+
+    /// Nobody watched before this run.
+    pub fn blind(&mut self, blind: &Blind) -> Result<(), PipelineError> {
+        self.alerts.blind(blind)
+    }
+
+    /// This many events to come were perhaps told before.
+    pub fn repeats(&mut self, time_ns: u64, count: usize) -> Result<(), PipelineError> {
+        self.alerts.repeats(time_ns, count)
     }
 
     pub fn flush(&mut self) -> Result<(), PipelineError> {

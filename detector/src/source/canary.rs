@@ -42,6 +42,8 @@ pub struct Canary {
     /// When the connection under way was made.
     begun_ns: Option<u64>,
     due_ns: u64,
+    /// Process and port of the canary of a daemon before.
+    former: (u32, u16),
 }
 
 impl Canary {
@@ -57,7 +59,13 @@ impl Canary {
             seen: Vec::new(),
             begun_ns: None,
             due_ns: 0,
+            former: (0, 0),
         })
+    }
+
+    /// What a daemon before sent is nobody's either.
+    pub fn succeed(&mut self, former: (u32, u16)) {
+        self.former = former;
     }
 
     /// To be watched in every direction.
@@ -67,11 +75,12 @@ impl Canary {
 
     /// Whether the event is of the canary, and none that anybody else is to see.
     pub fn takes(&mut self, event: &Event) -> bool {
-        let own = event.socket.server.port == self.port && event.process.pid == std::process::id();
+        let of = (event.process.pid, event.socket.server.port);
+        let own = of == (std::process::id(), self.port);
         if own && self.begun_ns.is_some() && !self.seen.contains(&event.kind) {
             self.seen.push(event.kind);
         }
-        own
+        own || of == self.former
     }
 
     /// Makes a connection when one is due, and tells what came of it when that is known. To be

@@ -25,19 +25,29 @@ pub struct Join {
     pending: HashMap<u64, (Event, bool)>,
     /// Attempts not released yet, by time and cookie: the address of the sock.
     held: BTreeMap<(u64, u64), u64>,
-    /// Attempts in the order of arrival, for the bound.
-    order: BTreeMap<(u64, u64), ()>,
+    /// Attempts in the order of arrival, for the bound: the positions of their records.
+    order: BTreeMap<(u64, u64), u64>,
     /// Outcomes that came before their attempt, by cookie.
-    early: HashMap<u64, Event>,
+    early: HashMap<u64, Early>,
     /// Their times and cookies, and those of some that were joined since.
     early_order: VecDeque<(u64, u64)>,
     /// Outcomes whose attempt is not known.
     pub unjoined: u64,
 }
 
+#[derive(Debug)]
+struct Early {
+    outcome: Event,
+    /// Of its record in the ring buffer.
+    position: u64,
+    /// It was told perhaps, with an attempt that is not known any more.
+    is_old: bool,
+}
+
 impl Join {
-    /// Takes one record and hands out the events that are complete, in order.
-    pub fn push(&mut self, record: Decoded, out: &mut Vec<Event>) {
+    /// Takes one record, by its position in the ring buffer, and hands out the events that are
+    /// complete, in order.
+    pub fn push(&mut self, position: u64, record: Decoded, out: &mut Vec<Event>) {
         let Decoded {
             event,
             sock,
@@ -45,15 +55,15 @@ impl Join {
         } = record;
         match event.kind {
             Kind::ConnectAttempt => match self.early.remove(&event.socket.cookie) {
-                Some(outcome) => join_early(event, outcome, refused, out),
-                None => self.begin(event, sock, out),
+                Some(early) => join_early(event, early.outcome, refused, out),
+                None => self.begin(event, sock, position, out),
             },
-            Kind::ConnectOutcome => self.end(event, out),
+            Kind::ConnectOutcome => self.end(event, position, out),
             Kind::Accept | Kind::Listen => out.push(event),
         }
     }
 
-    fn begin(&mut self, attempt: Event, sock: u64, out: &mut Vec<Event>) {
+    fn begin(&mut self, attempt: Event, sock: u64, position: u64, out: &mut Vec<Event>) {
         let cookie = attempt.socket.cookie;
         let key = (attempt.time_ns, cookie);
         let known = attempt.socket.client.is_some_and(|client| client.port != 0);
@@ -62,10 +72,10 @@ impl Join {
         } else {
             self.held.insert(key, sock);
         }
-        self.order.insert(key, ());
+        self.order.insert(key, position);
         self.pending.insert(cookie, (attempt, known));
         if self.pending.len() > MAX_PENDING
-            && let Some(((time_ns, cookie), ())) = self.order.pop_first()
+            && let Some(((time_ns, cookie), _)) = self.order.pop_first()
         {
             self.held.remove(&(time_ns, cookie));
             if let Some((oldest, released)) = self.pending.remove(&cookie)
@@ -76,11 +86,16 @@ impl Join {
         }
     }
 
-    fn end(&mut self, outcome: Event, out: &mut Vec<Event>) {
+    fn end(&mut self, outcome: Event, position: u64, out: &mut Vec<Event>) {
         let cookie = outcome.socket.cookie;
         let Some((mut attempt, released)) = self.pending.remove(&cookie) else {
             self.early_order.push_back((outcome.time_ns, cookie));
-            self.early.insert(cookie, outcome);
+            let early = Early {
+                outcome,
+                position,
+                is_old: false,
+            };
+            self.early.insert(cookie, early);
             if self.early_order.len() > MAX_EARLY {
                 self.give_up_early();
             }
@@ -99,7 +114,8 @@ impl Join {
     /// The oldest outcome that waits for its attempt waits no longer.
     fn give_up_early(&mut self) {
         if let Some((_, cookie)) = self.early_order.pop_front()
-            && self.early.remove(&cookie).is_some()
+            && let Some(early) = self.early.remove(&cookie)
+            && !early.is_old
         {
             self.unjoined += 1;
         }
@@ -108,6 +124,17 @@ impl Join {
     /// Releases the attempts that have waited long enough by `now_ns`; `port` asks the kernel for
     /// the source port of a sock with a cookie, 0 if it is not known.
     pub fn expire(&mut self, now_ns: u64, port: impl Fn(u64, u64) -> u16, out: &mut Vec<Event>) {
+        self.release(now_ns, port, out);
+        while let Some((time_ns, _)) = self.early_order.front()
+            && time_ns.saturating_add(HOLD_NS) <= now_ns
+        {
+            self.give_up_early();
+        }
+        self.forget(now_ns);
+    }
+
+    /// As `expire`, for the attempts that wait for their source port alone.
+    pub fn release(&mut self, now_ns: u64, port: impl Fn(u64, u64) -> u16, out: &mut Vec<Event>) {
         while let Some(entry) = self.held.first_entry()
             && entry.key().0.saturating_add(HOLD_NS) <= now_ns
         {
@@ -120,12 +147,25 @@ impl Join {
                 out.push(attempt.clone());
             }
         }
-        while let Some((time_ns, _)) = self.early_order.front()
-            && time_ns.saturating_add(HOLD_NS) <= now_ns
-        {
-            self.give_up_early();
-        }
-        self.forget(now_ns);
+    }
+
+    /// The position of the first record that is needed still: of an attempt since `since_ns` that
+    /// has no outcome, or of an outcome without an attempt.
+    pub fn needed(&self, since_ns: u64) -> Option<u64> {
+        let attempts = self
+            .order
+            .range((since_ns, 0)..)
+            .map(|(_, position)| position);
+        let outcomes = self.early.values().map(|early| &early.position);
+        attempts.chain(outcomes).min().copied()
+    }
+
+    /// What was pushed is from before: an outcome without its attempt is none that is lost.
+    pub fn is_old(&mut self) {
+        self.unjoined = 0;
+        self.early
+            .values_mut()
+            .for_each(|early| early.is_old = true);
     }
 
     /// Lets go of the attempts whose outcome was lost.
@@ -133,7 +173,7 @@ impl Join {
         while let Some(entry) = self.order.first_entry()
             && entry.key().0.saturating_add(FORGET_NS) <= now_ns
         {
-            let ((_, cookie), ()) = entry.remove_entry();
+            let ((_, cookie), _) = entry.remove_entry();
             self.pending.remove(&cookie);
         }
     }
@@ -216,9 +256,9 @@ mod tests {
     #[test]
     fn the_outcome_completes_the_attempt_and_takes_its_process() {
         let (mut join, mut out) = (Join::default(), Vec::new());
-        join.push(event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
+        join.push(0, event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
         assert!(out.is_empty() && join.deadline_ns() == Some(10 + HOLD_NS));
-        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
+        join.push(0, event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
         let [attempt, outcome] = &out[..] else {
             panic!("{out:?}")
         };
@@ -231,7 +271,7 @@ mod tests {
     #[test]
     fn a_blackholed_attempt_is_released_once_and_its_late_outcome_is_joined() {
         let (mut join, mut out) = (Join::default(), Vec::new());
-        join.push(event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
+        join.push(0, event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
         join.expire(10 + HOLD_NS - 1, |_, _| 5001, &mut out);
         assert!(out.is_empty());
         join.expire(10 + HOLD_NS, |_, _| 5001, &mut out);
@@ -239,9 +279,9 @@ mod tests {
         join.expire(9 + FORGET_NS, |_, _| 0, &mut out);
         assert_eq!(out.len(), 1);
         assert_eq!(out[0].socket.client.unwrap().port, 5001);
-        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
+        join.push(0, event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
         assert_eq!(out.len(), 2);
-        join.push(event(Kind::ConnectOutcome, 9, 20, 5002), &mut out);
+        join.push(0, event(Kind::ConnectOutcome, 9, 20, 5002), &mut out);
         join.expire(19 + HOLD_NS, |_, _| 0, &mut out);
         assert_eq!((out.len(), join.unjoined), (2, 0), "its attempt may follow");
         join.expire(20 + HOLD_NS, |_, _| 0, &mut out);
@@ -251,14 +291,14 @@ mod tests {
     #[test]
     fn an_outcome_that_comes_first_is_joined_and_has_the_errno_of_the_call() {
         let (mut join, mut out) = (Join::default(), Vec::new());
-        join.push(event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
+        join.push(0, event(Kind::ConnectOutcome, 1, 20, 5002), &mut out);
         assert!(out.is_empty());
         let attempt = event(Kind::ConnectAttempt, 1, 21, 0);
         let refused = Decoded {
             refused: 99,
             ..attempt
         };
-        join.push(refused, &mut out);
+        join.push(0, refused, &mut out);
         let [attempt, outcome] = &out[..] else {
             panic!("{out:?}")
         };
@@ -274,7 +314,7 @@ mod tests {
     fn outcomes_that_wait_are_bounded_and_each_is_counted() {
         let (mut join, mut out) = (Join::default(), Vec::new());
         for cookie in 0..=MAX_EARLY as u64 {
-            join.push(event(Kind::ConnectOutcome, cookie, 20, 5002), &mut out);
+            join.push(0, event(Kind::ConnectOutcome, cookie, 20, 5002), &mut out);
         }
         assert_eq!((join.early.len(), join.unjoined), (MAX_EARLY, 1));
         join.expire(u64::MAX, |_, _| 0, &mut out);
@@ -283,9 +323,35 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_needed_until_its_counterpart_came() {
+        let (mut join, mut out) = (Join::default(), Vec::new());
+        join.push(100, event(Kind::ConnectAttempt, 1, 10, 5001), &mut out);
+        join.push(200, event(Kind::ConnectAttempt, 2, 20, 0), &mut out);
+        join.push(300, event(Kind::ConnectOutcome, 3, 30, 5003), &mut out);
+        assert_eq!((join.needed(0), join.needed(11)), (Some(100), Some(200)));
+        assert_eq!(join.needed(21), Some(300));
+        join.push(400, event(Kind::ConnectAttempt, 3, 29, 0), &mut out);
+        assert_eq!(join.needed(21), None);
+        join.push(500, event(Kind::ConnectOutcome, 1, 40, 5001), &mut out);
+        assert_eq!(join.needed(0), Some(200));
+    }
+
+    #[test]
+    fn an_old_outcome_is_not_lost_and_is_joined_if_its_attempt_follows() {
+        let (mut join, mut out) = (Join::default(), Vec::new());
+        join.push(0, event(Kind::ConnectOutcome, 1, 20, 5001), &mut out);
+        join.push(0, event(Kind::ConnectOutcome, 2, 20, 5002), &mut out);
+        join.is_old();
+        join.push(0, event(Kind::ConnectAttempt, 2, 21, 0), &mut out);
+        assert_eq!(out.len(), 2);
+        join.expire(u64::MAX, |_, _| 0, &mut out);
+        assert_eq!((out.len(), join.unjoined), (2, 0));
+    }
+
+    #[test]
     fn an_attempt_whose_outcome_is_lost_is_forgotten() {
         let (mut join, mut out) = (Join::default(), Vec::new());
-        join.push(event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
+        join.push(0, event(Kind::ConnectAttempt, 1, 10, 0), &mut out);
         join.expire(10 + FORGET_NS, |_, _| 0, &mut out);
         assert_eq!((out.len(), join.pending.len(), join.order.len()), (1, 0, 0));
     }
@@ -294,7 +360,7 @@ mod tests {
     fn the_table_is_bounded_and_forgets_nothing_silently() {
         let (mut join, mut out) = (Join::default(), Vec::new());
         for cookie in 0..=MAX_PENDING as u64 {
-            join.push(event(Kind::ConnectAttempt, cookie, cookie, 0), &mut out);
+            join.push(0, event(Kind::ConnectAttempt, cookie, cookie, 0), &mut out);
         }
         assert_eq!(out.len(), 1);
         assert_eq!(join.pending.len(), MAX_PENDING);

@@ -6,16 +6,18 @@ use super::{
     Attached, Fault, Options, Ports,
     canary::Canary,
     decode::Decoded,
-    ebpf::{Ebpf, EbpfError},
+    ebpf::{Adopted, Ebpf, EbpfError, Mark, Pinned},
     inventory,
-    join::Join,
+    join::{HOLD_NS, Join},
     owner::Owners,
     procfs,
 };
-use crate::event::{Event, Loss};
+use crate::event::{Event, Kind, Loss};
 
 /// Records taken from the ring buffer at once.
 const BATCH: usize = 1024;
+/// The same of pinned probes: as many are told again at most if this process is killed amid them.
+const PINNED_BATCH: usize = 32;
 /// How long the ring buffer is looked into every millisecond after something was found in it:
 /// while a wake-up would cost the connecting processes more than the looks cost.
 const LINGER: u32 = 5;
@@ -36,8 +38,15 @@ pub struct Live {
     ebpf: Ebpf,
     join: Join,
     owners: Owners,
-    decoded: Vec<Decoded>,
-    unjoined_seen: u64,
+    /// With their positions in the ring buffer.
+    decoded: Vec<(u64, Decoded)>,
+    batch: usize,
+    /// What a daemon before was telling when it ended.
+    repeated: Vec<Event>,
+    /// Up to when, since boot, was told what was due.
+    due_ns: u64,
+    /// What it watched: that is no news to an inventory.
+    known: Option<Box<[u64]>>,
     /// `None` where loopback has no port for it.
     canary: Option<Canary>,
     /// What the last look found changed.
@@ -60,22 +69,76 @@ impl Live {
             tracing::error!(%error, "the probes cannot be proven: loopback gives no port");
         }
         let canary = canary.ok();
-        Ok(Self {
+        let watched = Watched::of(ports, canary.as_ref());
+        let mut live = Self {
             boot_time_ns,
-            ebpf: Ebpf::start(
-                options,
-                &Watched::of(ports, canary.as_ref()).ports(),
-                boot_time_ns,
-            )?,
+            ebpf: Ebpf::start(options, &watched.ports(), boot_time_ns)?,
             canary,
             changes: Vec::new(),
             audit_due_ns: 0,
             join: Join::default(),
             owners: Owners::default(),
             decoded: Vec::new(),
-            unjoined_seen: 0,
+            batch: if options.pin.is_some() {
+                PINNED_BATCH
+            } else {
+                BATCH
+            },
+            repeated: Vec::new(),
+            due_ns: 0,
+            known: None,
             empty_looks: 0,
-        })
+        };
+        if let Pinned::Adopted(adopted) = live.ebpf.pinned().clone() {
+            live.resume(adopted);
+        }
+        if let Some(canary) = &live.canary {
+            live.ebpf.set_canary(canary.port())?;
+        }
+        Ok(live)
+    }
+
+    /// Goes to where the daemon before stood: what is in the ring buffer and was told is known, and
+    /// what it was telling is told again.
+    fn resume(&mut self, adopted: Adopted) {
+        if let Some(canary) = &mut self.canary {
+            canary.succeed(adopted.canary);
+        }
+        let mut silent = Vec::new();
+        self.retrace(adopted.told, &mut silent);
+        self.join.is_old();
+        let mut repeated = Vec::new();
+        self.retrace(adopted.telling, &mut repeated);
+        for event in silent.iter_mut().chain(&mut repeated) {
+            self.owners.attribute(event, procfs::find_listener);
+        }
+        if let Some(canary) = &mut self.canary {
+            repeated.retain(|event| !canary.takes(event));
+        }
+        self.due_ns = adopted.telling.time_ns;
+        self.repeated = repeated;
+        self.known = Some(adopted.watched);
+    }
+
+    /// All that was due at the mark.
+    fn retrace(&mut self, mark: Mark, events: &mut Vec<Event>) {
+        while self.ebpf.drain(BATCH, mark.position, &mut self.decoded) > 0 {
+            for (position, decoded) in self.decoded.drain(..) {
+                self.join.push(position, decoded, events);
+            }
+        }
+        let now_ns = self.boot_time_ns.saturating_add(mark.time_ns);
+        self.join.release(now_ns, |_, _| 0, events);
+    }
+
+    /// What became of the probes of the daemon before.
+    pub fn pinned(&self) -> &Pinned {
+        self.ebpf.pinned()
+    }
+
+    /// Events to come first that the daemon before perhaps told.
+    pub fn repeated(&self) -> usize {
+        self.repeated.len()
     }
 
     /// One for each subject.
@@ -122,17 +185,25 @@ impl Live {
     /// Takes one batch and appends the events that are complete at `now_ns` (Unix time); false
     /// when the ring buffer is empty.
     pub fn drain(&mut self, now_ns: u64, events: &mut Vec<Event>) -> Result<bool, EbpfError> {
-        let taken = self.ebpf.drain(BATCH, &mut self.decoded);
         let first = events.len();
-        for decoded in self.decoded.drain(..) {
-            self.join.push(decoded, events);
+        let repeated = self.repeated.len();
+        events.append(&mut self.repeated);
+        let taken = self.ebpf.drain(self.batch, u64::MAX, &mut self.decoded);
+        for (position, decoded) in self.decoded.drain(..) {
+            self.join.push(position, decoded, events);
         }
-        if taken < BATCH {
-            let ebpf = &self.ebpf;
-            let port = |sock, cookie| ebpf.source_port(sock, cookie);
-            self.join.expire(now_ns, port, events);
+        let ebpf = &self.ebpf;
+        let port = |sock, cookie| ebpf.source_port(sock, cookie);
+        let mut due_ns = 0;
+        if self.is_crowded() {
+            // What waits keeps the room that the probes need.
+            due_ns = u64::MAX;
+            self.join.release(due_ns, port, events);
+        } else if taken < self.batch {
+            due_ns = now_ns;
+            self.join.expire(due_ns, port, events);
         }
-        for event in events.iter_mut().skip(first) {
+        for event in events.iter_mut().skip(first + repeated) {
             self.owners.attribute(event, procfs::find_listener);
         }
         if let Some(canary) = &mut self.canary {
@@ -142,8 +213,41 @@ impl Live {
                 index <= first || !canary.takes(event)
             });
         }
+        if taken > 0 || events.len() > first {
+            // Whatever is due at a time that is still to come is no older than now.
+            let latest_ns = since_boot_ns().saturating_add(HOLD_NS);
+            let due_ns = due_ns.saturating_sub(self.boot_time_ns).min(latest_ns);
+            self.due_ns = self.due_ns.max(due_ns);
+            self.ebpf.telling(self.due_ns)?;
+        }
         self.rest(taken)?;
-        Ok(taken == BATCH)
+        Ok(taken == self.batch)
+    }
+
+    /// What waits is to be told at once, lest it takes the room of the ring buffer.
+    fn is_crowded(&self) -> bool {
+        *self.ebpf.pinned() != Pinned::No && self.ebpf.is_crowded()
+    }
+
+    /// All events and losses that were handed out are told: a daemon after this one need not.
+    pub fn told(&mut self) -> Result<(), EbpfError> {
+        let since_ns = match self.is_crowded() {
+            true => u64::MAX,
+            false => self.now_ns().saturating_sub(HOLD_NS),
+        };
+        let needed = self.join.needed(since_ns);
+        self.ebpf.told(needed.unwrap_or(self.ebpf.position()))
+    }
+
+    /// Whether a daemon before watched all of these ports: what it left can be told before an
+    /// inventory, which has nothing new of them.
+    pub fn succeeds(&self, ports: &Ports<'_>) -> bool {
+        let rows = [ports.connect, ports.accept, ports.listen];
+        let words = rows.into_iter().flatten();
+        self.known.as_deref().is_some_and(|known| {
+            let mut pairs = words.zip(known);
+            pairs.all(|(word, known)| word & !known == 0)
+        })
     }
 
     /// Appends what is open on these ports, and before it what the probes saw meanwhile, without
@@ -163,10 +267,17 @@ impl Live {
             (event.kind, socket.netns, socket.client, socket.server)
         };
         let seen: HashSet<_> = events.iter().skip(first).map(place).collect();
+        let known = self.known.take();
+        let is_known = |event: &Event| {
+            let watched = known.as_deref();
+            watched.is_some_and(|words| is_watched(words, event))
+        };
         for mut event in found.events {
             if !seen.contains(&place(&event)) {
                 self.owners.attribute(&mut event, |_, _| None);
-                events.push(event);
+                if !is_known(&event) {
+                    events.push(event);
+                }
             }
         }
         Ok((found.omitted > 0).then(|| Loss {
@@ -214,15 +325,14 @@ impl Live {
     /// call.
     pub fn losses(&mut self, time_ns: u64, last: bool) -> Vec<Loss> {
         let mut losses = self.ebpf.losses(time_ns, last);
-        let unjoined = self.ebpf.unjoined() + self.join.unjoined;
-        if unjoined > self.unjoined_seen {
+        let unjoined = self.ebpf.unjoined() + std::mem::take(&mut self.join.unjoined);
+        if unjoined > 0 {
             losses.push(Loss {
                 time_ns,
                 subject: "outcome".to_owned(),
                 cause: "attempt_unknown".to_owned(),
-                count: unjoined - self.unjoined_seen,
+                count: unjoined,
             });
-            self.unjoined_seen = unjoined;
         }
         losses
     }
@@ -231,6 +341,18 @@ impl Live {
     pub fn summary(&self) -> [(&'static str, u64, u64); 4] {
         self.ebpf.summary()
     }
+}
+
+/// Whether the event's port is set in the three bitmaps of the probes.
+fn is_watched(words: &[u64], event: &Event) -> bool {
+    let row = match event.kind {
+        Kind::ConnectAttempt | Kind::ConnectOutcome => 0,
+        Kind::Accept => 1,
+        Kind::Listen => 2,
+    };
+    let port = usize::from(event.socket.server.port);
+    let word = words.get((row << 10) + (port >> 6)).copied();
+    word.is_some_and(|word| (word >> (port & 63)) & 1 == 1)
 }
 
 /// The ports of the rules, and that of the canary.

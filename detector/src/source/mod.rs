@@ -1,5 +1,6 @@
 //! Where events come from: the kernel's probes. (A replay's events come from `trace`.)
 
+pub mod beat;
 pub mod btf;
 pub mod canary;
 pub mod decode;
@@ -12,7 +13,7 @@ pub mod privilege;
 pub mod process;
 pub mod procfs;
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 /// How the probes of connects and accepts are attached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -43,12 +44,17 @@ pub enum AcceptVia {
     Syscall,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+/// Where the probes are pinned, unless another folder is named.
+pub const PINS: &str = "/sys/fs/bpf/kubelet-detector";
+
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     pub attach: Attach,
     pub accept_via: AcceptVia,
     /// The probes' own diagnostics.
     pub probe_log: bool,
+    /// The folder of a BPF file system in which the probes outlive the process.
+    pub pin: Option<PathBuf>,
 }
 
 /// Watched ports of the serving end, 65,536 bits for each kind of event.

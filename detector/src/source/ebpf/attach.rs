@@ -21,6 +21,16 @@ const CONNECT: [&str; 2] = ["tcp_v4_connect", "tcp_v6_connect"];
 const ACCEPT: &str = "inet_csk_accept";
 const BY_STATE: &str = "tp_btf/inet_sock_set_state";
 const BY_OWNER: &str = "tp_btf/inet_sock_set_state, by the listener's owner";
+const BY_CONNECT: &str = "fexit/tcp_v4_connect, fexit/tcp_v6_connect";
+const BY_ACCEPT: &str = "fexit/inet_csk_accept";
+const CONNECT_EXIT: [&str; 2] = ["connect_exit_v4", "connect_exit_v6"];
+const ACCEPT_EXIT: [&str; 2] = ["accept_exit_of_4", "accept_exit_of_2"];
+
+/// Programs whose links can outlive this process.
+pub(super) const PINNABLE: [&str; 5] = {
+    let ([v4, v6], [of_4, of_2]) = (CONNECT_EXIT, ACCEPT_EXIT);
+    [STATE, v4, v6, of_4, of_2]
+};
 
 /// The kernel's types, as aya and as this program reads them.
 pub(super) struct Kernel<'a> {
@@ -47,7 +57,7 @@ pub(super) fn attach(
     options: &Options,
 ) -> Result<Probes, EbpfError> {
     let (mut kprobes, mut links) = (Vec::new(), Vec::new());
-    let connect = choose("connect", options.attach, |mechanism| match mechanism {
+    let connect = choose("connect", options, |mechanism| match mechanism {
         Attach::Fentry => connect_exit(object, kernel.types, &mut links),
         Attach::Kprobe => with_kprobes(&mut kprobes, "connect", || connect_return(object)),
         Attach::Auto | Attach::Tracepoint => Ok(BY_STATE),
@@ -62,8 +72,8 @@ pub(super) fn attach(
                 refused: Vec::new(),
             }
         }
-        AcceptVia::Listener => choose("accept", Attach::Tracepoint, |_| Ok(BY_OWNER))?,
-        AcceptVia::Auto => choose("accept", options.attach, |mechanism| match mechanism {
+        AcceptVia::Listener => by_state("accept", BY_OWNER),
+        AcceptVia::Auto => choose("accept", options, |mechanism| match mechanism {
             Attach::Fentry => accept_exit(object, kernel, &mut links),
             Attach::Kprobe => with_kprobes(&mut kprobes, "accept", || accept_return(object)),
             Attach::Auto | Attach::Tracepoint => Ok(BY_OWNER),
@@ -78,23 +88,85 @@ pub(super) fn attach(
     ];
     tell_elsewhere(object, elsewhere)?;
     links.push(state(object, kernel.types)?);
-    let by_state = |subject| Attached {
-        subject,
-        mechanism: Attach::Tracepoint,
-        place: BY_STATE,
-        refused: Vec::new(),
-    };
     Ok(Probes {
-        attached: vec![connect, by_state("outcome"), accept, by_state("listen")],
+        attached: all(connect, accept),
         links,
         kprobes,
     })
 }
 
+/// Takes over what the daemon before attached.
+pub(super) fn adopt(object: &mut Object, links: Vec<Link>) -> Result<Probes, EbpfError> {
+    source_port(object)?;
+    let (connect, accept) = subjects(&links);
+    Ok(Probes {
+        attached: all(connect, accept),
+        links,
+        kprobes: Vec::new(),
+    })
+}
+
+/// Whether these links are whole and what the options ask for, else why not.
+pub(super) fn wanted(links: &[Link], options: &Options) -> Result<(), &'static str> {
+    let connects = CONNECT_EXIT.map(|probe| has(links, probe));
+    if !has(links, STATE) || connects == [true, false] || connects == [false, true] {
+        return Err("they are damaged: a link is missing");
+    }
+    let accepts = match options.accept_via {
+        AcceptVia::Listener => Attach::Tracepoint,
+        AcceptVia::Auto | AcceptVia::Syscall => options.attach,
+    };
+    let (connect, accept) = subjects(links);
+    let wanted = |attached: Attached, wanted| [Attach::Auto, attached.mechanism].contains(&wanted);
+    if wanted(connect, options.attach) && wanted(accept, accepts) {
+        Ok(())
+    } else {
+        Err("they are attached by another mechanism than is asked for")
+    }
+}
+
+fn has(links: &[Link], probe: &str) -> bool {
+    links.iter().any(|(name, _)| *name == probe)
+}
+
+/// How the links see connects and accepts.
+fn subjects(links: &[Link]) -> (Attached, Attached) {
+    let exit = |subject, place| Attached {
+        subject,
+        mechanism: Attach::Fentry,
+        place,
+        refused: Vec::new(),
+    };
+    let any = |probes: [&str; 2]| probes.iter().any(|probe| has(links, probe));
+    let connect = match any(CONNECT_EXIT) {
+        true => exit("connect", BY_CONNECT),
+        false => by_state("connect", BY_STATE),
+    };
+    let accept = match any(ACCEPT_EXIT) {
+        true => exit("accept", BY_ACCEPT),
+        false => by_state("accept", BY_OWNER),
+    };
+    (connect, accept)
+}
+
+fn by_state(subject: &'static str, place: &'static str) -> Attached {
+    Attached {
+        subject,
+        mechanism: Attach::Tracepoint,
+        place,
+        refused: Vec::new(),
+    }
+}
+
+fn all(connect: Attached, accept: Attached) -> Vec<Attached> {
+    let (outcome, listen) = (by_state("outcome", BY_STATE), by_state("listen", BY_STATE));
+    vec![connect, outcome, accept, listen]
+}
+
 /// The first mechanism that can be attached, of all or of the one that is wanted.
 fn choose(
     subject: &'static str,
-    wanted: Attach,
+    options: &Options,
     mut attach: impl FnMut(Attach) -> Result<&'static str, EbpfError>,
 ) -> Result<Attached, EbpfError> {
     let all = [
@@ -104,7 +176,12 @@ fn choose(
     ];
     let mut refused = Vec::new();
     for (mechanism, name) in all {
-        if wanted != Attach::Auto && wanted != mechanism {
+        if options.attach != Attach::Auto && options.attach != mechanism {
+            continue;
+        }
+        if options.pin.is_some() && mechanism == Attach::Kprobe {
+            tracing::warn!("no kprobe is used for {subject}: it would not outlive this process");
+            refused.push(format!("no {name}: it cannot be pinned"));
             continue;
         }
         match attach(mechanism) {
@@ -144,17 +221,18 @@ fn connect_exit(
     links: &mut Vec<Link>,
 ) -> Result<&'static str, EbpfError> {
     let [v4, v6] = CONNECT;
-    let first = fexit(object, "connect_exit_v4", v4, types)?;
-    match fexit(object, "connect_exit_v6", v6, types) {
+    let [exit_v4, exit_v6] = CONNECT_EXIT;
+    let first = fexit(object, exit_v4, v4, types)?;
+    match fexit(object, exit_v6, v6, types) {
         Ok(second) => links.extend([first, second]),
         Err(error) => {
             drop(first);
-            let first: &mut FExit = program(object, "connect_exit_v4")?;
-            first.unload().map_err(attach_error("connect_exit_v4"))?;
+            let first: &mut FExit = program(object, exit_v4)?;
+            first.unload().map_err(attach_error(exit_v4))?;
             return Err(error);
         }
     }
-    Ok("fexit/tcp_v4_connect, fexit/tcp_v6_connect")
+    Ok(BY_CONNECT)
 }
 
 fn accept_exit(
@@ -162,9 +240,10 @@ fn accept_exit(
     kernel: &Kernel<'_>,
     links: &mut Vec<Link>,
 ) -> Result<&'static str, EbpfError> {
+    let [of_4, of_2] = ACCEPT_EXIT;
     let probe = match kernel.btf.arguments(ACCEPT) {
-        Some(4) => "accept_exit_of_4",
-        Some(2) => "accept_exit_of_2",
+        Some(4) => of_4,
+        Some(2) => of_2,
         other => {
             let error = match other {
                 Some(count) => format!("{ACCEPT} takes {count} arguments: neither 4 nor 2"),
@@ -174,7 +253,7 @@ fn accept_exit(
         }
     };
     links.push(fexit(object, probe, ACCEPT, kernel.types)?);
-    Ok("fexit/inet_csk_accept")
+    Ok(BY_ACCEPT)
 }
 
 fn fexit(
@@ -257,12 +336,16 @@ fn tell_elsewhere(object: &mut Object, subjects: [(u32, bool); 2]) -> Result<(),
 
 /// The state tracepoint, and what it needs.
 fn state(object: &mut Object, types: &Types) -> Result<Link, EbpfError> {
-    let probe = "source_port";
-    let port: &mut RawTracePoint = program(object, probe)?;
-    port.load().map_err(attach_error(probe))?;
+    source_port(object)?;
     let state: &mut BtfTracePoint = program(object, STATE)?;
     state.load(STATE, types).map_err(attach_error(STATE))?;
     let link = state.attach().map_err(attach_error(STATE))?;
     let link = state.take_link(link).map_err(attach_error(STATE))?;
     Ok((STATE, link.into()))
+}
+
+fn source_port(object: &mut Object) -> Result<(), EbpfError> {
+    let probe = "source_port";
+    let port: &mut RawTracePoint = program(object, probe)?;
+    port.load().map_err(attach_error(probe))
 }

@@ -12,20 +12,20 @@ pub(super) struct Audit {
 struct Watched {
     name: &'static str,
     link: FdLink,
-    /// Of the program, as the kernel gave them.
+    /// Of the program, as the kernel gave them; the tag is not known of one that was adopted.
     id: u32,
-    tag: u64,
+    tag: Option<u64>,
 }
 
 impl Audit {
     pub(super) fn new(object: &Object, links: Vec<Link>) -> Self {
-        let watched = |(name, link)| {
-            let (id, tag) = identity(object, name).unwrap_or_default();
+        let watched = |(name, link): Link| {
+            let attached = link.info().map(|info| info.program_id());
             Watched {
                 name,
+                id: attached.unwrap_or_default(),
+                tag: tag(object, name),
                 link,
-                id,
-                tag,
             }
         };
         Self {
@@ -43,7 +43,7 @@ impl Audit {
             tag,
         } in &self.links
         {
-            if identity(object, name) != Some((*id, *tag)) {
+            if self::tag(object, name) != *tag {
                 changes.push(format!("the program {name} is another"));
             }
             match link.info() {
@@ -61,9 +61,8 @@ impl Audit {
     }
 }
 
-fn identity(object: &Object, name: &str) -> Option<(u32, u64)> {
-    let info = object.program(name)?.info().ok()?;
-    Some((info.id(), info.tag()))
+fn tag(object: &Object, name: &str) -> Option<u64> {
+    Some(object.program(name)?.info().ok()?.tag())
 }
 
 fn written(object: &Object, ports: &[u64]) -> bool {

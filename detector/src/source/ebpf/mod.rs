@@ -3,17 +3,20 @@
 mod attach;
 mod audit;
 mod kretprobe;
+mod load;
+mod losses;
+mod pin;
+mod ring;
 
 use std::{
     collections::HashMap,
     io,
-    os::fd::{AsFd as _, AsRawFd as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use aya::{
-    Btf, Ebpf as Object, EbpfLoader, include_bytes_aligned,
-    maps::{Array, MapData, PerCpuArray, RingBuf},
+    Btf, Ebpf as Object, include_bytes_aligned,
+    maps::{Array, MapData, PerCpuArray},
     programs::{Program, ProgramError, ProgramFd, RawTracePointRunOptions, TestRun as _},
 };
 use aya_log::EbpfLogger;
@@ -21,13 +24,15 @@ use detector_ebpf as wire;
 use log::Log;
 use tokio::io::unix::AsyncFd;
 
+pub use self::pin::{Mark, is_pinned, remove};
 use self::{
-    attach::{Kernel, attach},
     audit::Audit,
     kretprobe::Probe,
+    load::Load,
+    pin::{Found, Memory, Pins, Told},
+    ring::Ring,
 };
-use super::{Attached, Options, Ports, btf, decode, privilege, process::Processes};
-use crate::event::{Loss, MISSED, RECURSION, SUPPRESSED};
+use super::{AcceptVia, Attached, Options, Ports, btf, decode, privilege, process::Processes};
 
 /// Empty where the build had no BPF toolchain.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/detector-probes"));
@@ -35,8 +40,6 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/detecto
 /// Words of `PORTS` for one kind of event, and for all three.
 const ROW: usize = wire::PORT_WORDS as usize;
 const WORDS: usize = 3 * ROW;
-/// How often is told what the kernel skipped, watched or not.
-const SKIPPED_PERIOD_NS: u64 = 60_000_000_000;
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,13 @@ pub enum EbpfError {
          `mount -t tracefs tracefs /sys/kernel/tracing`, or leave the option out"
     )]
     Tracefs,
+    #[error("the probes cannot be pinned in {}: {reason}", folder.display())]
+    Pins { folder: PathBuf, reason: String },
+    #[error(
+        "--accept-via=syscall and --pin exclude each other: probes of system calls do not outlive \
+         the process; leave one of both out"
+    )]
+    Unpinnable,
     #[error(transparent)]
     Btf(#[from] btf::BtfError),
     #[error("the kernel refused the probe `{probe}`: run `kubelet-detector doctor`")]
@@ -77,17 +87,43 @@ pub enum EbpfError {
     },
 }
 
-/// The attached probes. Dropping it detaches them.
+/// What became of the probes of the daemon before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pinned {
+    /// There are none, and these are not pinned.
+    No,
+    /// There were none; why they were taken away, where there were.
+    Anew(Option<&'static str>),
+    Adopted(Adopted),
+}
+
+/// Where the daemon before stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    /// Up to here it told everything, and up to there it perhaps did.
+    pub told: Mark,
+    pub telling: Mark,
+    /// Process and port of its canary.
+    pub canary: (u32, u16),
+    /// The words of `PORTS`: what it watched.
+    pub watched: Box<[u64]>,
+}
+
+/// The attached probes. Dropping it detaches them, unless they are pinned.
 pub struct Ebpf {
-    ring: AsyncFd<RingBuf<MapData>>,
+    ring: AsyncFd<Ring>,
     counters: PerCpuArray<MapData, u64>,
     sleeping: Array<MapData, u32>,
-    /// Counter values at the last call of `losses`.
-    seen: [u64; 4],
-    suppressed_seen: [u64; 2],
+    /// What was told: of the ring buffer, and of each counter at the last call of `losses`.
+    told: Told,
+    /// Where `told` is kept for the next daemon, if the probes are pinned.
+    memory: Option<Memory>,
+    _pins: Option<Pins>,
+    pinned: Pinned,
+    /// Programs that a daemon before attached.
+    adopted: Vec<ProgramFd>,
     malformed: u64,
     malformed_seen: u64,
-    recursion_seen: u64,
     missed_seen: HashMap<&'static str, u64>,
     skipped_due_ns: u64,
     boot_time_ns: u64,
@@ -117,71 +153,49 @@ impl Ebpf {
         if !lacking.is_empty() {
             return Err(EbpfError::Privilege { missing: lacking });
         }
+        if options.pin.is_some() && options.accept_via == AcceptVia::Syscall {
+            return Err(EbpfError::Unpinnable);
+        }
+        let pins = options.pin.as_deref().map(Pins::open).transpose()?;
         let types = btf::Btf::read(Path::new(btf::KERNEL_BTF))?;
         let offsets = types.offsets()?;
-        let kernel = Btf::from_sys_fs().map_err(attach_error("inet_sock_set_state"))?;
-        let log_level = if options.probe_log { u8::MAX } else { 0 };
-        let mut object = EbpfLoader::new()
-            .btf(Some(&kernel))
-            .override_global("OFFSETS", &offsets, true)
-            .override_global("AYA_LOG_LEVEL", &log_level, true)
-            .load(OBJECT)
-            .map_err(attach_error("inet_sock_set_state"))?;
-        let mut watched = vec![0; WORDS].into_boxed_slice();
-        set_ports(&mut object, &mut watched, ports, |_, new| new)?;
-        let known = Kernel {
-            types: &kernel,
-            btf: &types,
-        };
-        let attach::Probes {
-            attached,
-            links,
-            kprobes,
-        } = attach(&mut object, &known, options)?;
-        let audit = Audit::new(&object, links);
-
-        let ring = object.take_map("EVENTS").ok_or_else(|| missing("EVENTS"))?;
-        let ring = RingBuf::try_from(ring).map_err(map_error("EVENTS"))?;
-        #[expect(
-            deprecated,
-            reason = "the successor is unsafe; the ring owns its descriptor"
-        )]
-        let ring = AsyncFd::new(ring).map_err(map_error("EVENTS"))?;
-        let counters = object
-            .take_map("COUNTERS")
-            .ok_or_else(|| missing("COUNTERS"))?;
-        let counters = PerCpuArray::try_from(counters).map_err(map_error("COUNTERS"))?;
-        let sleeping = object
-            .take_map("SLEEPING")
-            .ok_or_else(|| missing("SLEEPING"))?;
-        let sleeping = Array::try_from(sleeping).map_err(map_error("SLEEPING"))?;
-        let log = if options.probe_log {
-            Some(EbpfLogger::init(&mut object).map_err(map_error("AYA_LOGS"))?)
-        } else {
-            None
-        };
-        drop((kernel, types));
-        trim_heap();
-        Ok(Self {
-            ring,
-            counters,
-            sleeping,
-            seen: [0; 4],
-            suppressed_seen: [0; 2],
-            malformed: 0,
-            malformed_seen: 0,
-            recursion_seen: 0,
-            missed_seen: HashMap::new(),
-            skipped_due_ns: 0,
+        let load = Load {
+            options,
+            ports,
             boot_time_ns,
-            attached,
-            audit,
-            kprobes,
-            watched,
-            processes: Processes::default(),
-            log,
-            object,
-        })
+            kernel: Btf::from_sys_fs().map_err(attach_error("inet_sock_set_state"))?,
+            types,
+            offsets,
+        };
+        let Some(pins) = pins else {
+            return load.start(None, None, None);
+        };
+        let identity = pin::identity(OBJECT, &load.offsets);
+        let why = match pins.find(identity) {
+            Found::Nothing => None,
+            Found::Stale(why) => Some(why),
+            Found::Probes(told, links) => match attach::wanted(&links, options) {
+                Err(why) => Some(why),
+                Ok(()) => return load.start(Some(pins), Some((told, links)), None),
+            },
+        };
+        let pins = match why {
+            None => pins,
+            Some(why) => {
+                tracing::warn!(
+                    "the pins in {} are taken away: {why}",
+                    pins.folder().display()
+                );
+                pins.renew()?
+            }
+        };
+        let folder = pins.folder().to_owned();
+        let mut started = load.start(Some(pins), None, why)?;
+        // Last: what is not complete is not adopted.
+        started.told.identity = identity;
+        started.remember()?;
+        tracing::info!("the probes are pinned in {}", folder.display());
+        Ok(started)
     }
 
     /// One for each subject.
@@ -230,36 +244,79 @@ impl Ebpf {
         Ok(())
     }
 
-    /// Decodes up to `max` records; returns how many were taken from the ring.
-    pub fn drain(&mut self, max: usize, events: &mut Vec<decode::Decoded>) -> usize {
+    /// Decodes up to `max` records, each with its position, of those before `end`; returns how many
+    /// were taken from the ring. They keep their room until `release`, if the probes are pinned.
+    pub fn drain(
+        &mut self,
+        max: usize,
+        end: u64,
+        decoded: &mut Vec<(u64, decode::Decoded)>,
+    ) -> usize {
         if let Some(log) = &mut self.log {
             log.flush();
         }
         let ring = self.ring.get_mut();
-        for taken in 0..max {
+        let mut taken = 0;
+        while taken < max && ring.position() < end {
+            let position = ring.position();
             let Some(record) = ring.next() else {
-                return taken;
+                break;
             };
-            match decode::decode(&record, self.boot_time_ns, &mut self.processes) {
-                Ok(decoded) => events.push(decoded),
+            taken += 1;
+            match decode::decode(record, self.boot_time_ns, &mut self.processes) {
+                Ok(one) => decoded.push((position, one)),
                 Err(error) => {
                     self.malformed += 1;
                     tracing::error!(%error, "a record from the kernel was passed over");
                 }
             }
         }
-        max
+        if self.memory.is_none() {
+            ring.release(ring.position());
+        }
+        taken
     }
 
-    /// Of all programs and CPUs.
-    fn counter(&self, counter: u32) -> u64 {
-        let of = |program: u32| {
-            let values = self
-                .counters
-                .get(&(program * wire::COUNTER_SLOTS + counter), 0);
-            values.map_or(0, |values| values.iter().sum::<u64>())
-        };
-        (0..wire::PROGRAM_SLOTS).map(of).sum()
+    /// Up to where records were taken.
+    pub fn position(&self) -> u64 {
+        self.ring.get_ref().position()
+    }
+
+    /// Whether what was taken and not released leaves the probes little room.
+    pub fn is_crowded(&self) -> bool {
+        self.ring.get_ref().unreleased() > u64::from(wire::RING_BYTES) / 4
+    }
+
+    /// What was due by `time_ns` since boot, of all that was taken, is told from now on.
+    pub fn telling(&mut self, time_ns: u64) -> Result<(), EbpfError> {
+        let position = self.position();
+        self.told.telling = Mark { position, time_ns };
+        self.remember()
+    }
+
+    /// It is told, and so are the losses; records before `needed` are not needed any more.
+    pub fn told(&mut self, needed: u64) -> Result<(), EbpfError> {
+        self.told.told = self.told.telling;
+        self.remember()?;
+        self.ring.get_mut().release(needed);
+        Ok(())
+    }
+
+    fn remember(&mut self) -> Result<(), EbpfError> {
+        match &mut self.memory {
+            Some(memory) => memory.write(&self.told),
+            None => Ok(()),
+        }
+    }
+
+    /// The canary of this process, for the next daemon.
+    pub fn set_canary(&mut self, port: u16) -> Result<(), EbpfError> {
+        self.told.canary = (std::process::id(), port);
+        self.remember()
+    }
+
+    pub fn pinned(&self) -> &Pinned {
+        &self.pinned
     }
 
     /// The source port of a connect under way; 0 if it is over, or the kernel cannot say.
@@ -279,101 +336,12 @@ impl Ebpf {
             }
         }
     }
-
-    /// Outcomes whose attempt the probes do not know.
-    pub fn unjoined(&self) -> u64 {
-        self.counter(wire::COUNTER_UNJOINED)
-    }
-
-    fn recursion(&self) -> u64 {
-        let programs = self.object.programs();
-        programs
-            .filter_map(|(_, program)| program.fd().ok())
-            .map(recursion_misses)
-            .sum()
-    }
-
-    /// Generated and lost records of each subject since the start.
-    pub fn summary(&self) -> [(&'static str, u64, u64); 4] {
-        let mut slot = 0;
-        wire::SUBJECTS.map(|subject| {
-            let row = (subject, self.counter(slot), self.counter(slot + 1));
-            slot += 2;
-            row
-        })
-    }
-
-    /// What the kernel skipped since it was told last: mostly not of watched sockets.
-    fn skipped(&mut self, time_ns: u64, losses: &mut Vec<Loss>) {
-        let recursion = self.recursion();
-        if recursion > self.recursion_seen {
-            let count = recursion - self.recursion_seen;
-            losses.push(loss(time_ns, "probe", RECURSION, count));
-            self.recursion_seen = recursion;
-        }
-        if let Some(tracefs) = tracefs().filter(|_| !self.kprobes.is_empty()) {
-            let profile = kretprobe::profile(tracefs);
-            for subject in ["connect", "accept"] {
-                let probes = self.kprobes.iter().filter(|(of, _)| *of == subject);
-                let missed: u64 = probes.map(|(_, probe)| probe.misses(&profile)).sum();
-                let seen = self.missed_seen.entry(subject).or_default();
-                if missed > *seen {
-                    losses.push(loss(time_ns, subject, MISSED, missed - *seen));
-                    *seen = missed;
-                }
-            }
-        }
-    }
-
-    /// What was lost since the last call. What the kernel skipped, which seldom was of a watched
-    /// socket, is told once a minute, unless this call is the `last`.
-    pub fn losses(&mut self, time_ns: u64, last: bool) -> Vec<Loss> {
-        let mut losses = Vec::new();
-        let rows = self.summary();
-        for ((subject, _, lost), seen) in rows.into_iter().zip(&mut self.seen) {
-            if lost > *seen {
-                let count = lost - *seen;
-                losses.push(loss(time_ns, subject, "ring_buffer_full", count));
-                *seen = lost;
-            }
-        }
-        let suppressed = [0, 1].map(|kind| self.counter(wire::COUNTER_SUPPRESSED + kind));
-        let subjects = wire::SUBJECTS.into_iter().zip(suppressed);
-        for ((subject, suppressed), seen) in subjects.zip(&mut self.suppressed_seen) {
-            if suppressed > *seen {
-                losses.push(loss(time_ns, subject, SUPPRESSED, suppressed - *seen));
-                *seen = suppressed;
-            }
-        }
-        if last || time_ns >= self.skipped_due_ns {
-            let before = losses.len();
-            self.skipped(time_ns, &mut losses);
-            if losses.len() > before {
-                self.skipped_due_ns = time_ns.saturating_add(SKIPPED_PERIOD_NS);
-            }
-        }
-        if self.malformed > self.malformed_seen {
-            let count = self.malformed - self.malformed_seen;
-            losses.push(loss(time_ns, "record", "malformed", count));
-            self.malformed_seen = self.malformed;
-        }
-        losses
-    }
 }
 
 /// Where it is mounted.
 pub fn tracefs() -> Option<&'static Path> {
     let mut places = TRACEFS.iter().map(Path::new);
     places.find(|path| path.join("events").exists())
-}
-
-fn loss(time_ns: u64, subject: &str, cause: &str, count: u64) -> Loss {
-    Loss {
-        time_ns,
-        subject: subject.to_owned(),
-        cause: cause.to_owned(),
-        count,
-    }
 }
 
 /// Writes each word of which `join` makes another of what is watched and the new. A bit that is set
@@ -410,19 +378,6 @@ where
 {
     let found = object.program_mut(probe).ok_or_else(|| missing(probe))?;
     found.try_into().map_err(attach_error(probe))
-}
-
-/// How often the kernel skipped the program because it interrupted itself on the same CPU
-/// (Documentation/filesystems/proc.rst does not list it; kernel/bpf/syscall.c,
-/// `bpf_prog_show_fdinfo`, does).
-fn recursion_misses(program: &ProgramFd) -> u64 {
-    let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
-    let about = std::fs::read_to_string(path).unwrap_or_default();
-    about
-        .lines()
-        .find_map(|line| line.strip_prefix("recursion_misses:"))
-        .and_then(|count| count.trim().parse().ok())
-        .unwrap_or(0)
 }
 
 /// Gives back the pages that reading the kernel's types needed: several times of what is used

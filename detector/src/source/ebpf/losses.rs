@@ -1,0 +1,131 @@
+//! What the probes could not tell: the counters of the kernel, each told once.
+
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use aya::programs::ProgramFd;
+use detector_ebpf as wire;
+
+use super::{Ebpf, kretprobe, tracefs};
+use crate::event::{Loss, MISSED, RECURSION, SUPPRESSED};
+
+/// How often is told what the kernel skipped, watched or not.
+const SKIPPED_PERIOD_NS: u64 = 60_000_000_000;
+
+impl Ebpf {
+    /// Of all programs and CPUs.
+    fn counter(&self, counter: u32) -> u64 {
+        let of = |program: u32| {
+            let values = self
+                .counters
+                .get(&(program * wire::COUNTER_SLOTS + counter), 0);
+            values.map_or(0, |values| values.iter().sum::<u64>())
+        };
+        (0..wire::PROGRAM_SLOTS).map(of).sum()
+    }
+
+    /// Outcomes whose attempt the probes do not know, since the last call.
+    pub fn unjoined(&mut self) -> u64 {
+        let unjoined = self.counter(wire::COUNTER_UNJOINED);
+        let new = unjoined.saturating_sub(self.told.unjoined);
+        self.told.unjoined = unjoined;
+        new
+    }
+
+    fn recursion(&self) -> u64 {
+        let programs = self.object.programs();
+        programs
+            .filter_map(|(_, program)| program.fd().ok())
+            .chain(&self.adopted)
+            .map(recursion_misses)
+            .sum()
+    }
+
+    /// Generated and lost records of each subject since the start.
+    pub fn summary(&self) -> [(&'static str, u64, u64); 4] {
+        let mut slot = 0;
+        wire::SUBJECTS.map(|subject| {
+            let row = (subject, self.counter(slot), self.counter(slot + 1));
+            slot += 2;
+            row
+        })
+    }
+
+    /// What the kernel skipped since it was told last: mostly not of watched sockets.
+    fn skipped(&mut self, time_ns: u64, losses: &mut Vec<Loss>) {
+        let recursion = self.recursion();
+        if recursion > self.told.recursion {
+            let count = recursion - self.told.recursion;
+            losses.push(loss(time_ns, "probe", RECURSION, count));
+            self.told.recursion = recursion;
+        }
+        if let Some(tracefs) = tracefs().filter(|_| !self.kprobes.is_empty()) {
+            let profile = kretprobe::profile(tracefs);
+            for subject in ["connect", "accept"] {
+                let probes = self.kprobes.iter().filter(|(of, _)| *of == subject);
+                let missed: u64 = probes.map(|(_, probe)| probe.misses(&profile)).sum();
+                let seen = self.missed_seen.entry(subject).or_default();
+                if missed > *seen {
+                    losses.push(loss(time_ns, subject, MISSED, missed - *seen));
+                    *seen = missed;
+                }
+            }
+        }
+    }
+
+    /// What was lost since the last call. What the kernel skipped, which seldom was of a watched
+    /// socket, is told once a minute, unless this call is the `last`.
+    pub fn losses(&mut self, time_ns: u64, last: bool) -> Vec<Loss> {
+        let mut losses = Vec::new();
+        let rows = self.summary();
+        for ((subject, _, lost), seen) in rows.into_iter().zip(&mut self.told.lost) {
+            if lost > *seen {
+                let count = lost - *seen;
+                losses.push(loss(time_ns, subject, "ring_buffer_full", count));
+                *seen = lost;
+            }
+        }
+        let suppressed = [0, 1].map(|kind| self.counter(wire::COUNTER_SUPPRESSED + kind));
+        let subjects = wire::SUBJECTS.into_iter().zip(suppressed);
+        for ((subject, suppressed), seen) in subjects.zip(&mut self.told.suppressed) {
+            if suppressed > *seen {
+                losses.push(loss(time_ns, subject, SUPPRESSED, suppressed - *seen));
+                *seen = suppressed;
+            }
+        }
+        if last || time_ns >= self.skipped_due_ns {
+            let before = losses.len();
+            self.skipped(time_ns, &mut losses);
+            if losses.len() > before {
+                self.skipped_due_ns = time_ns.saturating_add(SKIPPED_PERIOD_NS);
+            }
+        }
+        if self.malformed > self.malformed_seen {
+            let count = self.malformed - self.malformed_seen;
+            losses.push(loss(time_ns, "record", "malformed", count));
+            self.malformed_seen = self.malformed;
+        }
+        losses
+    }
+}
+
+fn loss(time_ns: u64, subject: &str, cause: &str, count: u64) -> Loss {
+    Loss {
+        time_ns,
+        subject: subject.to_owned(),
+        cause: cause.to_owned(),
+        count,
+    }
+}
+
+/// How often the kernel skipped the program because it interrupted itself on the same CPU
+/// (Documentation/filesystems/proc.rst does not list it; kernel/bpf/syscall.c,
+/// `bpf_prog_show_fdinfo`, does).
+fn recursion_misses(program: &ProgramFd) -> u64 {
+    let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
+    let about = std::fs::read_to_string(path).unwrap_or_default();
+    about
+        .lines()
+        .find_map(|line| line.strip_prefix("recursion_misses:"))
+        .and_then(|count| count.trim().parse().ok())
+        .unwrap_or(0)
+}
