@@ -1,6 +1,7 @@
 //! The detector as a process that is watched from outside.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead as _, BufReader},
     path::Path,
@@ -10,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-const BINARY: &str = "target/release/kubelet-detector";
+pub(crate) const BINARY: &str = "target/release/kubelet-detector";
 
 /// The detector, or the empty probe beside it: a process that says on stderr when it is ready; ended by SIGTERM when dropped.
 pub(crate) struct Detector {
@@ -53,23 +54,9 @@ impl Detector {
         self.child.stdout.take().context("stdout is not piped")
     }
 
-    /// Run time in nanoseconds and number of runs of all its programs
-    /// (`kernel.bpf_stats_enabled`).
+    /// See the function of that name.
     pub(crate) fn cost(&self) -> Result<(u64, u64)> {
-        let mut total = (0, 0);
-        for entry in fs::read_dir(format!("/proc/{}/fdinfo", self.child.id()))? {
-            let Ok(text) = fs::read_to_string(entry?.path()) else {
-                continue;
-            };
-            let value = |key: &str| -> u64 {
-                let line = text.lines().find_map(|line| line.strip_prefix(key));
-                line.and_then(|count| count.trim().parse().ok())
-                    .unwrap_or(0)
-            };
-            total.0 += value("run_time_ns:");
-            total.1 += value("run_cnt:");
-        }
-        Ok(total)
+        cost(self.child.id())
     }
 
     /// Resident memory, KiB.
@@ -96,4 +83,26 @@ impl Drop for Detector {
     fn drop(&mut self) {
         drop(self.stop());
     }
+}
+
+/// Run time in nanoseconds and number of runs of all BPF programs that the process holds
+/// (`kernel.bpf_stats_enabled`).
+pub(crate) fn cost(pid: u32) -> Result<(u64, u64)> {
+    let mut programs = BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        let Ok(text) = fs::read_to_string(entry?.path()) else {
+            continue;
+        };
+        let value = |key: &str| -> Option<u64> {
+            let line = text.lines().find_map(|line| line.strip_prefix(key));
+            line.and_then(|count| count.trim().parse().ok())
+        };
+        if let (Some(id), Some(time), Some(runs)) =
+            (value("prog_id:"), value("run_time_ns:"), value("run_cnt:"))
+        {
+            programs.insert(id, (time, runs));
+        }
+    }
+    let sum = |total: (u64, u64), one: &(u64, u64)| (total.0 + one.0, total.1 + one.1);
+    Ok(programs.values().fold((0, 0), sum))
 }

@@ -39,6 +39,9 @@ enum Task {
     Vm { kernels: Vec<String> },
     /// Build, then measure what the detector costs; all benches by default.
     Bench { benches: Vec<bench::Bench> },
+    /// What `bench overhead` runs, here and in a guest.
+    #[command(hide = true)]
+    Overhead(bench::Plan),
     /// Build, then record the scenarios of `tests/traces`; all by default.
     Record { scenarios: Vec<String> },
     /// Write `tests/snapshots` and the generated docs anew, and list what changed.
@@ -60,6 +63,7 @@ fn main() -> Result<()> {
         Task::Setup => setup::run().map(drop),
         Task::Build => build(&[]).map(drop),
         Task::Bench { benches } => bench::run(&benches, &build(&["--examples"])?),
+        Task::Overhead(plan) => bench::measure(&plan),
         Task::Run { mut args } => {
             build(&[])?;
             if args.is_empty() {

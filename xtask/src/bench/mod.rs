@@ -2,6 +2,7 @@
 //! that the project set itself. Needs root and an idle machine.
 
 mod load;
+mod overhead;
 mod render;
 
 use std::{
@@ -17,6 +18,7 @@ use clap::ValueEnum;
 
 use crate::detector::Detector;
 use load::{Server, connect, connects, quantile};
+pub(crate) use overhead::{Plan, measure};
 
 const WATCHED: u16 = 10250;
 const UNWATCHED: u16 = 10999;
@@ -28,6 +30,8 @@ pub(crate) enum Bench {
     Cost,
     /// Median of connect() on an unwatched port, detector on and off.
     Connect,
+    /// What a connect pays for being watched, beside bpftrace and tcpconnect.
+    Overhead,
     /// From connect() returning to the alert on stdout.
     Alert,
     /// Resident memory while idle.
@@ -50,6 +54,7 @@ pub(crate) fn run(chosen: &[Bench], object: &Path) -> Result<()> {
         match bench {
             Bench::Cost => cost(object)?,
             Bench::Connect => connect_latency()?,
+            Bench::Overhead => overhead::run()?,
             Bench::Alert => alert_latency()?,
             Bench::Memory => memory()?,
             Bench::Start => start()?,

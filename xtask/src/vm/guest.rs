@@ -114,7 +114,8 @@ impl Guest {
         Ok(())
     }
 
-    pub(super) fn boot(&self) -> Result<Outcome> {
+    /// `more` are further arguments of QEMU.
+    pub(super) fn boot(&self, more: &[&str]) -> Result<Outcome> {
         let begin = Instant::now();
         let console = self.folder.join("console");
         let output = self.folder.join("output");
@@ -138,6 +139,7 @@ impl Guest {
                 "-no-user-config",
             ])
             .args(["-display", "none", "-no-reboot"])
+            .args(more)
             .arg("-serial")
             .arg(format!("file:{}", output.display()))
             .arg("-serial")

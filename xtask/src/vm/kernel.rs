@@ -75,13 +75,13 @@ fn find(folder: &Path, pattern: &str) -> Result<PathBuf> {
 }
 
 /// An apt with sources and lists of its own: the system's stay as they are.
-struct Apt {
+pub(crate) struct Apt {
     configuration: PathBuf,
     folder: PathBuf,
 }
 
 impl Apt {
-    fn new(cache: &Path, suites: &[&str]) -> Result<Self> {
+    pub(crate) fn new(cache: &Path, suites: &[&str]) -> Result<Self> {
         let folder = cache.join("apt");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
@@ -158,8 +158,25 @@ impl Apt {
         Ok(packages)
     }
 
+    /// The packages and all that they need, the C library too: this machine's are not looked at.
+    pub(crate) fn with_dependencies(&self, packages: &[&str]) -> Result<Vec<String>> {
+        let output = self
+            .command("apt-get")
+            .args(["install", "-s", "--no-install-recommends"])
+            .args(packages)
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("Inst "));
+        let names = lines.filter_map(|line| line.split_whitespace().next());
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        if names.is_empty() {
+            bail!("Debian's archive has no {}", packages.join(" or no "));
+        }
+        Ok(names)
+    }
+
     /// Downloads and unpacks into `target`, all or nothing.
-    fn unpack(&self, packages: &[String], target: &Path) -> Result<()> {
+    pub(crate) fn unpack(&self, packages: &[String], target: &Path) -> Result<()> {
         let download = self.folder.join("download");
         crate::run(
             self.command("apt-get")

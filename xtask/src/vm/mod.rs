@@ -17,6 +17,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::setup;
 use guest::{Guest, Outcome};
+pub(crate) use kernel::Apt;
 use kernel::Kernel;
 use table::Column;
 
@@ -64,7 +65,7 @@ pub(crate) fn run(chosen: &[String], probes: &Path) -> Result<()> {
         } else {
             let kernel = Kernel::cached(label)?;
             println!("vm: {label}: {}", kernel.packages.join(", "));
-            Guest::new(&kernel, &programs.files, &programs.script())?.boot()?
+            Guest::new(&kernel, &programs.files, &programs.script())?.boot(&[])?
         };
         let mut column = Column::new(label);
         for part in MECHANISMS.into_iter().chain([ALL]) {
@@ -110,6 +111,26 @@ pub(crate) fn run(chosen: &[String], probes: &Path) -> Result<()> {
         bail!("the live tests failed on {}", failed.join(", "));
     }
     Ok(())
+}
+
+/// What a script prints on one of the kernels; `more` are arguments of QEMU.
+pub(crate) fn boot(
+    label: &str,
+    files: &BTreeSet<PathBuf>,
+    script: &str,
+    more: &[&str],
+) -> Result<String> {
+    let guest = Guest::new(&Kernel::cached(label)?, files, script)?;
+    let Outcome {
+        status,
+        output,
+        console,
+        ..
+    } = guest.boot(more)?;
+    if status != Some(0) {
+        bail!("{output}\n{console}\nthe guest's status is {status:?}");
+    }
+    Ok(output)
 }
 
 /// What came of one mechanism on one kernel.
@@ -228,7 +249,7 @@ fn programs(probes: &Path) -> Result<Programs> {
 }
 
 /// The loader and the shared libraries, as ldd(1) lists them.
-fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("ldd").arg(program).output().context("ldd")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let paths = text.split_whitespace().filter(|word| word.starts_with('/'));
