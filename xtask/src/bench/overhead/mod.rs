@@ -37,10 +37,10 @@ const LOADS: [(&str, &str, u16); 3] = [
 /// One tool after the other, with nothing attached in between, and all of it again.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Plan {
-    #[arg(long, default_value_t = 9)]
+    #[arg(long)]
     rounds: u32,
     /// Of each load.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long)]
     connects: u32,
     /// The kernel has them: measure also the tools that need them.
     #[arg(long)]
@@ -52,6 +52,9 @@ const HERE: Plan = Plan {
     connects: 20_000,
     kprobes: false,
 };
+
+/// As words: emulation is slow, but counts the same each time.
+const GUEST: &str = "--rounds 3 --connects 1000 --kprobes";
 
 pub(super) fn run() -> Result<()> {
     fs::create_dir_all(FOLDER)?;
@@ -76,10 +79,7 @@ fn guest() -> Result<()> {
         files.extend(vm::libraries(&program)?);
     }
     files.extend(peers::files()?);
-    let script = format!(
-        "{} overhead --rounds 3 --connects 1000 --kprobes",
-        xtask.display()
-    );
+    let script = format!("{} overhead {GUEST}", xtask.display());
     println!("overhead: Debian's kernel {label} in QEMU, in instructions");
     let output = vm::boot(label, &files, &script, &["-icount", "shift=0,sleep=off"])?;
     for line in output.lines().filter(|line| line.starts_with("overhead: ")) {

@@ -41,6 +41,11 @@ pub(super) fn print(rounds: u32, connects: u32, rows: &[Row]) {
         of(|row| row.without.median_ns).median,
         of(|row| row.without.per_second).median,
     );
+    println!(
+        "overhead: added: connect() with the tool less without, but for the slowest hundredth; \
+         programs: run time of its programs a connect; connects/s: ratio to those without; \
+         in brackets the quartiles; told: lines a connect"
+    );
     let heads: String = MEASURES
         .iter()
         .map(|(name, ..)| format!("{name:<24}"))
