@@ -30,8 +30,6 @@ pub(crate) enum Bench {
     Cost,
     /// Median of connect() on an unwatched port, detector on and off.
     Connect,
-    /// What a connect pays for being watched, beside bpftrace and tcpconnect.
-    Overhead,
     /// From connect() returning to the alert on stdout.
     Alert,
     /// Resident memory while idle.
@@ -44,6 +42,8 @@ pub(crate) enum Bench {
     Rules,
     /// Alerts a second, from a rule and its event to a line in memory.
     Render,
+    /// What a connect pays for being watched, beside bpftrace and tcpconnect.
+    Overhead,
 }
 
 pub(crate) fn run(chosen: &[Bench], object: &Path) -> Result<()> {
@@ -54,13 +54,13 @@ pub(crate) fn run(chosen: &[Bench], object: &Path) -> Result<()> {
         match bench {
             Bench::Cost => cost(object)?,
             Bench::Connect => connect_latency()?,
-            Bench::Overhead => overhead::run()?,
             Bench::Alert => alert_latency()?,
             Bench::Memory => memory()?,
             Bench::Start => start()?,
             Bench::Replay => replay()?,
             Bench::Rules => rules()?,
             Bench::Render => render::run()?,
+            Bench::Overhead => overhead::run()?,
         }
     }
     Ok(())
