@@ -116,15 +116,12 @@ impl Spread {
     fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
-        let at = |quarter: usize| {
-            // Rounded to the nearest.
-            let index = (values.len().saturating_sub(1) * quarter + 2) / 4;
-            values.get(index).copied().unwrap_or_default()
-        };
+        let last = values.len().saturating_sub(1);
+        let at = |index: usize| values.get(index).copied().unwrap_or_default();
         Self {
-            low: at(1),
-            median: at(2),
-            high: at(3),
+            low: at(last / 4),
+            median: at(last / 2),
+            high: at((last * 3).div_ceil(4)),
         }
     }
 
