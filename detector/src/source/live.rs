@@ -128,7 +128,9 @@ impl Live {
             }
         }
         let now_ns = self.boot_time_ns.saturating_add(mark.time_ns);
-        self.join.release(now_ns, |_, _| 0, events);
+        let ebpf = &self.ebpf;
+        let port = |sock, cookie| ebpf.source_port(sock, cookie);
+        self.join.release(now_ns, port, events);
     }
 
     /// What became of the probes of the daemon before.
