@@ -459,3 +459,32 @@ fn reloaded_rules_watch_their_own_ports() {
     assert_eq!(count(&alerts, "r"), 1);
     assert_eq!(alerts.len(), 2);
 }
+
+#[test]
+fn who_is_let_off_follows_the_rules() {
+    const PORT: u16 = 22_490;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules.yaml");
+    let of = |other: &str| {
+        let condition = format!("evt.type = connect and fd.sport = {PORT} and {other}");
+        put(&path, &rule("r", &condition));
+    };
+    of("proc.name != allowed");
+    let Some(detector) = Detector::start(&path) else {
+        return;
+    };
+    let connects = || {
+        let thread = std::thread::Builder::new().name("allowed".to_owned());
+        let connects = || (0..10).for_each(|_| refused_connect(PORT));
+        thread.spawn(connects).unwrap().join().unwrap();
+    };
+    connects();
+    of("proc.name = allowed");
+    assert!(detector.reload());
+    connects();
+    of("not proc.name in (other, allowed)");
+    assert!(detector.reload());
+    connects();
+    let alerts = detector.finish();
+    assert_eq!((count(&alerts, "r"), alerts.len()), (10, 10));
+}

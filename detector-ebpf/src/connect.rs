@@ -17,6 +17,7 @@ use detector_ebpf::{ELSEWHERE_CONNECT, KIND_CONNECT, KIND_OUTCOME, PORTS_CONNECT
 
 use crate::{
     fair,
+    let_off::is_let_off,
     maps::{CALLS, PENDING, SLOT_CONNECT_V4, SLOT_CONNECT_V6, SLOT_PERF, SLOT_STATE, is_elsewhere},
     read,
     record::{
@@ -34,7 +35,9 @@ const UNTOLD: u64 = 1 << 63;
 const ENDED: u64 = 1 << 62;
 /// The attempt was suppressed, and its outcome will be.
 const SUPPRESSED: u64 = 1 << 61;
-const COOKIE: u64 = !(UNTOLD | ENDED | SUPPRESSED);
+/// The attempt was let off, and its outcome will be.
+const LET_OFF: u64 = 1 << 60;
+const COOKIE: u64 = !(UNTOLD | ENDED | SUPPRESSED | LET_OFF);
 
 /// What `tcp_v4_connect` or `tcp_v6_connect` was called with.
 #[repr(C)]
@@ -66,8 +69,13 @@ pub(crate) fn attempt(ctx: &BtfTracePointContext, sock: Sock) {
     if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {
         return;
     }
+    let elsewhere = is_elsewhere(ELSEWHERE_CONNECT);
+    if is_let_off(sock.remote_port(), SLOT_STATE) {
+        remember(ctx, sock.address(), LET_OFF | flag(UNTOLD, elsewhere));
+        return;
+    }
     let cookie = next_cookie(SLOT_STATE);
-    if is_elsewhere(ELSEWHERE_CONNECT) {
+    if elsewhere {
         remember(ctx, sock.address(), cookie | UNTOLD);
     } else {
         let suppressed = fair::is_over_budget();
@@ -127,6 +135,9 @@ pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool)
         let _ = PENDING.remove(sock.address());
     } else {
         remember(ctx, sock.address(), pending | ENDED);
+    }
+    if pending & LET_OFF != 0 {
+        return;
     }
     if pending & SUPPRESSED != 0 {
         count_suppressed(SLOT_STATE, KIND_OUTCOME);
@@ -227,6 +238,18 @@ fn returned(ctx: &impl EbpfContext, call: &Call, remote_port: u16, result: i32, 
         .filter(|pending| pending & UNTOLD != 0);
     let ended = pending.is_some_and(|pending| pending & ENDED != 0);
     // None before SYN_SENT, and where the tracepoint skipped that or was not attached yet.
+    let let_off = match pending {
+        Some(pending) => pending & LET_OFF != 0,
+        None => is_let_off(port, slot),
+    };
+    if let_off {
+        if failed || ended {
+            let _ = PENDING.remove(call.sock);
+        } else {
+            remember(ctx, call.sock, LET_OFF);
+        }
+        return;
+    }
     let cookie = match pending {
         Some(pending) => pending & COOKIE,
         None => next_cookie(slot),

@@ -37,6 +37,11 @@ pub const PORTS_CONNECT: u32 = 0;
 pub const PORTS_ACCEPT: u32 = 1;
 pub const PORTS_LISTEN: u32 = 2;
 
+/// Names of threads that rules let off, and sets of ports that they are let off at; the first set is
+/// empty.
+pub const LET_OFF_NAMES: u32 = 1024;
+pub const LET_OFF_SETS: u32 = 16;
+
 /// Words of `TOLD`, which only user space reads.
 pub const TOLD_WORDS: usize = 16;
 
@@ -59,6 +64,16 @@ pub const TRUNCATED_ARGS: u32 = 1 << 1;
 pub const TRUNCATED_CWD: u32 = 1 << 2;
 pub const TRUNCATED_CGROUP: u32 = 1 << 3;
 pub const TRUNCATED_ANCESTORS: u32 = 1 << 4;
+
+/// Value of `LET_OFF_NAMES`.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LetOff {
+    /// Number of the name, for `LET_OFF_COUNTS`.
+    pub name: u32,
+    /// Set of `LET_OFF_PORTS`.
+    pub row: u32,
+}
 
 #[repr(C)]
 #[derive(Clone, Copy)]

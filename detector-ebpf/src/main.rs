@@ -16,6 +16,8 @@ mod connect;
 #[cfg(target_arch = "bpf")]
 mod fair;
 #[cfg(target_arch = "bpf")]
+mod let_off;
+#[cfg(target_arch = "bpf")]
 mod listen;
 #[cfg(target_arch = "bpf")]
 mod maps;

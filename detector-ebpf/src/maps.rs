@@ -2,9 +2,12 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
-use detector_ebpf::{COUNTER_SLOTS, Full, PORT_WORDS, PROGRAM_SLOTS, RING_BYTES, TOLD_WORDS};
+use detector_ebpf::{
+    COMM_LEN, COUNTER_SLOTS, Full, LET_OFF_SETS, LetOff, PORT_WORDS, PROGRAM_SLOTS, RING_BYTES,
+    TOLD_WORDS,
+};
 
 use crate::connect::Call;
 
@@ -45,6 +48,20 @@ pub(crate) static COUNTERS: PerCpuArray<u64> =
 /// The last cookie of each CPU and program, by the slots of `SCRATCH`.
 #[map]
 pub(crate) static COOKIES: PerCpuArray<u64> = PerCpuArray::with_max_entries(PROGRAM_SLOTS, 0);
+
+/// Names of threads, with zeroes at their end, that rules let off.
+#[map]
+pub(crate) static LET_OFF_NAMES: HashMap<[u64; COMM_LEN / 8], LetOff> =
+    HashMap::with_max_entries(detector_ebpf::LET_OFF_NAMES, 0);
+
+/// Bitmaps of 65,536 ports.
+#[map]
+pub(crate) static LET_OFF_PORTS: Array<u64> = Array::with_max_entries(LET_OFF_SETS * PORT_WORDS, 0);
+
+/// How often each program let off each name.
+#[map]
+pub(crate) static LET_OFF_COUNTS: PerCpuArray<u64> =
+    PerCpuArray::with_max_entries(detector_ebpf::LET_OFF_NAMES * PROGRAM_SLOTS, 0);
 
 /// Of user space alone: what it told of `EVENTS` and `COUNTERS`, for its successor.
 #[map]

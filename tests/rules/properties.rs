@@ -130,6 +130,29 @@ proptest! {
         prop_assert_eq!(found(""), found(" or evt.num = 999"));
     }
 
+    /// A connect that the probes only count is one that no rule matches.
+    #[test]
+    fn who_is_let_off_is_matched_by_no_rule(
+        conditions in prop::collection::vec(pinning(), 1..4),
+        name in "[abc]",
+        port in 1u16..4,
+        is_outcome in any::<bool>(),
+    ) {
+        let rules = conditions.iter().enumerate();
+        let text: String = rules
+            .map(|(n, condition)| rule(&format!("r{n}"), condition))
+            .collect();
+        let rules = ruleset(&[&text]);
+        let let_off = rules.let_off();
+        let found = let_off.iter().find(|one| one.name == name);
+        let mut event = event(if is_outcome { Kind::ConnectOutcome } else { Kind::ConnectAttempt });
+        event.thread.comm = name;
+        event.socket.server.port = port;
+        if found.is_some_and(|one| one.ports.contains(port)) {
+            prop_assert_eq!(rules.evaluate(&event).count(), 0);
+        }
+    }
+
     #[test]
     fn printing_and_parsing_give_the_same_tree(text in condition()) {
         let printed = parser::parse(&text).unwrap().to_string();

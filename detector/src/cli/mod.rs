@@ -365,6 +365,10 @@ async fn watch_with(
         named(&watched.accept.ports()),
         named(&watched.listen.ports())
     );
+    let names: Vec<String> = ruleset.let_off().into_iter().map(|one| one.name).collect();
+    if !names.is_empty() && record.is_none() {
+        tracing::info!("only counting connects of {}", names.join(", "));
+    }
     let mut enrich = Enrich::new(&config.host_root, asked);
     let out = BufWriter::new(std::io::stdout());
     let mut pipeline = Pipeline::new(ruleset, host, config.style, out);
@@ -379,6 +383,9 @@ async fn watch_with(
     let (events, alerts) = pipeline.finish()?;
     for (subject, generated, lost) in source.summary() {
         tracing::info!(subject, generated, lost, "stopped");
+    }
+    for (name, connects) in source.let_offs() {
+        tracing::info!(name, connects, "let off: no rule can match it");
     }
     tracing::info!(events, alerts, "stopped");
     pins::stay(pin);

@@ -14,10 +14,15 @@ use super::{
 use crate::{
     enrich::Enrich,
     event::{Event, Item},
-    rules::{Ruleset, ports::WatchedPorts},
+    rules::{
+        Ruleset,
+        let_off::{self, LetOff},
+        ports::WatchedPorts,
+    },
     source::{
         Ports,
         beat::{Heart, PERIOD},
+        ebpf::EbpfError,
         live::{Live, since_boot_ns},
     },
 };
@@ -135,6 +140,7 @@ pub async fn follow<W: Write>(
     }
     inventory(source, enrich, pipeline, &watched)?;
     settle(source, pipeline)?;
+    let_off(source, &pipeline.let_off())?;
     loop {
         let held = source.deadline_ns().map(|deadline_ns| {
             Instant::now() + Duration::from_nanos(deadline_ns.saturating_sub(source.now_ns()))
@@ -182,6 +188,15 @@ pub async fn follow<W: Write>(
     settle(source, pipeline)?;
     control.with_heart(Heart::stop);
     Ok(())
+}
+
+/// Connects that no rule can match, because of who makes them, are only counted from now on.
+fn let_off(source: &mut Live, names: &[LetOff]) -> Result<(), EbpfError> {
+    let names: Vec<(&str, &[u64; 1024])> = names
+        .iter()
+        .map(|one| (one.name.as_str(), one.ports.words()))
+        .collect();
+    source.let_off(&names)
 }
 
 /// What was processed is told from now on, whatever becomes of this process.
@@ -262,7 +277,7 @@ fn report_losses<W: Write>(
 }
 
 /// Puts rules in force between two events. While they change, the ports of the old and of the new
-/// ones are watched.
+/// ones are watched, and let off is only who both let off.
 fn swap<W: Write>(
     source: &mut Live,
     enrich: &mut Enrich,
@@ -270,7 +285,10 @@ fn swap<W: Write>(
     read: Result<Ruleset, Refused>,
 ) -> Result<(), PipelineError> {
     let widened = read.and_then(|ruleset| {
-        let widened = source.watch_also(&ports(ruleset.watched_ports()));
+        let common = let_off::common(&pipeline.let_off(), &ruleset.let_off());
+        let widened = source
+            .watch_also(&ports(ruleset.watched_ports()))
+            .and_then(|()| let_off(source, &common));
         widened
             .map(|()| ruleset)
             .map_err(|error| Refused::one(error.to_string()))
@@ -290,6 +308,9 @@ fn swap<W: Write>(
     if let Err(error) = source.watch_only(&ports(&watched)) {
         // More is seen than any rule asks for: that costs, and changes no verdict.
         tracing::warn!(%error, "ports that no rule is about any more are still watched");
+    }
+    if let Err(error) = let_off(source, &pipeline.let_off()) {
+        tracing::warn!(%error, "connects that no rule can match are told still");
     }
     tracing::info!(
         rules,

@@ -10,7 +10,7 @@ use std::io::Write;
 use crate::{
     event::{Counter, Item},
     host::Host,
-    rules::{Memory, Ruleset, ports::WatchedPorts},
+    rules::{Memory, Ruleset, let_off::LetOff, ports::WatchedPorts},
     sink::Style,
     source::{Fault, beat::Blind, ebpf::EbpfError},
     trace::{TraceError, Writer},
@@ -77,6 +77,14 @@ impl<W: Write> Pipeline<W> {
     /// The ports that the rules in force ask for.
     pub fn watched_ports(&self) -> &WatchedPorts {
         self.ruleset.watched_ports()
+    }
+
+    /// Whose connects the probes need not tell of; a trace is to have all of them.
+    pub fn let_off(&self) -> Vec<LetOff> {
+        match self.recorder {
+            Some(_) => Vec::new(),
+            None => self.ruleset.let_off(),
+        }
     }
 
     /// From the next item on, these rules decide.

@@ -2,7 +2,7 @@
 //!
 //! `loader` reads the files (`yaml`, `text`), puts lists in place and calls `parser` (`lexer`,
 //! `ast`); `checker` makes `compiler` conditions of the trees, with `fields`, `operand` and
-//! `predicate`; `kinds` and `ports` derive what can match; `program` judges events, with `index`;
+//! `predicate`; `kinds`, `ports` and `let_off` derive what can match; `program` judges events, with `index`;
 //! `output` renders the alert's message; `explain` shows a verdict's reasons; `analysis` tells what a
 //! valid rule is probably not meant to be, `spelling` what an unknown word is.
 
@@ -20,6 +20,7 @@ pub mod explain;
 pub mod fields;
 mod index;
 mod kinds;
+pub mod let_off;
 pub mod lexer;
 pub mod lines;
 pub mod load_result;
@@ -139,6 +140,13 @@ impl Ruleset {
 
     pub fn watched_ports(&self) -> &ports::WatchedPorts {
         &self.ports
+    }
+
+    /// The names of threads whose connects no rule in force can match, at some watched ports.
+    pub fn let_off(&self) -> Vec<let_off::LetOff> {
+        let enabled = self.rules.iter().filter(|rule| rule.enabled);
+        let conditions: Vec<_> = enabled.map(|rule| &rule.kinds.connect).collect();
+        let_off::let_off(&conditions, &self.ports.connect)
     }
 
     /// As `evaluate_with`, for one event alone.

@@ -2,6 +2,7 @@
 
 use super::{
     compiler::{Condition, Test},
+    fields::Value,
     operand::Operand,
     spans::Spans,
 };
@@ -38,11 +39,28 @@ impl PortSet {
 
     /// Those of these ports that are not among the others.
     pub fn without(&self, others: &Self) -> Self {
-        let mut left = self.clone();
-        for (word, other) in left.0.iter_mut().zip(others.0.iter()) {
-            *word &= !other;
+        self.joined(others, |word, other| word & !other)
+    }
+
+    /// Those of these ports that are among the others too.
+    pub fn within(&self, others: &Self) -> Self {
+        self.joined(others, |word, other| word & other)
+    }
+
+    fn joined(&self, others: &Self, join: fn(u64, u64) -> u64) -> Self {
+        let mut joined = self.clone();
+        for (word, other) in joined.0.iter_mut().zip(others.0.iter()) {
+            *word = join(*word, *other);
         }
-        left
+        joined
+    }
+
+    /// The ports at which the condition can be true are added.
+    pub(super) fn add(&mut self, condition: &Condition, known: Known<'_>) {
+        match ports(condition, known, false) {
+            Some(ports) => ports.iter().for_each(|span| self.insert(span)),
+            None => self.insert((0, u128::MAX)),
+        }
     }
 
     pub fn words(&self) -> &[u64; 1024] {
@@ -70,10 +88,18 @@ impl PortSet {
     }
 }
 
+/// What is known of the events that ports are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub kind: Kind,
+    /// The thread's.
+    pub name: Option<&'a str>,
+}
+
 /// The serving ports with which the condition, or its negation, can be true; `None` for any.
 /// `fd.port` counts as the serving port, although a client's port matches it too; `fd.proto` is it.
-fn ports(condition: &Condition, kind: Kind, negated: bool) -> Option<Spans> {
-    let of = |term| ports(term, kind, negated);
+fn ports(condition: &Condition, known: Known<'_>, negated: bool) -> Option<Spans> {
+    let of = |term| ports(term, known, negated);
     match (condition, negated) {
         (Condition::Constant(value), _) => (*value == negated).then(Spans::none),
         (Condition::And(terms), false) | (Condition::Or(terms), true) => {
@@ -84,9 +110,12 @@ fn ports(condition: &Condition, kind: Kind, negated: bool) -> Option<Spans> {
             let all: Option<Vec<Spans>> = terms.iter().map(of).collect();
             Some(Spans::union(&all?))
         }
-        (Condition::Not(inner), _) => ports(inner, kind, !negated),
+        (Condition::Not(inner), _) => ports(inner, known, !negated),
         (Condition::Test(test), _) => {
-            let accepted = of_test(test, kind)?;
+            if let Some(holds) = known.name.and_then(|name| named(test, name)) {
+                return (holds == negated).then(Spans::none);
+            }
+            let accepted = of_test(test, known.kind)?;
             Some(if negated {
                 accepted.complement()
             } else {
@@ -94,6 +123,19 @@ fn ports(condition: &Condition, kind: Kind, negated: bool) -> Option<Spans> {
             })
         }
     }
+}
+
+/// Whether the test is true of a thread of this name; `None` if it is about something else too.
+fn named(test: &Test, name: &str) -> Option<bool> {
+    is_about_name(test).then_some(())?;
+    test.predicate.decided(&Value::Text(name.into()))
+}
+
+pub(super) fn is_about_name(test: &Test) -> bool {
+    let Operand::Field { field, .. } = &test.left else {
+        return false;
+    };
+    field.name == "proc.name"
 }
 
 fn is_serving(name: &str, kind: Kind) -> bool {
@@ -152,9 +194,6 @@ impl WatchedPorts {
             Kind::Accept => &mut self.accept,
             Kind::Listen => &mut self.listen,
         };
-        match ports(condition, kind, false) {
-            Some(ports) => ports.iter().for_each(|span| watched.insert(span)),
-            None => watched.insert((0, u128::MAX)),
-        }
+        watched.add(condition, Known { kind, name: None });
     }
 }

@@ -165,6 +165,30 @@ impl Live {
         self.ebpf.watch_only(&watched.ports())
     }
 
+    /// Connects of threads of these names, and no others, are only counted at these ports: 65,536
+    /// bits each. Nobody is, until this is called.
+    pub fn let_off(&mut self, names: &[(&str, &[u64; 1024])]) -> Result<(), EbpfError> {
+        let Some(port) = self.canary.as_ref().map(Canary::port) else {
+            return self.ebpf.let_off(names);
+        };
+        // The detector's own connection is to be seen, whatever its name.
+        let without = |(name, bits): &(&str, &[u64; 1024])| {
+            let mut bits = **bits;
+            if let Some(word) = bits.get_mut(usize::from(port >> 6)) {
+                *word &= !(1 << (port & 63));
+            }
+            ((*name).to_owned(), Box::new(bits))
+        };
+        let names: Vec<(String, Box<[u64; 1024]>)> = names.iter().map(without).collect();
+        let names = names.iter().map(|(name, bits)| (name.as_str(), &**bits));
+        self.ebpf.let_off(&names.collect::<Vec<_>>())
+    }
+
+    /// How often each name was let off since the probes were loaded.
+    pub fn let_offs(&self) -> Vec<(String, u64)> {
+        self.ebpf.let_offs()
+    }
+
     /// Waits until it is worth to look into the ring buffer.
     pub async fn readable(&mut self) -> io::Result<()> {
         let look = self.empty_looks < LINGER;

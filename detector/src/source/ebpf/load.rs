@@ -16,6 +16,7 @@ use super::{
     attach::{self, Kernel, Link, Probes, attach},
     attach_error,
     audit::Audit,
+    let_off::LetOffs,
     map_error, missing,
     pin::{Memory, Pins, Told},
     ring::Ring,
@@ -162,6 +163,7 @@ impl Load<'_> {
             audit,
             kprobes,
             watched,
+            let_offs: LetOffs::new(&mut object)?,
             processes: Processes::default(),
             log,
             object,
@@ -172,7 +174,7 @@ impl Load<'_> {
     }
 }
 
-fn take(object: &mut Object, map: &'static str) -> Result<Map, EbpfError> {
+pub(super) fn take(object: &mut Object, map: &'static str) -> Result<Map, EbpfError> {
     object.take_map(map).ok_or_else(|| missing(map))
 }
 

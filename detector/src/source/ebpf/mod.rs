@@ -3,6 +3,7 @@
 mod attach;
 mod audit;
 mod kretprobe;
+mod let_off;
 mod load;
 mod losses;
 mod pin;
@@ -28,6 +29,7 @@ pub use self::pin::{Mark, is_pinned, remove};
 use self::{
     audit::Audit,
     kretprobe::Probe,
+    let_off::LetOffs,
     load::Load,
     pin::{Found, Memory, Pins, Told},
     ring::Ring,
@@ -133,6 +135,7 @@ pub struct Ebpf {
     kprobes: Vec<(&'static str, Probe)>,
     /// The words of `PORTS`.
     watched: Box<[u64]>,
+    let_offs: LetOffs,
     processes: Processes,
     /// The probes' own diagnostics, where they were asked for.
     log: Option<EbpfLogger<&'static dyn Log>>,
@@ -228,9 +231,23 @@ impl Ebpf {
         set_ports(&mut self.object, &mut self.watched, ports, |_, new| new)
     }
 
+    /// Connects of threads of these names, and no others, are only counted at these ports.
+    pub fn let_off(&mut self, names: &[(&str, &[u64; ROW])]) -> Result<(), EbpfError> {
+        self.let_offs.set(names)
+    }
+
+    /// How often each name was let off since the probes were loaded.
+    pub fn let_offs(&self) -> Vec<(String, u64)> {
+        self.let_offs.counts()
+    }
+
     /// What is not as it was attached and written, in words.
     pub fn changes(&self) -> Vec<String> {
-        self.audit.changes(&self.object, &self.watched)
+        let mut changes = self.audit.changes(&self.object, &self.watched);
+        if !self.let_offs.are_unchanged() {
+            changes.push("the maps of LET_OFF are not what the detector wrote".to_owned());
+        }
+        changes
     }
 
     /// Asks the probes to wake this reader; to be followed by a last look, then by `readable`.

@@ -21,7 +21,7 @@ use rustix::fs::{FlockOperation, flock, statfs};
 use super::{EbpfError, attach::Link};
 
 /// Every map of the probes that has state.
-const MAPS: [&str; 11] = [
+const MAPS: [&str; 14] = [
     "EVENTS",
     "SLEEPING",
     "PORTS",
@@ -31,6 +31,9 @@ const MAPS: [&str; 11] = [
     "BUDGETS",
     "COUNTERS",
     "COOKIES",
+    "LET_OFF_NAMES",
+    "LET_OFF_PORTS",
+    "LET_OFF_COUNTS",
     "SCRATCH",
     TOLD,
 ];
