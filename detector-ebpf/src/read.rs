@@ -34,6 +34,26 @@ pub(crate) fn member<T: Copy + Default>(base: u64, row: usize) -> T {
     read(base + offset(row))
 }
 
+/// Whether the kernel gives the current task with its type, and loads through it are safe.
+#[unsafe(no_mangle)]
+static TYPED: u32 = 0;
+
+#[inline(always)]
+pub(crate) fn is_typed() -> bool {
+    unsafe { core::ptr::read_volatile(&raw const TYPED) != 0 }
+}
+
+/// As `member`, of a struct that was come to from the current task by `known` alone: without a
+/// helper where the verifier knows its type.
+#[inline(always)]
+pub(crate) fn known<T: Copy + Default>(base: u64, row: usize) -> T {
+    if is_typed() {
+        unsafe { core::ptr::read_volatile((base + offset(row)) as *const T) }
+    } else {
+        member(base, row)
+    }
+}
+
 /// Zeroes in words, `N` being a multiple of eight: a loop of bytes would be a call.
 #[inline(always)]
 pub(crate) fn clear<const N: usize>(bytes: &mut [u8; N]) {

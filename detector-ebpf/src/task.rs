@@ -1,13 +1,13 @@
 //! The only reader of `struct task_struct`: who is running now, in full.
 
-use aya_ebpf::helpers::generated::bpf_get_current_task;
+use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_get_current_task_btf};
 use detector_ebpf::{
     COMM_LEN, EXE_NAME_LEN, Process, TRUNCATED_ANCESTORS, TRUNCATED_ARGS, TRUNCATED_CGROUP,
     TRUNCATED_CWD, TRUNCATED_EXE, Thread, offset,
 };
 
 use crate::{
-    read::{self, member},
+    read::{self, known, member},
     text::Text,
 };
 
@@ -21,11 +21,20 @@ const MNT_NS_ANON_INO: u32 = 0xefff_fff7;
 const PIDTYPE_PGID: u64 = 2;
 const PIDTYPE_SID: u64 = 3;
 
+#[inline(always)]
+fn current() -> u64 {
+    if read::is_typed() {
+        unsafe { bpf_get_current_task_btf() as u64 }
+    } else {
+        unsafe { bpf_get_current_task() }
+    }
+}
+
 /// Fills the thread and the process and writes the texts.
 #[inline(always)]
 pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: &mut Text) {
-    let task = unsafe { bpf_get_current_task() };
-    thread.tid = member(task, offset::TASK_PID);
+    let task = current();
+    thread.tid = known(task, offset::TASK_PID);
     thread.reserved = 0;
     read::copy(
         thread.comm.as_mut_ptr(),
@@ -33,9 +42,9 @@ pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: &mut Te
         task + read::offset(offset::TASK_COMM),
     );
 
-    let leader: u64 = member(task, offset::TASK_LEADER);
-    process.pid = member(task, offset::TASK_TGID);
-    process.start_time_ns = member(leader, offset::TASK_START);
+    let leader: u64 = known(task, offset::TASK_LEADER);
+    process.pid = known(task, offset::TASK_TGID);
+    process.start_time_ns = known(leader, offset::TASK_START);
     read::copy(
         process.comm.as_mut_ptr(),
         COMM_LEN as u32,
@@ -44,7 +53,7 @@ pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: &mut Te
     process.truncated = 0;
     credentials(process, task);
     identifiers(process, task, leader);
-    let mm: u64 = member(task, offset::TASK_MM);
+    let mm: u64 = known(task, offset::TASK_MM);
     let exe: u64 = member(mm, offset::MM_EXE_FILE);
     executable(process, exe);
     ancestors(process, leader);
@@ -57,17 +66,17 @@ pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: &mut Te
         process.truncated |= TRUNCATED_EXE;
     }
     process.exe_len = text.end() as u16;
-    let from: u64 = member(mm, offset::MM_ARG_START);
-    let to: u64 = member(mm, offset::MM_ARG_END);
+    let from: u64 = known(mm, offset::MM_ARG_START);
+    let to: u64 = known(mm, offset::MM_ARG_END);
     if !text.push_user(from, to - from) {
         process.truncated |= TRUNCATED_ARGS;
     }
     process.args_len = text.end() as u16 - process.exe_len;
-    let fs: u64 = member(task, offset::TASK_FS);
+    let fs: u64 = known(task, offset::TASK_FS);
     let start = text.end();
     let (mnt, dentry) = (
-        member(fs, offset::FS_PWD_MNT),
-        member(fs, offset::FS_PWD_DENTRY),
+        known(fs, offset::FS_PWD_MNT),
+        known(fs, offset::FS_PWD_DENTRY),
     );
     if !path(text, mnt, dentry) {
         process.truncated |= TRUNCATED_CWD;
@@ -82,24 +91,24 @@ pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: &mut Te
 
 #[inline(always)]
 fn credentials(process: &mut Process, task: u64) {
-    let cred: u64 = member(task, offset::TASK_CRED);
-    process.uid = member(cred, offset::CRED_UID);
-    process.gid = member(cred, offset::CRED_GID);
-    process.euid = member(cred, offset::CRED_EUID);
+    let cred: u64 = known(task, offset::TASK_CRED);
+    process.uid = known(cred, offset::CRED_UID);
+    process.gid = known(cred, offset::CRED_GID);
+    process.euid = known(cred, offset::CRED_EUID);
     process.capabilities = member(cred, offset::CRED_CAP_EFFECTIVE);
-    let user_ns: u64 = member(cred, offset::CRED_USER_NS);
-    process.user_ns = member(user_ns, offset::USER_NS_INUM);
+    let user_ns: u64 = known(cred, offset::CRED_USER_NS);
+    process.user_ns = known(user_ns, offset::USER_NS_INUM);
     process.login_uid = if read::offset(offset::TASK_LOGIN_UID) == offset::ABSENT as u64 {
         u32::MAX
     } else {
-        member(task, offset::TASK_LOGIN_UID)
+        known(task, offset::TASK_LOGIN_UID)
     };
 }
 
 #[inline(always)]
 fn identifiers(process: &mut Process, task: u64, leader: u64) {
-    let own: u64 = member(leader, offset::TASK_THREAD_PID);
-    let level: u32 = member(own, offset::PID_LEVEL);
+    let own: u64 = known(leader, offset::TASK_THREAD_PID);
+    let level: u32 = known(own, offset::PID_LEVEL);
     let number = own
         + read::offset(offset::PID_NUMBERS)
         + (level & 0x3f) as u64 * read::offset(offset::SIZE_UPID);
@@ -107,28 +116,28 @@ fn identifiers(process: &mut Process, task: u64, leader: u64) {
     let pid_ns: u64 = member(number, offset::UPID_NS);
     process.pid_ns = member(pid_ns, offset::PID_NS_INUM);
 
-    let signal: u64 = member(leader, offset::TASK_SIGNAL);
+    let signal: u64 = known(leader, offset::TASK_SIGNAL);
     let pids = signal + read::offset(offset::SIGNAL_PIDS);
     let group: u64 = read::read(pids + 8 * PIDTYPE_PGID);
     process.process_group = member(group, offset::PID_NUMBERS);
     let session: u64 = read::read(pids + 8 * PIDTYPE_SID);
     process.session = member(session, offset::PID_NUMBERS);
-    let tty: u64 = member(signal, offset::SIGNAL_TTY);
-    let driver: u64 = member(tty, offset::TTY_DRIVER);
-    let index: u32 = member(tty, offset::TTY_INDEX);
-    let first: u32 = member(driver, offset::TTY_DRIVER_MINOR);
-    process.tty_major = member(driver, offset::TTY_DRIVER_MAJOR);
+    let tty: u64 = known(signal, offset::SIGNAL_TTY);
+    let driver: u64 = known(tty, offset::TTY_DRIVER);
+    let index: u32 = known(tty, offset::TTY_INDEX);
+    let first: u32 = known(driver, offset::TTY_DRIVER_MINOR);
+    process.tty_major = known(driver, offset::TTY_DRIVER_MAJOR);
     process.tty_minor = first + index;
 
     // A leader that has ended is in no namespaces any more, its process still is.
-    let mut nsproxy: u64 = member(leader, offset::TASK_NSPROXY);
+    let mut nsproxy: u64 = known(leader, offset::TASK_NSPROXY);
     if nsproxy == 0 {
-        nsproxy = member(task, offset::TASK_NSPROXY);
+        nsproxy = known(task, offset::TASK_NSPROXY);
     }
-    let mnt_ns: u64 = member(nsproxy, offset::NSPROXY_MNT);
-    process.mnt_ns = member(mnt_ns, offset::MNT_NS_INUM);
-    let net_ns: u64 = member(nsproxy, offset::NSPROXY_NET);
-    process.net_ns = member(net_ns, offset::NET_INUM);
+    let mnt_ns: u64 = known(nsproxy, offset::NSPROXY_MNT);
+    process.mnt_ns = known(mnt_ns, offset::MNT_NS_INUM);
+    let net_ns: u64 = known(nsproxy, offset::NSPROXY_NET);
+    process.net_ns = known(net_ns, offset::NET_INUM);
 }
 
 #[inline(always)]
@@ -148,22 +157,22 @@ fn ancestors(process: &mut Process, leader: u64) {
     let mut task = leader;
     for ancestor in &mut process.ancestors {
         // The parent is the thread that forked: its process's name and start are the leader's.
-        let forked: u64 = member(task, offset::TASK_PARENT);
-        let parent: u64 = member(forked, offset::TASK_LEADER);
-        let pid: u32 = member(parent, offset::TASK_TGID);
+        let forked: u64 = known(task, offset::TASK_PARENT);
+        let parent: u64 = known(forked, offset::TASK_LEADER);
+        let pid: u32 = known(parent, offset::TASK_TGID);
         ancestor.pid = pid;
         if pid == 0 {
             return;
         }
         ancestor.reserved = 0;
-        ancestor.start_time_ns = member(parent, offset::TASK_START);
+        ancestor.start_time_ns = known(parent, offset::TASK_START);
         read::copy(
             ancestor.comm.as_mut_ptr(),
             COMM_LEN as u32,
             parent + read::offset(offset::TASK_COMM),
         );
         // Of the thread that forked: a leader that has ended has none.
-        let mm: u64 = member(forked, offset::TASK_MM);
+        let mm: u64 = known(forked, offset::TASK_MM);
         let exe: u64 = member(mm, offset::MM_EXE_FILE);
         let dentry: u64 = member(exe, offset::FILE_DENTRY);
         // All of it: user space recognises a process by the bytes of its record.
@@ -175,8 +184,8 @@ fn ancestors(process: &mut Process, leader: u64) {
         );
         task = parent;
     }
-    let beyond: u64 = member(task, offset::TASK_PARENT);
-    let pid: u32 = member(beyond, offset::TASK_TGID);
+    let beyond: u64 = known(task, offset::TASK_PARENT);
+    let pid: u32 = known(beyond, offset::TASK_TGID);
     if pid != 0 {
         process.truncated |= TRUNCATED_ANCESTORS;
     }
@@ -195,7 +204,7 @@ fn path(text: &mut Text, vfsmount: u64, dentry: u64) -> bool {
         return text.push_name(member(dentry, offset::DENTRY_NAME));
     }
     for _ in 0..PATH_DEPTH {
-        let above: u64 = member(dentry, offset::DENTRY_PARENT);
+        let (above, name) = parent_and_name(dentry);
         if dentry == root || dentry == above {
             let parent: u64 = member(mount, offset::MOUNT_PARENT);
             if parent == mount || parent == 0 {
@@ -205,13 +214,27 @@ fn path(text: &mut Text, vfsmount: u64, dentry: u64) -> bool {
             mount = parent;
             root = root_of(mount);
         } else {
-            if !text.push_name(member(dentry, offset::DENTRY_NAME)) {
+            if !text.push_name(name) {
                 return false;
             }
             dentry = above;
         }
     }
     false
+}
+
+/// Of a dentry: one read where they are close to each other, as in all kernels so far.
+#[inline(always)]
+fn parent_and_name(dentry: u64) -> (u64, u64) {
+    if read::offset(offset::DENTRY_NAME) == read::offset(offset::DENTRY_PARENT) + 16 {
+        let [parent, _, name]: [u64; 3] = member(dentry, offset::DENTRY_PARENT);
+        (parent, name)
+    } else {
+        (
+            member(dentry, offset::DENTRY_PARENT),
+            member(dentry, offset::DENTRY_NAME),
+        )
+    }
 }
 
 /// A mount that was taken away, or never mounted anywhere, is in no namespace that processes are in:

@@ -212,6 +212,12 @@ impl Btf {
             })
     }
 
+    /// Whether the probes may load through the current task's type: from Linux 5.17 on. Before, a
+    /// fault of a load in a function that a program calls is fatal on some kernels.
+    pub fn is_typed(&self) -> bool {
+        self.enumerator(b"BPF_FUNC_loop").is_some()
+    }
+
     /// How many arguments a function takes; `None` if the kernel has none of that name.
     pub fn arguments(&self, function: &str) -> Option<u32> {
         let entry = self.types.iter().find(|entry| {

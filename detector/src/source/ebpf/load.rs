@@ -46,7 +46,19 @@ impl Load<'_> {
         why: Option<&'static str>,
     ) -> Result<Ebpf, EbpfError> {
         let is_new = before.is_none();
-        match self.load(pins.as_ref(), before, why) {
+        let typed = self.types.is_typed();
+        let mut loaded = self.load(pins.as_ref(), before, why, typed);
+        if let Err(EbpfError::Attach { source, .. }) = &loaded
+            && typed
+            && is_new
+        {
+            // A kernel to come may take another view of its types.
+            tracing::debug!(%source, "the probes read each member by a helper");
+            loaded = self.load(pins.as_ref(), None, why, false);
+        }
+        drop(self);
+        trim_heap();
+        match loaded {
             Ok(mut started) => {
                 started._pins = pins;
                 Ok(started)
@@ -62,11 +74,13 @@ impl Load<'_> {
         }
     }
 
+    /// `typed` if the probes are to load through the types that the verifier knows.
     fn load(
-        self,
+        &self,
         pins: Option<&Pins>,
         before: Option<Before>,
         why: Option<&'static str>,
+        typed: bool,
     ) -> Result<Ebpf, EbpfError> {
         let Self {
             options,
@@ -76,11 +90,13 @@ impl Load<'_> {
             types,
             offsets,
         } = self;
+        let (boot_time_ns, typed) = (*boot_time_ns, u32::from(typed));
         let log_level = if options.probe_log { u8::MAX } else { 0 };
         let mut loader = EbpfLoader::new();
         loader
-            .btf(Some(&kernel))
-            .override_global("OFFSETS", &offsets, true)
+            .btf(Some(kernel))
+            .override_global("OFFSETS", offsets, true)
+            .override_global("TYPED", &typed, true)
             .override_global("AYA_LOG_LEVEL", &log_level, true);
         if let Some(pins) = pins {
             pins.name_maps(&mut loader);
@@ -107,8 +123,8 @@ impl Load<'_> {
             }
             None => {
                 let known = Kernel {
-                    types: &kernel,
-                    btf: &types,
+                    types: kernel,
+                    btf: types,
                 };
                 let mut probes = attach(&mut object, &known, options)?;
                 let pinned = match pins {
@@ -143,7 +159,7 @@ impl Load<'_> {
         } else {
             None
         };
-        let started = Ebpf {
+        Ok(Ebpf {
             ring: ring(&mut object)?,
             counters: PerCpuArray::try_from(take(&mut object, "COUNTERS")?)
                 .map_err(map_error("COUNTERS"))?,
@@ -167,10 +183,7 @@ impl Load<'_> {
             processes: Processes::default(),
             log,
             object,
-        };
-        drop((kernel, types));
-        trim_heap();
-        Ok(started)
+        })
     }
 }
 
