@@ -107,8 +107,8 @@ fn credentials(process: &mut Process, task: u64) {
 
 #[inline(always)]
 fn identifiers(process: &mut Process, task: u64, leader: u64) {
-    let own: u64 = known(leader, offset::TASK_THREAD_PID);
-    let level: u32 = known(own, offset::PID_LEVEL);
+    let own: u64 = member(leader, offset::TASK_THREAD_PID);
+    let level: u32 = member(own, offset::PID_LEVEL);
     let number = own
         + read::offset(offset::PID_NUMBERS)
         + (level & 0x3f) as u64 * read::offset(offset::SIZE_UPID);

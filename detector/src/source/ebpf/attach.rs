@@ -5,7 +5,9 @@ use std::{io, os::fd::AsFd as _, path::Path};
 use aya::{
     Btf as Types, Ebpf as Object,
     maps::Array,
-    programs::{BtfTracePoint, FExit, KProbe, RawTracePoint, TracePoint, links::FdLink},
+    programs::{
+        BtfTracePoint, FExit, KProbe, ProgramError, RawTracePoint, TracePoint, links::FdLink,
+    },
 };
 use detector_ebpf as wire;
 
@@ -36,6 +38,8 @@ pub(super) const PINNABLE: [&str; 5] = {
 pub(super) struct Kernel<'a> {
     pub(super) types: &'a Types,
     pub(super) btf: &'a Btf,
+    /// The probes load through the types that the verifier knows: what it refuses is tried without.
+    pub(super) typed: bool,
 }
 
 /// A link, with the name of its program.
@@ -57,11 +61,16 @@ pub(super) fn attach(
     options: &Options,
 ) -> Result<Probes, EbpfError> {
     let (mut kprobes, mut links) = (Vec::new(), Vec::new());
-    let connect = choose("connect", options, |mechanism| match mechanism {
-        Attach::Fentry => connect_exit(object, kernel.types, &mut links),
-        Attach::Kprobe => with_kprobes(&mut kprobes, "connect", || connect_return(object)),
-        Attach::Auto | Attach::Tracepoint => Ok(BY_STATE),
-    })?;
+    let connect = choose(
+        "connect",
+        options,
+        kernel.typed,
+        |mechanism| match mechanism {
+            Attach::Fentry => connect_exit(object, kernel.types, &mut links),
+            Attach::Kprobe => with_kprobes(&mut kprobes, "connect", || connect_return(object)),
+            Attach::Auto | Attach::Tracepoint => Ok(BY_STATE),
+        },
+    )?;
     let accept = match options.accept_via {
         AcceptVia::Syscall => {
             accept_syscalls(object)?;
@@ -73,11 +82,16 @@ pub(super) fn attach(
             }
         }
         AcceptVia::Listener => by_state("accept", BY_OWNER),
-        AcceptVia::Auto => choose("accept", options, |mechanism| match mechanism {
-            Attach::Fentry => accept_exit(object, kernel, &mut links),
-            Attach::Kprobe => with_kprobes(&mut kprobes, "accept", || accept_return(object)),
-            Attach::Auto | Attach::Tracepoint => Ok(BY_OWNER),
-        })?,
+        AcceptVia::Auto => choose(
+            "accept",
+            options,
+            kernel.typed,
+            |mechanism| match mechanism {
+                Attach::Fentry => accept_exit(object, kernel, &mut links),
+                Attach::Kprobe => with_kprobes(&mut kprobes, "accept", || accept_return(object)),
+                Attach::Auto | Attach::Tracepoint => Ok(BY_OWNER),
+            },
+        )?,
     };
     let elsewhere = [
         (
@@ -167,6 +181,7 @@ fn all(connect: Attached, accept: Attached) -> Vec<Attached> {
 fn choose(
     subject: &'static str,
     options: &Options,
+    typed: bool,
     mut attach: impl FnMut(Attach) -> Result<&'static str, EbpfError>,
 ) -> Result<Attached, EbpfError> {
     let all = [
@@ -193,6 +208,7 @@ fn choose(
                     refused,
                 });
             }
+            Err(error) if typed && is_verdict(&error) => return Err(error),
             Err(error) => {
                 tracing::debug!("{name} is refused for {subject}: {error:?}");
                 refused.push(format!("no {name}: {}", reason(&error)));
@@ -203,6 +219,17 @@ fn choose(
         subject,
         refused: refused.join("; "),
     })
+}
+
+/// Whether it is the verifier that refused.
+fn is_verdict(error: &EbpfError) -> bool {
+    let EbpfError::Attach { source, .. } = error else {
+        return false;
+    };
+    let Some(ProgramError::LoadError { verifier_log, .. }) = source.downcast_ref() else {
+        return false;
+    };
+    verifier_log.to_string().contains("processed ")
 }
 
 /// The innermost cause, in a line.

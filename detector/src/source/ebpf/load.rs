@@ -53,7 +53,7 @@ impl Load<'_> {
             && is_new
         {
             // A kernel to come may take another view of its types.
-            tracing::debug!(%source, "the probes read each member by a helper");
+            tracing::warn!(%source, "the probes read each member by a helper, which takes longer");
             loaded = self.load(pins.as_ref(), None, why, false);
         }
         drop(self);
@@ -90,13 +90,14 @@ impl Load<'_> {
             types,
             offsets,
         } = self;
-        let (boot_time_ns, typed) = (*boot_time_ns, u32::from(typed));
+        let boot_time_ns = *boot_time_ns;
+        let flag = u32::from(typed);
         let log_level = if options.probe_log { u8::MAX } else { 0 };
         let mut loader = EbpfLoader::new();
         loader
             .btf(Some(kernel))
             .override_global("OFFSETS", offsets, true)
-            .override_global("TYPED", &typed, true)
+            .override_global("TYPED", &flag, true)
             .override_global("AYA_LOG_LEVEL", &log_level, true);
         if let Some(pins) = pins {
             pins.name_maps(&mut loader);
@@ -125,6 +126,7 @@ impl Load<'_> {
                 let known = Kernel {
                     types: kernel,
                     btf: types,
+                    typed,
                 };
                 let mut probes = attach(&mut object, &known, options)?;
                 let pinned = match pins {
