@@ -12,13 +12,14 @@ use aya_ebpf::{
         BtfTracePointContext, FExitContext, ProbeContext, RawTracePointContext, RetProbeContext,
     },
 };
-use aya_log_ebpf::{debug, warn};
+use aya_log_ebpf::debug;
 use detector_ebpf::{ELSEWHERE_CONNECT, KIND_CONNECT, KIND_OUTCOME, PORTS_CONNECT, offset};
 
 use crate::{
     fair,
     let_off::is_let_off,
     maps::{CALLS, PENDING, SLOT_CONNECT_V4, SLOT_CONNECT_V6, SLOT_PERF, SLOT_STATE, is_elsewhere},
+    pending::{COOKIE, ENDED, Entry, LET_OFF, SUPPRESSED, UNTOLD, flag},
     read,
     record::{
         Notice, count_lost, count_suppressed, count_unjoined, next_cookie, send_full, send_short,
@@ -28,16 +29,6 @@ use crate::{
 
 /// A socket that closes in SYN_SENT without an error was given up by its own side.
 const ECONNABORTED: i32 = 103;
-
-/// Beside the cookie in `PENDING`: the attempt is not told yet, the function's end will.
-const UNTOLD: u64 = 1 << 63;
-/// Its outcome was told before: the function failed after SYN_SENT.
-const ENDED: u64 = 1 << 62;
-/// The attempt was suppressed, and its outcome will be.
-const SUPPRESSED: u64 = 1 << 61;
-/// The attempt was let off, and its outcome will be.
-const LET_OFF: u64 = 1 << 60;
-const COOKIE: u64 = !(UNTOLD | ENDED | SUPPRESSED | LET_OFF);
 
 /// What `tcp_v4_connect` or `tcp_v6_connect` was called with.
 #[repr(C)]
@@ -69,17 +60,21 @@ pub(crate) fn attempt(ctx: &BtfTracePointContext, sock: Sock) {
     if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {
         return;
     }
+    let Some(entry) = Entry::of(sock.address()) else {
+        return;
+    };
     let elsewhere = is_elsewhere(ELSEWHERE_CONNECT);
     if is_let_off(sock.remote_port(), SLOT_STATE) {
-        remember(ctx, sock.address(), LET_OFF | flag(UNTOLD, elsewhere));
+        entry.remember(ctx, LET_OFF | flag(UNTOLD, elsewhere));
         return;
     }
+    entry.unmark();
     let cookie = next_cookie(SLOT_STATE);
     if elsewhere {
-        remember(ctx, sock.address(), cookie | UNTOLD);
+        entry.remember(ctx, cookie | UNTOLD);
     } else {
         let suppressed = fair::is_over_budget();
-        remember(ctx, sock.address(), cookie | flag(SUPPRESSED, suppressed));
+        entry.remember(ctx, cookie | flag(SUPPRESSED, suppressed));
         if suppressed {
             count_suppressed(SLOT_STATE, KIND_CONNECT);
             return;
@@ -93,28 +88,11 @@ pub(crate) fn attempt(ctx: &BtfTracePointContext, sock: Sock) {
     }
 }
 
-#[inline(always)]
-fn flag(flag: u64, set: bool) -> u64 {
-    if set { flag } else { 0 }
-}
-
-/// A full LRU map evicts; the outcome of the evicted attempt counts as unjoined.
-#[inline(always)]
-fn remember(ctx: &impl EbpfContext, sock: u64, pending: u64) {
-    if PENDING.insert(sock, pending, 0).is_err() {
-        warn!(
-            ctx,
-            "attempt {} is not remembered: its outcome will be unjoined",
-            pending & COOKIE
-        );
-    }
-}
-
 /// Whether the socket connects to a watched port and its outcome is still to come.
 #[inline(always)]
 pub(crate) fn is_pending(sock: Sock) -> bool {
     is_watched(PORTS_CONNECT, sock.remote_port())
-        && unsafe { PENDING.get(sock.address()) }.is_some()
+        && Entry::of(sock.address()).is_some_and(|entry| entry.pending().is_some())
 }
 
 #[inline(always)]
@@ -122,7 +100,10 @@ pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool)
     if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {
         return;
     }
-    let Some(pending) = (unsafe { PENDING.get(sock.address()) }).copied() else {
+    let Some(entry) = Entry::of(sock.address()) else {
+        return;
+    };
+    let Some(pending) = entry.pending() else {
         count_unjoined(SLOT_STATE);
         debug!(
             ctx,
@@ -132,9 +113,9 @@ pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool)
         return;
     };
     if pending & UNTOLD == 0 {
-        let _ = PENDING.remove(sock.address());
+        entry.forget();
     } else {
-        remember(ctx, sock.address(), pending | ENDED);
+        entry.remember(ctx, pending | ENDED);
     }
     if pending & LET_OFF != 0 {
         return;
@@ -233,9 +214,10 @@ fn returned(ctx: &impl EbpfContext, call: &Call, remote_port: u16, result: i32, 
     if !is_watched(PORTS_CONNECT, port) {
         return;
     }
-    let pending = (unsafe { PENDING.get(call.sock) })
-        .copied()
-        .filter(|pending| pending & UNTOLD != 0);
+    let Some(entry) = Entry::of(call.sock) else {
+        return;
+    };
+    let pending = entry.pending().filter(|pending| pending & UNTOLD != 0);
     let ended = pending.is_some_and(|pending| pending & ENDED != 0);
     // None before SYN_SENT, and where the tracepoint skipped that or was not attached yet.
     let let_off = match pending {
@@ -244,9 +226,9 @@ fn returned(ctx: &impl EbpfContext, call: &Call, remote_port: u16, result: i32, 
     };
     if let_off {
         if failed || ended {
-            let _ = PENDING.remove(call.sock);
+            entry.forget();
         } else {
-            remember(ctx, call.sock, LET_OFF);
+            entry.remember(ctx, LET_OFF);
         }
         return;
     }
@@ -256,9 +238,9 @@ fn returned(ctx: &impl EbpfContext, call: &Call, remote_port: u16, result: i32, 
     };
     let suppressed = fair::is_over_budget();
     if failed || ended {
-        let _ = PENDING.remove(call.sock);
+        entry.forget();
     } else {
-        remember(ctx, call.sock, cookie | flag(SUPPRESSED, suppressed));
+        entry.remember(ctx, cookie | flag(SUPPRESSED, suppressed));
     }
     if suppressed {
         count_suppressed(slot, KIND_CONNECT);

@@ -63,6 +63,12 @@ pub(crate) static LET_OFF_PORTS: Array<u64> = Array::with_max_entries(LET_OFF_SE
 pub(crate) static LET_OFF_COUNTS: PerCpuArray<u64> =
     PerCpuArray::with_max_entries(detector_ebpf::LET_OFF_NAMES * PROGRAM_SLOTS, 0);
 
+pub(crate) const MARKS: u32 = 4096;
+
+/// Addresses of socks with flags; see `let_off`.
+#[map]
+pub(crate) static LET_OFF_SOCKS: Array<u64> = Array::with_max_entries(MARKS, 0);
+
 /// Of user space alone: what it told of `EVENTS` and `COUNTERS`, for its successor.
 #[map]
 pub(crate) static TOLD: Array<[u64; TOLD_WORDS]> = Array::with_max_entries(1, 0);

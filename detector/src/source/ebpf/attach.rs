@@ -233,7 +233,7 @@ fn is_verdict(error: &EbpfError) -> bool {
 }
 
 /// The innermost cause, in a line.
-fn reason(error: &EbpfError) -> String {
+pub(super) fn reason(error: &EbpfError) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

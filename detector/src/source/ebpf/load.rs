@@ -48,12 +48,17 @@ impl Load<'_> {
         let is_new = before.is_none();
         let typed = self.types.is_typed();
         let mut loaded = self.load(pins.as_ref(), before, why, typed);
-        if let Err(EbpfError::Attach { source, .. }) = &loaded
+        if let Err(error @ EbpfError::Attach { .. }) = &loaded
             && typed
             && is_new
         {
             // A kernel to come may take another view of its types.
-            tracing::warn!(%source, "the probes read each member by a helper, which takes longer");
+            let reason = attach::reason(error);
+            tracing::warn!(
+                reason,
+                "the probes read by helpers alone, which takes longer"
+            );
+            tracing::debug!("{error:?}");
             loaded = self.load(pins.as_ref(), None, why, false);
         }
         drop(self);

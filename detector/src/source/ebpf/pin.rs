@@ -21,7 +21,7 @@ use rustix::fs::{FlockOperation, flock, statfs};
 use super::{EbpfError, attach::Link};
 
 /// Every map of the probes that has state.
-const MAPS: [&str; 14] = [
+const MAPS: [&str; 15] = [
     "EVENTS",
     "SLEEPING",
     "PORTS",
@@ -34,6 +34,7 @@ const MAPS: [&str; 14] = [
     "LET_OFF_NAMES",
     "LET_OFF_PORTS",
     "LET_OFF_COUNTS",
+    "LET_OFF_SOCKS",
     "SCRATCH",
     TOLD,
 ];
