@@ -29,6 +29,11 @@ pub(crate) static ELSEWHERE: Array<u32> = Array::with_max_entries(2, 0);
 #[map]
 pub(crate) static PENDING: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
 
+/// Connections that no process has accepted yet: address of the sock to its cookie, with the flag of
+/// `accept`. Only where accepts have a program of their own.
+#[map]
+pub(crate) static UNACCEPTED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
+
 /// Processes that add attempts to a ring buffer that fills up; see `fair`.
 #[map]
 pub(crate) static BUDGETS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(4096, 0);

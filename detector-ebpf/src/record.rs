@@ -128,7 +128,7 @@ fn reader_sleeps() -> bool {
 /// and not for an attempt: its outcome follows, and the reader looks in every 100 ms for those
 /// without one.
 #[inline(always)]
-fn send(notice: &Notice, record: *mut core::ffi::c_void, length: u64) {
+fn send(notice: &Notice, record: *mut core::ffi::c_void, length: u64) -> bool {
     let Notice { slot, kind, .. } = *notice;
     let subject = subject(kind);
     count(slot, subject);
@@ -142,11 +142,13 @@ fn send(notice: &Notice, record: *mut core::ffi::c_void, length: u64) {
     if sent != 0 {
         count(slot, subject + 1);
     }
+    sent == 0
 }
 
-/// A record without a process. Apart, as the next, so that the way of an unwatched socket is short.
+/// A record without a process; false if it is lost. Apart, as the next, so that the way of an
+/// unwatched socket is short.
 #[inline(never)]
-pub(crate) fn send_short(notice: &Notice) {
+pub(crate) fn send_short(notice: &Notice) -> bool {
     // Every member is written below.
     let mut record: MaybeUninit<Short> = MaybeUninit::uninit();
     let short = unsafe { &mut *record.as_mut_ptr() };
@@ -156,7 +158,7 @@ pub(crate) fn send_short(notice: &Notice) {
         notice,
         record.as_mut_ptr().cast(),
         size_of::<Short>() as u64,
-    );
+    )
 }
 
 /// A record with the current process, put together in the scratch slot.
