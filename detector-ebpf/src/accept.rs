@@ -141,8 +141,7 @@ fn taken(sock: u64, slot: u32) {
 fn cookie_of(sock: u64, slot: u32) -> u64 {
     let cookie = next_cookie(slot);
     let state: u8 = member(sock, offset::SOCK_STATE);
-    if i32::from(state) == SYN_RECV
-        && UNACCEPTED.insert(sock, cookie | TAKEN, BPF_NOEXIST).is_ok()
+    if i32::from(state) == SYN_RECV && UNACCEPTED.insert(sock, cookie | TAKEN, BPF_NOEXIST).is_ok()
     {
         return cookie;
     }

@@ -66,7 +66,7 @@ pub(crate) struct Scratch {
 
 /// Slots of `SCRATCH`: two programs share one only if they never interrupt each other on one CPU.
 /// The kernel keeps a program from interrupting itself.
-pub(crate) const SLOT_STATE: u32 = 0;
+pub(crate) use detector_ebpf::SLOT_STATE;
 /// Kprobes and syscall tracepoints: the kernel runs one of all these at a time (`trace_call_bpf`).
 pub(crate) const SLOT_PERF: u32 = 1;
 /// Programs at function exits, each preempted by the next.

@@ -5,8 +5,8 @@ use aya_ebpf::helpers::generated::{
 };
 use core::mem::{MaybeUninit, size_of};
 use detector_ebpf::{
-    ABI_VERSION, COUNTER_SLOTS, COUNTER_SUPPRESSED, COUNTER_UNJOINED, FULL_FIXED, Header,
-    KIND_CONNECT, Short, TEXT_LEN,
+    ABI_VERSION, COOKIE_SLOT_SHIFT, COUNTER_SLOTS, COUNTER_SUPPRESSED, COUNTER_UNJOINED,
+    FULL_FIXED, Header, KIND_CONNECT, Short, TEXT_LEN,
 };
 
 use crate::{
@@ -27,7 +27,8 @@ pub(crate) fn next_cookie(slot: u32) -> u64 {
     match COOKIES.get_ptr_mut(slot) {
         Some(next) => unsafe {
             *next += 1;
-            (cpu << 48) | ((slot as u64) << 45) | (*next & 0x1fff_ffff_ffff)
+            let count = *next & ((1 << COOKIE_SLOT_SHIFT) - 1);
+            (cpu << 48) | ((slot as u64) << COOKIE_SLOT_SHIFT) | count
         },
         None => 0,
     }

@@ -1,5 +1,6 @@
 //! Where events come from: the kernel's probes. (A replay's events come from `trace`.)
 
+pub mod accepts;
 pub mod beat;
 pub mod btf;
 pub mod canary;
