@@ -20,8 +20,9 @@ pub(crate) static SLEEPING: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static PORTS: Array<u64> = Array::with_max_entries(3 * PORT_WORDS, 0);
 
-/// 1 for a subject that another program tells of, so that the state tracepoint need not; see
-/// `ELSEWHERE_CONNECT`. Set before the tracepoint is attached, never after.
+/// 1 for a subject that another program tells of: of a connect the state tracepoint need not then, of
+/// an accept it tells that the handshake has ended. See `ELSEWHERE_CONNECT`. Set before the tracepoint
+/// is attached, never after.
 #[map]
 pub(crate) static ELSEWHERE: Array<u32> = Array::with_max_entries(2, 0);
 

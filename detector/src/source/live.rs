@@ -109,11 +109,11 @@ impl Live {
         if let Some(canary) = &mut self.canary {
             canary.succeed(adopted.canary);
         }
+        self.retrace(adopted.told, &mut Vec::new());
+        self.join.is_old();
         if let Some(accepts) = &mut self.accepts {
             accepts.succeed();
         }
-        self.retrace(adopted.told, &mut Vec::new());
-        self.join.is_old();
         let mut repeated = Vec::new();
         self.retrace(adopted.telling, &mut repeated);
         if let Some(canary) = &mut self.canary {
