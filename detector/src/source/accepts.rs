@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{decode::Decoded, join::HOLD_NS};
-use crate::event::{Attribution, Event, Process};
+use crate::event::{Attribution, Endpoint, Event, Process};
 
 /// Connections that nobody accepted and that are remembered, as in the probes: those whose handshake
 /// waits, of which the oldest is told then, and those that are told.
@@ -25,8 +25,8 @@ pub struct Accepts {
     waiting: HashMap<u64, (Event, u64)>,
     /// Their times and cookies.
     order: BTreeSet<(u64, u64)>,
-    /// Handshakes that were told without their accept, by cookie: whom they named.
-    told: HashMap<u64, Arc<Process>>,
+    /// Handshakes that were told without their accept, by cookie.
+    told: HashMap<u64, Told>,
     /// In the order in which they were told, with some that were accepted since.
     told_order: VecDeque<u64>,
     /// Accepts that came first, by cookie: the positions of their records.
@@ -35,6 +35,13 @@ pub struct Accepts {
     early_order: VecDeque<(u64, u64)>,
     /// Handshakes were told that are not known here.
     forgot: bool,
+}
+
+/// Of which connection, and whom it named.
+#[derive(Debug)]
+struct Told {
+    client: Option<Endpoint>,
+    named: Arc<Process>,
 }
 
 impl Accepts {
@@ -94,8 +101,8 @@ impl Accepts {
         if !is_announced {
             return true;
         }
-        if let Some(named) = self.told.remove(&cookie) {
-            return !is_same(&named, &event.process);
+        if let Some(Told { client, named }) = self.told.remove(&cookie) {
+            return client != event.socket.client || !is_same(&named, &event.process);
         }
         if self.forgot && owner(event).is_some_and(|owner| is_same(&owner, &event.process)) {
             return false;
@@ -111,7 +118,11 @@ impl Accepts {
     /// An accept that was told without a caller, as it was told.
     pub fn named(&mut self, event: &Event) {
         let cookie = event.socket.cookie;
-        self.told.insert(cookie, Arc::clone(&event.process));
+        let told = Told {
+            client: event.socket.client,
+            named: Arc::clone(&event.process),
+        };
+        self.told.insert(cookie, told);
         self.told_order.push_back(cookie);
         if self.told_order.len() > MAX_UNACCEPTED
             && let Some(oldest) = self.told_order.pop_front()
@@ -181,7 +192,7 @@ fn is_same(named: &Process, process: &Process) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Elapsed, Endpoint, Family, Kind, Socket, Thread};
+    use crate::event::{Elapsed, Family, Kind, Socket, Thread};
 
     const SERVER: u32 = 7;
 
@@ -350,12 +361,18 @@ mod tests {
 
     #[test]
     fn a_cookie_of_another_connection_joins_nothing() {
-        let mut run = Run::default();
-        run.established(TOLD, 10);
-        let mut accept = record(TOLD, 20, 8);
+        let mut accept = record(TOLD, 20, SERVER);
         accept.event.socket.client = None;
-        run.accepts.push(200, accept, |_| None, &mut run.out);
-        assert_eq!(run.told(), [(SERVER, false), (8, true)]);
+        for now_ns in [10, 10 + HOLD_NS] {
+            let mut run = Run::default();
+            run.established(TOLD, 10);
+            run.accepts.expire(now_ns, &mut run.out);
+            let mut told = run.told();
+            let accept = accept.clone();
+            run.accepts.push(200, accept, |_| None, &mut run.out);
+            told.extend(run.told());
+            assert_eq!(told, [(SERVER, false), (SERVER, true)]);
+        }
     }
 
     #[test]
