@@ -140,16 +140,26 @@ async fn an_older_listener_owns_its_accepts() {
 
 #[tokio::test]
 async fn a_connection_that_nobody_accepts_is_its_listeners() {
-    let Some(mut live) = start(21_259, AcceptVia::Listener) else {
-        return;
-    };
-    let listener = TcpListener::bind("127.0.0.1:21259").unwrap();
-    let stream = TcpStream::connect("127.0.0.1:21259").unwrap();
-    let events = drain(&mut live);
-    drop((listener, stream));
-    let accepts = events.iter().filter(|event| event.kind == Kind::Accept);
-    let owners: Vec<Attribution> = accepts.map(|event| event.attribution).collect();
-    assert_eq!(owners, [Attribution::ListenerOwner]);
+    for via in [AcceptVia::Auto, AcceptVia::Listener, AcceptVia::Syscall] {
+        let Some(mut live) = start(21_259, via) else {
+            return;
+        };
+        let listener = TcpListener::bind("127.0.0.1:21259").unwrap();
+        let stream = TcpStream::connect("127.0.0.1:21259").unwrap();
+        let mut events = Vec::new();
+        live.drain(0, &mut events).unwrap();
+        let accepts = |events: &[Event]| -> Vec<Attribution> {
+            let accepts = events.iter().filter(|event| event.kind == Kind::Accept);
+            accepts.map(|event| event.attribution).collect()
+        };
+        if accepting(&live) == Attribution::Caller || via == AcceptVia::Syscall {
+            assert_eq!(accepts(&events), [], "it waits for its accept");
+            assert!(live.deadline_ns().is_some());
+        }
+        events.extend(drain(&mut live));
+        drop((listener, stream));
+        assert_eq!(accepts(&events), [Attribution::ListenerOwner], "{via:?}");
+    }
 }
 
 #[tokio::test]
@@ -288,10 +298,11 @@ async fn the_accepting_process_is_named_through_the_syscall() {
     let accepted = listener.accept().unwrap();
     drop((stream, accepted));
     let events = drain(&mut live);
-    let accept = events
-        .iter()
-        .find(|event| event.kind == Kind::Accept)
-        .unwrap();
+    let accepts = events.iter().filter(|event| event.kind == Kind::Accept);
+    let accepts: Vec<&Event> = accepts.collect();
+    let [accept] = &accepts[..] else {
+        panic!("{accepts:?}")
+    };
     assert_eq!(accept.attribution, Attribution::Caller);
     assert_eq!(accept.process.pid, std::process::id());
     assert_eq!(accept.socket.server.port, 21_253);
@@ -324,8 +335,10 @@ async fn each_of_many_threads_that_wait_in_accept_is_seen() {
         .filter(|loss| loss.cause == RECURSION)
         .map(|loss| loss.count)
         .sum();
-    // A kernel that preempts may run another thread in the midst of the program.
-    assert_eq!(accepts.count() as u64 + skipped, THREADS as u64);
+    // A kernel that preempts may run another thread in the midst of the program; the end of the
+    // handshake is told then.
+    let count = accepts.count() as u64;
+    assert!(count <= THREADS as u64 && count + skipped >= THREADS as u64);
 }
 
 /// As every server that waits for readiness does.

@@ -11,7 +11,7 @@
 
 mod watched;
 
-use std::os::unix::fs::MetadataExt as _;
+use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _};
 
 use detector::{
     event::{Event, Kind, Process},
@@ -238,6 +238,10 @@ ways! {
         "listen 127.0.0.1 by trigger", "attempt 127.0.0.1 by trigger",
         "outcome 127.0.0.1 errno 0 by trigger", "accept 127.0.0.1 by trigger",
     ];
+    a_connection_that_nobody_accepts: "never-accepted", 22_695, [
+        "listen 127.0.0.1 by trigger", "attempt 127.0.0.1 by trigger",
+        "outcome 127.0.0.1 errno 0 by trigger", "accept 127.0.0.1 by trigger",
+    ];
     a_socket_that_connects_to_itself: "to-itself", 22_700, [
         "attempt 127.0.0.1 by trigger", "outcome 127.0.0.1 errno 0 by trigger",
     ];
@@ -277,6 +281,10 @@ ways! {
         "outcome 127.0.0.1 errno 0 by trigger", "accept 127.0.0.1 by trigger",
     ];
     fast_open_by_a_deferred_connect: "fastopen-deferred", 22_830, [
+        "listen 127.0.0.1 by trigger", "attempt 127.0.0.1 by trigger",
+        "outcome 127.0.0.1 errno 0 by trigger", "accept 127.0.0.1 by trigger",
+    ];
+    fast_open_that_is_accepted_early: "fastopen-early", 22_835, [
         "listen 127.0.0.1 by trigger", "attempt 127.0.0.1 by trigger",
         "outcome 127.0.0.1 errno 0 by trigger", "accept 127.0.0.1 by trigger",
     ];
@@ -398,8 +406,56 @@ async fn an_accept_by_a_child() {
     row.pass();
 }
 
-/// The kernel connects a second time for a connection of MPTCP. Nobody accepts that: it is seen where
-/// handshakes are.
+/// An accept that comes after its connection was told, which named the listener's owner: told again if
+/// that was somebody else.
+fn late(name: &'static str, port: u16, acceptor: Option<&str>) {
+    let row = Row::new(name);
+    let mut live = match watch(port) {
+        Ok(live) => live,
+        Err(why) => return row.lacks(&why),
+    };
+    let mut made = Trigger::start(name, port);
+    made.wait_for("source").unwrap();
+    let mut events = drain(&mut live);
+    let told = events.iter().filter(|event| event.kind == Kind::Accept);
+    assert_eq!(told.count(), 1, "{events:#?}");
+    made.go_on();
+    made.end().unwrap();
+    events.extend(drain(&mut live));
+    let found = lines(&events, port, &[&made]);
+    let acceptor = acceptor.filter(|_| !accepts_by_state(&live));
+    let mut expected: Vec<String> = acceptor
+        .map(|who| format!("accept 127.0.0.1 by {who}"))
+        .into_iter()
+        .collect();
+    expected.extend(
+        [
+            "accept 127.0.0.1 by trigger",
+            "attempt 127.0.0.1 by trigger",
+            "listen 127.0.0.1 by trigger",
+            "outcome 127.0.0.1 errno 0 by trigger",
+        ]
+        .map(str::to_owned),
+    );
+    assert_eq!(found, expected, "{events:#?}");
+    let accepts = events.iter().filter(|event| event.kind == Kind::Accept);
+    let cookies: BTreeSet<u64> = accepts.map(|event| event.socket.cookie).collect();
+    assert_eq!(cookies.len(), 1, "both are of one connection");
+    check(&events, &made);
+    row.pass();
+}
+
+#[tokio::test]
+async fn a_late_accept() {
+    late("late-accept", 22_975, None);
+}
+
+#[tokio::test]
+async fn a_late_accept_by_a_child() {
+    late("late-forked-accept", 22_985, Some("acceptor"));
+}
+
+/// The kernel connects a second time for a connection of MPTCP, which nobody accepts.
 #[tokio::test]
 async fn a_second_subflow_of_mptcp() {
     let (name, port) = ("mptcp-subflow", 23_210);
@@ -414,17 +470,15 @@ async fn a_second_subflow_of_mptcp() {
     }
     let events = drain(&mut live);
     let found = lines(&events, port, &[&made]);
-    let mut expected = vec!["accept 127.0.0.1 by trigger"];
-    if accepts_by_state(&live) {
-        expected.push("accept 127.0.0.1 by trigger");
-    }
-    expected.extend([
+    let expected = [
+        "accept 127.0.0.1 by trigger",
+        "accept 127.0.0.1 by trigger",
         "attempt 127.0.0.1 by the kernel",
         "attempt 127.0.0.1 by trigger",
         "listen 127.0.0.1 by trigger",
         "outcome 127.0.0.1 errno 0 by the kernel",
         "outcome 127.0.0.1 errno 0 by trigger",
-    ]);
+    ];
     assert_eq!(found, expected, "{events:#?}");
     check(&events, &made);
     row.pass();

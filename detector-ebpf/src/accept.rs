@@ -10,28 +10,55 @@ use aya_ebpf::{
 use detector_ebpf::{ELSEWHERE_ACCEPT, KIND_ACCEPT, PORTS_ACCEPT, offset};
 
 use crate::{
-    maps::{SLOT_ACCEPT, SLOT_PERF, SLOT_STATE, is_elsewhere},
+    maps::{SLOT_ACCEPT, SLOT_PERF, SLOT_STATE, UNACCEPTED, is_elsewhere},
     read::{self, member},
     record::{Notice, next_cookie, send_full, send_short},
     sock::{AF_INET, AF_INET6, IPPROTO_TCP, Sock, is_watched},
+    state::SYN_RECV,
 };
 
-/// Runs under whatever process the softirq interrupted, so the record names none.
+/// include/uapi/linux/bpf.h
+const BPF_ANY: u64 = 0;
+const BPF_NOEXIST: u64 = 1;
+
+/// Beside the cookie in `UNACCEPTED`: a process took the connection before it was established.
+const TAKEN: u64 = 1 << 63;
+
+/// A connection begins: what is known of its address is of one that is gone.
+#[inline(always)]
+pub(crate) fn begun(sock: Sock) {
+    if is_watched(PORTS_ACCEPT, sock.local_port()) && is_elsewhere(ELSEWHERE_ACCEPT) {
+        let _ = UNACCEPTED.remove(sock.address());
+    }
+}
+
+/// Runs under whatever process the softirq interrupted, so the record names none. Where the accept
+/// is told too, both have the cookie.
 #[inline(always)]
 pub(crate) fn established(sock: Sock) {
-    if !is_watched(PORTS_ACCEPT, sock.local_port())
-        || !sock.is_tcp()
-        || is_elsewhere(ELSEWHERE_ACCEPT)
-    {
+    if !is_watched(PORTS_ACCEPT, sock.local_port()) || !sock.is_tcp() {
         return;
     }
     let cookie = next_cookie(SLOT_STATE);
-    send_short(&Notice::new(
-        SLOT_STATE,
-        KIND_ACCEPT,
-        cookie,
-        sock.address(),
-    ));
+    let notice = Notice::new(SLOT_STATE, KIND_ACCEPT, cookie, sock.address());
+    if !is_elsewhere(ELSEWHERE_ACCEPT) {
+        send_short(&notice);
+        return;
+    }
+    // Of this and `taken` on another CPU one is the first.
+    let address = sock.address();
+    if UNACCEPTED.insert(address, cookie, BPF_NOEXIST).is_err() {
+        let known = (unsafe { UNACCEPTED.get(address) }).copied().unwrap_or(0);
+        if known & TAKEN != 0 {
+            let _ = UNACCEPTED.remove(address);
+            return;
+        }
+        let _ = UNACCEPTED.insert(address, cookie, BPF_ANY);
+    }
+    if !send_short(&notice) {
+        // The accept is the first that is told of it.
+        let _ = UNACCEPTED.remove(address);
+    }
 }
 
 /// match-proto: `struct sock *inet_csk_accept(struct sock *sk, int flags, int *err, bool kern)`,
@@ -97,8 +124,32 @@ fn taken(sock: u64, slot: u32) {
         return;
     }
     let protocol: u16 = member(sock, offset::SOCK_PROTOCOL);
-    let port: u16 = member(sock, offset::SOCK_NUM);
+    // One that was reset in the queue has its port on the wire only.
+    let port = match member::<u16>(sock, offset::SOCK_NUM) {
+        0 => u16::from_be(member(sock, offset::INET_SPORT)),
+        bound => bound,
+    };
     if is_watched(PORTS_ACCEPT, port) && protocol == IPPROTO_TCP {
-        send_full(&Notice::new(slot, KIND_ACCEPT, next_cookie(slot), sock));
+        send_full(&Notice::new(slot, KIND_ACCEPT, cookie_of(sock, slot), sock));
+    }
+}
+
+/// The cookie that the handshake was told with, or a new one if it was not told: it ended before the
+/// probes were attached, or it has not ended. The latter is so of Fast Open, and for a moment of any
+/// connection: it is in the queue before it is established.
+#[inline(always)]
+fn cookie_of(sock: u64, slot: u32) -> u64 {
+    let cookie = next_cookie(slot);
+    let state: u8 = member(sock, offset::SOCK_STATE);
+    if i32::from(state) == SYN_RECV && UNACCEPTED.insert(sock, cookie | TAKEN, BPF_NOEXIST).is_ok()
+    {
+        return cookie;
+    }
+    match (unsafe { UNACCEPTED.get(sock) }).copied() {
+        Some(told) if told & TAKEN == 0 => {
+            let _ = UNACCEPTED.remove(sock);
+            told
+        }
+        _ => cookie,
     }
 }

@@ -18,6 +18,11 @@ pub const KIND_LISTEN: u16 = 4;
 pub const SUBJECTS: [&str; 4] = ["connect", "outcome", "accept", "listen"];
 /// Programs that may interrupt one another on a CPU, and so count apart.
 pub const PROGRAM_SLOTS: u32 = 5;
+/// The program of the state tracepoint.
+pub const SLOT_STATE: u32 = 0;
+/// Where a cookie has the slot of the program that made it.
+pub const COOKIE_SLOT_SHIFT: u32 = 45;
+pub const COOKIE_SLOT_MASK: u64 = 7;
 /// Counters of each program: for each subject generated and lost, then outcomes without an attempt,
 /// attempts of a process that has added its share, and their outcomes.
 pub const COUNTER_SLOTS: u32 = 11;

@@ -23,14 +23,20 @@ pub(crate) static SLEEPING: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static PORTS: Array<u64> = Array::with_max_entries(3 * PORT_WORDS, 0);
 
-/// 1 for a subject that another program tells of, so that the state tracepoint need not; see
-/// `ELSEWHERE_CONNECT`. Set before the tracepoint is attached, never after.
+/// 1 for a subject that another program tells of: of a connect the state tracepoint need not then, of
+/// an accept it tells that the handshake has ended. See `ELSEWHERE_CONNECT`. Set before the tracepoint
+/// is attached, never after.
 #[map]
 pub(crate) static ELSEWHERE: Array<u32> = Array::with_max_entries(2, 0);
 
 /// Connects under way: address of the sock to its cookie, with the flags of `connect`.
 #[map]
 pub(crate) static PENDING: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
+
+/// Connections that no process has accepted yet: address of the sock to its cookie, with the flag of
+/// `accept`. Only where accepts have a program of their own.
+#[map]
+pub(crate) static UNACCEPTED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
 
 /// Processes that add attempts to a ring buffer that fills up; see `fair`.
 #[map]
@@ -84,7 +90,7 @@ pub(crate) struct Scratch {
 
 /// Slots of `SCRATCH`: two programs share one only if they never interrupt each other on one CPU.
 /// The kernel keeps a program from interrupting itself.
-pub(crate) const SLOT_STATE: u32 = 0;
+pub(crate) use detector_ebpf::SLOT_STATE;
 /// Kprobes and syscall tracepoints: the kernel runs one of all these at a time (`trace_call_bpf`).
 pub(crate) const SLOT_PERF: u32 = 1;
 /// Programs at function exits, each preempted by the next.

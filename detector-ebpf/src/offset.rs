@@ -39,6 +39,7 @@ members! {
     SOCK_DADDR: "sock", ["__sk_common.skc_daddr"];
     SOCK_V6_RCV_SADDR: "sock", ["__sk_common.skc_v6_rcv_saddr"];
     SOCK_V6_DADDR: "sock", ["__sk_common.skc_v6_daddr"];
+    SOCK_STATE: "sock", ["__sk_common.skc_state"];
     SOCK_NET: "sock", ["__sk_common.skc_net"];
     SOCK_PROTOCOL: "sock", ["sk_protocol"];
     SOCK_ERR: "sock", ["sk_err"];

@@ -5,8 +5,8 @@ use aya_ebpf::helpers::generated::{
 };
 use core::mem::{MaybeUninit, size_of};
 use detector_ebpf::{
-    ABI_VERSION, COUNTER_SLOTS, COUNTER_SUPPRESSED, COUNTER_UNJOINED, FULL_FIXED, Header,
-    KIND_CONNECT, Short, TEXT_LEN,
+    ABI_VERSION, COOKIE_SLOT_SHIFT, COUNTER_SLOTS, COUNTER_SUPPRESSED, COUNTER_UNJOINED,
+    FULL_FIXED, Header, KIND_CONNECT, Short, TEXT_LEN,
 };
 
 use crate::{
@@ -27,7 +27,8 @@ pub(crate) fn next_cookie(slot: u32) -> u64 {
     match COOKIES.get_ptr_mut(slot) {
         Some(next) => unsafe {
             *next += 1;
-            (cpu << 48) | ((slot as u64) << 45) | (*next & 0x1fff_ffff_ffff)
+            let count = *next & ((1 << COOKIE_SLOT_SHIFT) - 1);
+            (cpu << 48) | ((slot as u64) << COOKIE_SLOT_SHIFT) | count
         },
         None => 0,
     }
@@ -128,7 +129,7 @@ fn reader_sleeps() -> bool {
 /// and not for an attempt: its outcome follows, and the reader looks in every 100 ms for those
 /// without one.
 #[inline(always)]
-fn send(notice: &Notice, record: *mut core::ffi::c_void, length: u64) {
+fn send(notice: &Notice, record: *mut core::ffi::c_void, length: u64) -> bool {
     let Notice { slot, kind, .. } = *notice;
     let subject = subject(kind);
     count(slot, subject);
@@ -142,11 +143,13 @@ fn send(notice: &Notice, record: *mut core::ffi::c_void, length: u64) {
     if sent != 0 {
         count(slot, subject + 1);
     }
+    sent == 0
 }
 
-/// A record without a process. Apart, as the next, so that the way of an unwatched socket is short.
+/// A record without a process; false if it is lost. Apart, as the next, so that the way of an
+/// unwatched socket is short.
 #[inline(never)]
-pub(crate) fn send_short(notice: &Notice) {
+pub(crate) fn send_short(notice: &Notice) -> bool {
     // Every member is written below.
     let mut record: MaybeUninit<Short> = MaybeUninit::uninit();
     let short = unsafe { &mut *record.as_mut_ptr() };
@@ -156,7 +159,7 @@ pub(crate) fn send_short(notice: &Notice) {
         notice,
         record.as_mut_ptr().cast(),
         size_of::<Short>() as u64,
-    );
+    )
 }
 
 /// A record with the current process, put together in the scratch slot.

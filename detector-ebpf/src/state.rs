@@ -8,7 +8,7 @@ use crate::{accept, connect, listen, sock::Sock};
 /// include/net/tcp_states.h
 const ESTABLISHED: i32 = 1;
 const SYN_SENT: i32 = 2;
-const SYN_RECV: i32 = 3;
+pub(crate) const SYN_RECV: i32 = 3;
 const CLOSE: i32 = 7;
 const LISTEN: i32 = 10;
 
@@ -26,6 +26,7 @@ pub(crate) fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
         (SYN_RECV, ESTABLISHED | CLOSE) if connect::is_pending(sock) => {
             connect::outcome(&ctx, sock, new == ESTABLISHED);
         }
+        (_, SYN_RECV) => accept::begun(sock),
         (SYN_RECV, ESTABLISHED) => accept::established(sock),
         (_, LISTEN) => listen::listening(sock),
         _ => {}

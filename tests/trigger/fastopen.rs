@@ -9,7 +9,7 @@ use std::{
 use rustix::{io::Errno, net};
 
 use crate::{
-    Lacks, Result, netns, raw,
+    Lacks, Result, netns, nft, raw,
     ways::{local, tcp, tell_source},
 };
 
@@ -50,6 +50,27 @@ pub(crate) fn deferred(port: u16) -> Result {
     net::send(&socket, DATA, net::SendFlags::empty())?;
     tell_source(&socket)?;
     take(&listener, socket)
+}
+
+/// The server accepts before the handshake has ended, which ends when the client sends more.
+pub(crate) fn early(port: u16) -> Result {
+    const SYN_RECV: u8 = 3;
+    netns::enter()?;
+    without_cookies()?;
+    nft::drop_acknowledgements(port)?;
+    let listener = TcpListener::bind(local(port))?;
+    let socket = tcp(local(port))?;
+    net::sendto(&socket, DATA, FASTOPEN, &local(port))?;
+    tell_source(&socket)?;
+    let (mut accepted, _peer) = listener.accept()?;
+    let state = raw::state(accepted.as_fd())?;
+    if state != SYN_RECV {
+        return Err(format!("it was accepted in state {state}").into());
+    }
+    net::send(&socket, b"x", net::SendFlags::empty())?;
+    accepted.read_exact(&mut [0; DATA.len() + 1])?;
+    drop(socket);
+    Ok(())
 }
 
 /// Nothing is written after the connect: no SYN is ever sent.

@@ -26,8 +26,10 @@ const PRIORITY_DNAT: u32 = (-100_i32).cast_unsigned();
 const REGISTER: u32 = 1;
 const SECOND_REGISTER: u32 = 2;
 const VERDICT_REGISTER: u32 = 0;
-/// Offset of the destination in a TCP header.
+/// Offsets of the destination and of the flags in a TCP header, and of these the ACK.
 const DESTINATION_PORT: u32 = 2;
+const FLAGS: u32 = 13;
+const ACK: u8 = 0x10;
 
 pub(crate) enum Verdict {
     Drop,
@@ -38,15 +40,18 @@ pub(crate) enum Verdict {
 /// What becomes of segments to this port.
 pub(crate) fn filter(port: u16, verdict: Verdict) -> Result {
     let action = match verdict {
-        Verdict::Drop => {
-            let verdict = nested(2, &nested(2, &number(1, 0)));
-            expression("immediate", &[number(1, VERDICT_REGISTER), verdict])
-        }
+        Verdict::Drop => drop_it(),
         Verdict::Reset => expression("reject", &[number(1, 1), attribute(2, &[0])]),
         // ICMP_HOST_UNREACH
         Verdict::HostUnreachable => expression("reject", &[number(1, 0), attribute(2, &[1])]),
     };
     install("filter", HOOK_INPUT, 0, port, &[action])
+}
+
+/// Segments to this port that acknowledge, and have nothing else, are dropped.
+pub(crate) fn drop_acknowledgements(port: u16) -> Result {
+    let actions = [header(FLAGS, 1), equals(&[ACK]), drop_it()];
+    install("filter", HOOK_INPUT, 0, port, &actions)
 }
 
 /// Connections of this node to `from` go to `to`.
@@ -86,16 +91,7 @@ fn install(kind: &str, hook: u32, priority: u32, port: u16, actions: &[Vec<u8>])
         // NFT_META_L4PROTO
         expression("meta", &[number(2, 16), number(1, REGISTER)]),
         equals(&[6]),
-        // NFT_PAYLOAD_TRANSPORT_HEADER
-        expression(
-            "payload",
-            &[
-                number(1, REGISTER),
-                number(2, 2),
-                number(3, DESTINATION_PORT),
-                number(4, 2),
-            ],
-        ),
+        header(DESTINATION_PORT, 2),
         equals(&port.to_be_bytes()),
     ];
     expressions.extend_from_slice(actions);
@@ -143,6 +139,18 @@ fn message(kind: u16, flags: u16, sequence: u32, attributes: &[u8]) -> Vec<u8> {
     let [high, low] = resource.to_be_bytes();
     let body = [&[family, 0, high, low], attributes].concat();
     netlink::message(kind, flags, sequence, &body)
+}
+
+/// Loads so many bytes of the TCP header.
+fn header(offset: u32, length: u32) -> Vec<u8> {
+    // NFT_PAYLOAD_TRANSPORT_HEADER
+    let place = [number(2, 2), number(3, offset), number(4, length)].concat();
+    expression("payload", &[number(1, REGISTER), place])
+}
+
+fn drop_it() -> Vec<u8> {
+    let verdict = nested(2, &nested(2, &number(1, 0)));
+    expression("immediate", &[number(1, VERDICT_REGISTER), verdict])
 }
 
 /// Compares `REGISTER` (NFT_CMP_EQ).

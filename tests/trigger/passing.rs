@@ -17,8 +17,8 @@ use rustix::{
 };
 
 use crate::{
-    Lacks, Result, fact, raw,
-    ways::{fails, local, tcp},
+    Lacks, Result, fact, raw, traffic,
+    ways::{client, fails, local, tcp},
 };
 
 /// Made before the fork, connected after it.
@@ -38,6 +38,18 @@ pub(crate) fn forked_accept(port: u16) -> Result {
         let stream = TcpStream::connect(local(port))?;
         fact("source", stream.local_addr()?.port());
         fact("client", std::process::id());
+        drop(listener.accept()?);
+        Ok(())
+    })
+}
+
+/// The same, once the child is told to.
+pub(crate) fn late_forked_accept(port: u16) -> Result {
+    let listener = TcpListener::bind(local(port))?;
+    client(port)?;
+    raw::forked(|| {
+        fact("acceptor", std::process::id());
+        traffic::wait_for_line()?;
         drop(listener.accept()?);
         Ok(())
     })

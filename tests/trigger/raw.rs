@@ -94,6 +94,15 @@ pub(crate) fn option_bytes(
 /// Whether the connection's SYN had data that the server took (`TCPI_OPT_SYN_DATA`).
 pub(crate) fn syn_had_data(socket: BorrowedFd<'_>) -> io::Result<bool> {
     const SYN_DATA: u8 = 32;
+    Ok(tcp_info(socket)?.tcpi_options & SYN_DATA != 0)
+}
+
+/// As include/net/tcp_states.h counts them.
+pub(crate) fn state(socket: BorrowedFd<'_>) -> io::Result<u8> {
+    Ok(tcp_info(socket)?.tcpi_state)
+}
+
+fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
     // SAFETY: all zeros is a valid `tcp_info`.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = libc::socklen_t::try_from(size_of_val(&info)).unwrap_or(0);
@@ -108,7 +117,7 @@ pub(crate) fn syn_had_data(socket: BorrowedFd<'_>) -> io::Result<bool> {
         )
     };
     checked(result)?;
-    Ok(info.tcpi_options & SYN_DATA != 0)
+    Ok(info)
 }
 
 /// Subflows of an MPTCP socket beside its first: what `mptcp_info` begins with.

@@ -229,6 +229,23 @@ pub(crate) fn older_listener(port: u16) -> Result {
     Ok(())
 }
 
+/// A connection that stays in the queue.
+pub(crate) fn never_accepted(port: u16) -> Result {
+    let listener = TcpListener::bind(local(port))?;
+    client(port)?;
+    drop(listener);
+    Ok(())
+}
+
+/// A connection that is accepted once the trigger is told to.
+pub(crate) fn late_accept(port: u16) -> Result {
+    let listener = TcpListener::bind(local(port))?;
+    client(port)?;
+    traffic::wait_for_line()?;
+    drop(listener.accept()?);
+    Ok(())
+}
+
 /// Connects to what an older trigger listens at.
 pub(crate) fn client(port: u16) -> Result {
     let stream = TcpStream::connect(local(port))?;

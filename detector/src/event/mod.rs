@@ -153,7 +153,8 @@ pub struct Endpoint {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Socket {
-    /// Joins an attempt with its outcome; unique for one run of the probes.
+    /// Joins an attempt with its outcome, and an accept with a later one of the same connection; unique
+    /// for one run of the probes.
     pub cookie: u64,
     /// Of the addresses after normalisation: an IPv4-mapped connection is IPv4.
     pub family: Family,

@@ -14,7 +14,7 @@ use rustix::net::{
 };
 
 use super::Fault;
-use crate::event::{Event, Kind};
+use crate::event::{Attribution, Event, Kind};
 
 /// How often a connection is made.
 const PERIOD_NS: u64 = 60_000_000_000;
@@ -73,11 +73,14 @@ impl Canary {
         self.port
     }
 
-    /// Whether the event is of the canary, and none that anybody else is to see.
-    pub fn takes(&mut self, event: &Event) -> bool {
+    /// Whether the event is of the canary, and none that anybody else is to see; `by_call` if accepts
+    /// are seen where a process makes them, which the end of a handshake does not prove.
+    pub fn takes(&mut self, event: &Event, by_call: bool) -> bool {
         let of = (event.process.pid, event.socket.server.port);
         let own = of == (std::process::id(), self.port);
-        if own && self.begun_ns.is_some() && !self.seen.contains(&event.kind) {
+        let proves =
+            event.kind != Kind::Accept || !by_call || event.attribution == Attribution::Caller;
+        if own && proves && self.begun_ns.is_some() && !self.seen.contains(&event.kind) {
             self.seen.push(event.kind);
         }
         own || of == self.former
@@ -151,7 +154,7 @@ fn listener(port: u16) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Attribution, Elapsed, Endpoint, Family, Socket, Thread};
+    use crate::event::{Elapsed, Endpoint, Family, Socket, Thread};
 
     fn event(kind: Kind, port: u16) -> Event {
         Event {
@@ -192,9 +195,9 @@ mod tests {
         assert_eq!(canary.step(0), None);
         for kind in [Kind::Listen, Kind::ConnectAttempt, Kind::Accept] {
             let port = canary.port();
-            assert!(canary.takes(&own(kind, port)));
-            assert!(!canary.takes(&own(kind, port ^ 1)), "another port's");
-            assert!(!canary.takes(&event(kind, port)), "another process's");
+            assert!(canary.takes(&own(kind, port), true));
+            assert!(!canary.takes(&own(kind, port ^ 1), true), "another port's");
+            assert!(!canary.takes(&event(kind, port), true), "another process's");
         }
         assert_eq!(canary.step(PATIENCE_NS - 1), None);
         let unseen = Fault::Unseen(vec!["outcome"]);
@@ -203,9 +206,20 @@ mod tests {
         assert_eq!(canary.step(PERIOD_NS), None);
         for (kind, _) in SUBJECTS {
             let port = canary.port();
-            assert!(canary.takes(&own(kind, port)));
+            assert!(canary.takes(&own(kind, port), true));
         }
         assert_eq!(canary.step(PERIOD_NS + 1), Some(Ok(())));
+    }
+
+    #[test]
+    fn the_end_of_a_handshake_does_not_prove_that_accepts_are_seen() {
+        let mut canary = Canary::new().unwrap();
+        canary.step(0);
+        let mut accept = own(Kind::Accept, canary.port());
+        accept.attribution = Attribution::ListenerOwner;
+        assert!(canary.takes(&accept, true) && canary.seen.is_empty());
+        assert!(canary.takes(&accept, false));
+        assert_eq!(canary.seen, [Kind::Accept]);
     }
 
     #[test]

@@ -83,6 +83,15 @@ pub struct Decoded {
     pub refused: i32,
 }
 
+impl Decoded {
+    /// Of an accept: its cookie is of the state tracepoint, which sent the end of the handshake under
+    /// it.
+    pub fn is_announced(&self) -> bool {
+        let slot = self.event.socket.cookie >> wire::COOKIE_SLOT_SHIFT;
+        slot & wire::COOKIE_SLOT_MASK == u64::from(wire::SLOT_STATE)
+    }
+}
+
 /// `boot_time_ns` turns the record's time since boot into Unix time.
 pub fn decode(
     bytes: &[u8],

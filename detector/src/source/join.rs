@@ -149,9 +149,11 @@ impl Join {
         }
     }
 
-    /// The position of the first record that is needed still: of an attempt since `since_ns` that
-    /// has no outcome, or of an outcome without an attempt.
+    /// The position of the first record that is needed still: of an attempt that is held, or since
+    /// `since_ns` and has no outcome, or of an outcome without an attempt.
     pub fn needed(&self, since_ns: u64) -> Option<u64> {
+        let held = self.held.first_key_value();
+        let since_ns = held.map_or(since_ns, |((time_ns, _), _)| since_ns.min(*time_ns));
         let attempts = self
             .order
             .range((since_ns, 0)..)
@@ -329,6 +331,8 @@ mod tests {
         join.push(200, event(Kind::ConnectAttempt, 2, 20, 0), &mut out);
         join.push(300, event(Kind::ConnectOutcome, 3, 30, 5003), &mut out);
         assert_eq!((join.needed(0), join.needed(11)), (Some(100), Some(200)));
+        assert_eq!(join.needed(21), Some(200), "it is not told yet");
+        join.release(20 + HOLD_NS, |_, _| 5002, &mut out);
         assert_eq!(join.needed(21), Some(300));
         join.push(400, event(Kind::ConnectAttempt, 3, 29, 0), &mut out);
         assert_eq!(join.needed(21), None);

@@ -4,6 +4,7 @@ use std::{collections::HashSet, io, time::Duration};
 
 use super::{
     Attached, Fault, Options, Ports,
+    accepts::Accepts,
     canary::Canary,
     decode::Decoded,
     ebpf::{Adopted, Ebpf, EbpfError, Mark, Pinned},
@@ -12,7 +13,7 @@ use super::{
     owner::Owners,
     procfs,
 };
-use crate::event::{Event, Kind, Loss};
+use crate::event::{Attribution, Event, Kind, Loss};
 
 /// Records taken from the ring buffer at once.
 const BATCH: usize = 1024;
@@ -37,6 +38,8 @@ pub struct Live {
     boot_time_ns: u64,
     ebpf: Ebpf,
     join: Join,
+    /// `None` where accepts are seen at the end of the handshake alone.
+    accepts: Option<Accepts>,
     owners: Owners,
     /// With their positions in the ring buffer.
     decoded: Vec<(u64, Decoded)>,
@@ -77,6 +80,7 @@ impl Live {
             changes: Vec::new(),
             audit_due_ns: 0,
             join: Join::default(),
+            accepts: None,
             owners: Owners::default(),
             decoded: Vec::new(),
             batch: if options.pin.is_some() {
@@ -89,6 +93,7 @@ impl Live {
             known: None,
             empty_looks: 0,
         };
+        live.accepts = live.ebpf.sees_accepts().then(Accepts::default);
         if let Pinned::Adopted(adopted) = live.ebpf.pinned().clone() {
             live.resume(adopted);
         }
@@ -104,16 +109,15 @@ impl Live {
         if let Some(canary) = &mut self.canary {
             canary.succeed(adopted.canary);
         }
-        let mut silent = Vec::new();
-        self.retrace(adopted.told, &mut silent);
+        self.retrace(adopted.told, &mut Vec::new());
         self.join.is_old();
+        if let Some(accepts) = &mut self.accepts {
+            accepts.succeed();
+        }
         let mut repeated = Vec::new();
         self.retrace(adopted.telling, &mut repeated);
-        for event in silent.iter_mut().chain(&mut repeated) {
-            self.owners.attribute(event, procfs::find_listener);
-        }
         if let Some(canary) = &mut self.canary {
-            repeated.retain(|event| !canary.takes(event));
+            repeated.retain(|event| !canary.takes(event, self.accepts.is_some()));
         }
         self.due_ns = adopted.telling.time_ns;
         self.repeated = repeated;
@@ -123,14 +127,57 @@ impl Live {
     /// All that was due at the mark.
     fn retrace(&mut self, mark: Mark, events: &mut Vec<Event>) {
         while self.ebpf.drain(BATCH, mark.position, &mut self.decoded) > 0 {
-            for (position, decoded) in self.decoded.drain(..) {
-                self.join.push(position, decoded, events);
+            self.push(events);
+        }
+        self.release(self.boot_time_ns.saturating_add(mark.time_ns), events);
+        self.attribute(events);
+    }
+
+    /// Joins what was decoded.
+    fn push(&mut self, events: &mut Vec<Event>) {
+        for (position, decoded) in self.decoded.drain(..) {
+            match &mut self.accepts {
+                Some(accepts) if decoded.event.kind == Kind::Accept => {
+                    let owners = &mut self.owners;
+                    let owner = |event: &Event| owners.owner(event, procfs::find_listener);
+                    accepts.push(position, decoded, owner, events);
+                }
+                _ => self.join.push(position, decoded, events),
             }
         }
-        let now_ns = self.boot_time_ns.saturating_add(mark.time_ns);
+    }
+
+    /// Hands out what has waited long enough by `now_ns`.
+    fn release(&mut self, now_ns: u64, events: &mut Vec<Event>) {
         let ebpf = &self.ebpf;
         let port = |sock, cookie| ebpf.source_port(sock, cookie);
         self.join.release(now_ns, port, events);
+        if let Some(accepts) = &mut self.accepts {
+            accepts.release(now_ns, events);
+        }
+    }
+
+    /// As `release`, when there is nothing in the ring buffer that is older.
+    fn expire(&mut self, now_ns: u64, events: &mut Vec<Event>) {
+        let ebpf = &self.ebpf;
+        let port = |sock, cookie| ebpf.source_port(sock, cookie);
+        self.join.expire(now_ns, port, events);
+        if let Some(accepts) = &mut self.accepts {
+            accepts.expire(now_ns, events);
+        }
+    }
+
+    /// Names the listener's owner where an accept names nobody.
+    fn attribute(&mut self, events: &mut [Event]) {
+        for event in events {
+            self.owners.attribute(event, procfs::find_listener);
+            if let Some(accepts) = &mut self.accepts
+                && event.kind == Kind::Accept
+                && event.attribution != Attribution::Caller
+            {
+                accepts.named(event);
+            }
+        }
     }
 
     /// What became of the probes of the daemon before.
@@ -203,9 +250,11 @@ impl Live {
         self.boot_time_ns.saturating_add(since_boot_ns())
     }
 
-    /// When the oldest attempt that waits for its source port has waited long enough.
+    /// When the oldest attempt that waits for its source port, or the oldest handshake that waits for
+    /// its accept, has waited long enough.
     pub fn deadline_ns(&self) -> Option<u64> {
-        self.join.deadline_ns()
+        let accepts = self.accepts.as_ref().and_then(Accepts::deadline_ns);
+        self.join.deadline_ns().into_iter().chain(accepts).min()
     }
 
     /// Takes one batch and appends the events that are complete at `now_ns` (Unix time); false
@@ -215,28 +264,26 @@ impl Live {
         let repeated = self.repeated.len();
         events.append(&mut self.repeated);
         let taken = self.ebpf.drain(self.batch, u64::MAX, &mut self.decoded);
-        for (position, decoded) in self.decoded.drain(..) {
-            self.join.push(position, decoded, events);
-        }
-        let ebpf = &self.ebpf;
-        let port = |sock, cookie| ebpf.source_port(sock, cookie);
+        self.push(events);
         let mut due_ns = 0;
+        if taken < self.batch {
+            due_ns = now_ns;
+            self.expire(due_ns, events);
+        }
         if self.is_crowded() {
             // What waits keeps the room that the probes need.
             due_ns = u64::MAX;
-            self.join.release(due_ns, port, events);
-        } else if taken < self.batch {
-            due_ns = now_ns;
-            self.join.expire(due_ns, port, events);
+            self.release(due_ns, events);
         }
-        for event in events.iter_mut().skip(first + repeated) {
-            self.owners.attribute(event, procfs::find_listener);
+        if let Some(new) = events.get_mut(first + repeated..) {
+            self.attribute(new);
         }
         if let Some(canary) = &mut self.canary {
+            let by_call = self.accepts.is_some();
             let mut index = 0;
             events.retain(|event| {
                 index += 1;
-                index <= first || !canary.takes(event)
+                index <= first || !canary.takes(event, by_call)
             });
         }
         if taken > 0 || events.len() > first {
@@ -261,7 +308,8 @@ impl Live {
             true => u64::MAX,
             false => self.now_ns().saturating_sub(HOLD_NS),
         };
-        let needed = self.join.needed(since_ns);
+        let accepts = self.accepts.as_ref().and_then(Accepts::needed);
+        let needed = self.join.needed(since_ns).into_iter().chain(accepts).min();
         self.ebpf.told(needed.unwrap_or(self.ebpf.position()))
     }
 
@@ -292,7 +340,13 @@ impl Live {
             let socket = &event.socket;
             (event.kind, socket.netns, socket.client, socket.server)
         };
-        let seen: HashSet<_> = events.iter().skip(first).map(place).collect();
+        let waiting = self.accepts.iter().flat_map(Accepts::waiting);
+        let seen: HashSet<_> = events
+            .iter()
+            .skip(first)
+            .chain(waiting)
+            .map(place)
+            .collect();
         let known = self.known.take();
         let is_known = |event: &Event| {
             let watched = known.as_deref();

@@ -1,5 +1,6 @@
 //! Where events come from: the kernel's probes. (A replay's events come from `trace`.)
 
+pub mod accepts;
 pub mod beat;
 pub mod btf;
 pub mod canary;
@@ -32,15 +33,15 @@ pub enum Attach {
 /// How accepts are seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum AcceptVia {
-    /// In the accepting process where the kernel's function can be probed (see --attach), else as
-    /// `listener`.
+    /// In the accepting process where the kernel's function can be probed (see --attach); else, and
+    /// if no process accepts within 100 ms, as `listener`.
     #[default]
     Auto,
     /// At the end of the handshake, attributed to the listener's owner, whether somebody accepts
     /// or not.
     Listener,
-    /// At the exit of accept and accept4, attributed to the accepting process: every syscall of
-    /// the node takes the slow path.
+    /// At the exit of accept and accept4, attributed to the accepting process, else as `auto`: every
+    /// syscall of the node takes the slow path.
     Syscall,
 }
 

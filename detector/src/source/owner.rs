@@ -44,7 +44,7 @@ impl Owners {
                 },
             ),
             (Kind::Accept, Attribution::Unknown) => {
-                if let Some(owner) = self.owner(event, find) {
+                if let Some(owner) = self.find(event, find) {
                     event.thread = owner.thread.clone();
                     event.process = Arc::clone(&owner.process);
                     event.attribution = Attribution::ListenerOwner;
@@ -52,6 +52,16 @@ impl Owners {
             }
             _ => {}
         }
+    }
+
+    /// Whom an accept would name that names no process.
+    pub fn owner(
+        &mut self,
+        event: &Event,
+        find: impl Fn(u32, Endpoint) -> Option<Owner>,
+    ) -> Option<Arc<Process>> {
+        let owner = self.find(event, find)?;
+        Some(Arc::clone(&owner.process))
     }
 
     fn learn(&mut self, netns: u32, server: Endpoint, owner: Owner) {
@@ -63,7 +73,7 @@ impl Owners {
         self.listeners.insert(place, owner);
     }
 
-    fn owner(
+    fn find(
         &mut self,
         event: &Event,
         find: impl Fn(u32, Endpoint) -> Option<Owner>,

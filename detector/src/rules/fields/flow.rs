@@ -12,7 +12,7 @@ pub(super) fn fields() -> Vec<Field> {
         Field::new(
             "flow.cookie",
             Uint64,
-            "joins attempt and outcome",
+            "joins attempt and outcome, and two accepts of one connection by different processes",
             One(|c| unsigned(c.event.socket.cookie)),
         ),
         Field::new(

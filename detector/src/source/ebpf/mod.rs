@@ -206,6 +206,12 @@ impl Ebpf {
         &self.attached
     }
 
+    /// Whether accepts are seen where a process makes them, and not only where handshakes end.
+    pub fn sees_accepts(&self) -> bool {
+        let mut attached = self.attached.iter();
+        attached.any(|one| one.subject == "accept" && one.place != attach::BY_OWNER)
+    }
+
     /// How many instructions the verifier processed for each program that is loaded.
     pub fn verified(&self) -> Vec<(String, u32)> {
         let programs = self.object.programs();

@@ -21,12 +21,13 @@ use rustix::fs::{FlockOperation, flock, statfs};
 use super::{EbpfError, attach::Link};
 
 /// Every map of the probes that has state.
-const MAPS: [&str; 15] = [
+const MAPS: [&str; 16] = [
     "EVENTS",
     "SLEEPING",
     "PORTS",
     "ELSEWHERE",
     "PENDING",
+    "UNACCEPTED",
     "CALLS",
     "BUDGETS",
     "COUNTERS",
