@@ -4,7 +4,9 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
-use detector_ebpf::{COUNTER_SLOTS, Full, PORT_WORDS, PROGRAM_SLOTS, RING_BYTES, TOLD_WORDS};
+use detector_ebpf::{
+    COUNTER_SLOTS, Full, PORT_WORDS, PROGRAM_SLOTS, RING_BYTES, SEARCH_WORDS, TOLD_WORDS,
+};
 
 use crate::connect::Call;
 
@@ -49,6 +51,10 @@ pub(crate) static COOKIES: PerCpuArray<u64> = PerCpuArray::with_max_entries(PROG
 /// Of user space alone: what it told of `EVENTS` and `COUNTERS`, for its successor.
 #[map]
 pub(crate) static TOLD: Array<[u64; TOLD_WORDS]> = Array::with_max_entries(1, 0);
+
+/// What user space looks for and finds with `find_creator`.
+#[map]
+pub(crate) static SEARCH: Array<[u64; SEARCH_WORDS]> = Array::with_max_entries(1, 0);
 
 /// Where a record is put together.
 #[repr(C)]

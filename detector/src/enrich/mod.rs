@@ -177,6 +177,7 @@ mod tests {
             found: false,
             elapsed: Elapsed::default(),
             names: None,
+            creator: None,
             process: Arc::clone(process),
         }
     }

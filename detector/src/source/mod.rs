@@ -3,6 +3,7 @@
 pub mod beat;
 pub mod btf;
 pub mod canary;
+pub mod creator;
 pub mod decode;
 pub mod ebpf;
 pub mod inventory;

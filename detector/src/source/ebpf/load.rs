@@ -19,6 +19,7 @@ use super::{
     map_error, missing,
     pin::{Memory, Pins, Told},
     ring::Ring,
+    search::Search,
     set_ports, trim_heap,
 };
 use crate::source::{Options, Ports, btf, process::Processes};
@@ -142,6 +143,9 @@ impl Load<'_> {
         } else {
             None
         };
+        let search = Search::new(&mut object, &kernel).inspect_err(|error| {
+            tracing::warn!("creators of sockets are not looked for: {error:?}");
+        });
         let started = Ebpf {
             ring: ring(&mut object)?,
             counters: PerCpuArray::try_from(take(&mut object, "COUNTERS")?)
@@ -163,6 +167,7 @@ impl Load<'_> {
             kprobes,
             watched,
             processes: Processes::default(),
+            search: search.ok(),
             log,
             object,
         };
@@ -172,7 +177,7 @@ impl Load<'_> {
     }
 }
 
-fn take(object: &mut Object, map: &'static str) -> Result<Map, EbpfError> {
+pub(super) fn take(object: &mut Object, map: &'static str) -> Result<Map, EbpfError> {
     object.take_map(map).ok_or_else(|| missing(map))
 }
 
