@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::event::{Attribution, Endpoint, Event, Kind, Process, Thread};
+use crate::event::{Attribution, Creator, Endpoint, Event, Kind, Process, Thread};
 
 /// Listeners that are remembered; beyond, all are forgotten and looked up again.
 const MAX_LISTENERS: usize = 4096;
@@ -18,6 +18,8 @@ const RETRY_NS: u64 = 1_000_000_000;
 pub struct Owner {
     pub thread: Thread,
     pub process: Arc<Process>,
+    /// Of the listener's socket; `None` if the listener was found in /proc.
+    pub creator: Option<Creator>,
 }
 
 /// Network namespace and address.
@@ -41,12 +43,14 @@ impl Owners {
                 Owner {
                     thread: event.thread.clone(),
                     process: Arc::clone(&event.process),
+                    creator: event.creator.clone(),
                 },
             ),
             (Kind::Accept, Attribution::Unknown) => {
                 if let Some(owner) = self.owner(event, find) {
                     event.thread = owner.thread.clone();
                     event.process = Arc::clone(&owner.process);
+                    event.creator = owner.creator.clone();
                     event.attribution = Attribution::ListenerOwner;
                 }
             }

@@ -117,6 +117,7 @@ pub(super) fn describe(entry: &Entry) -> Option<Owner> {
             comm: stat.comm,
         },
         process: Arc::new(process),
+        creator: None,
     })
 }
 
