@@ -52,6 +52,7 @@ fn event(kind: Kind, name: &str, port: u16) -> Event {
         found: false,
         elapsed: Elapsed::default(),
         names: None,
+        original: None,
         creator: None,
         process: Arc::new(Process {
             pid: 42,

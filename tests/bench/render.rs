@@ -85,6 +85,7 @@ fn event() -> Event {
         found: false,
         elapsed: Elapsed::default(),
         names: None,
+        original: None,
         creator: None,
         process: Arc::new(Process {
             pid: 4242,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use detector::{
-    event::{Creator, Elapsed, Event, Kind, Maker, Names, Process, Who},
+    event::{Creator, Elapsed, Endpoint, Event, Kind, Maker, Names, Part, Process, Who},
     host::Host,
     rules::{Options, SourceFile, load_with},
 };
@@ -418,4 +418,34 @@ fn the_creator_of_a_socket_is_who_the_kernel_says() {
         &event(Kind::ConnectAttempt),
         &[("flow.creator.relation exists", false)],
     );
+}
+
+#[test]
+fn the_original_destination_is_of_an_accept_and_asked_for() {
+    let redirected = Event {
+        original: Some(Endpoint {
+            ip: [10, 0, 0, 5].into(),
+            port: 443,
+        }),
+        ..event(Kind::Accept)
+    };
+    check(
+        &redirected,
+        &[
+            ("flow.original.port = 443 and fd.sport = 10250", true),
+            ("flow.original.port != val(fd.sport)", true),
+            ("flow.original.ip = 10.0.0.5", true),
+        ],
+    );
+    check(
+        &event(Kind::Accept),
+        &[
+            ("flow.original.port exists", false),
+            ("flow.original.port != 443", false),
+        ],
+    );
+    let asked = |condition| ruleset(&[&rule("r", condition)]).asked().parts;
+    let parts = asked("evt.type = accept and flow.original.port = 443");
+    assert_eq!(parts, [Part::Original].into());
+    assert!(asked("evt.type = accept and fd.sport = 443").is_empty());
 }

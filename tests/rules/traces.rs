@@ -46,6 +46,7 @@ fn a_trace_keeps_what_was_read() {
             path: "/maker".to_owned(),
         })),
     });
+    passed.original = Some(passed.socket.server);
     let items = [detailed, named, passed, event(Kind::Accept)].map(Item::Event);
     let asked = Asked {
         parts: BTreeSet::from([Part::Environment, Part::Streams]),

@@ -69,6 +69,10 @@ pub struct Event {
     /// Of the two ends, as far as rules ask for them; a trace writes them beside the event.
     #[serde(skip)]
     pub names: Option<Box<Names>>,
+    /// The destination that the client of an accept named, before a filter redirected it, if rules ask for
+    /// it and the kernel tracks the connection; a trace writes it beside the event.
+    #[serde(skip)]
+    pub original: Option<Endpoint>,
     /// Who made the socket, of an accept its listener; a trace writes it beside the event. `None` of a
     /// socket of the kernel's own, and where it was not seen.
     #[serde(skip)]

@@ -176,6 +176,7 @@ mod tests {
             found: false,
             elapsed: Elapsed::default(),
             names: None,
+            original: None,
             creator: None,
             process: std::sync::Arc::default(),
         }

@@ -152,6 +152,7 @@ pub fn decode(
         found: false,
         elapsed: Elapsed::default(),
         names: None,
+        original: None,
         creator,
         process,
     };

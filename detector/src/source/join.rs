@@ -246,6 +246,7 @@ mod tests {
             found: false,
             elapsed: Elapsed::default(),
             names: None,
+            original: None,
             creator: None,
             process: Arc::default(),
         };

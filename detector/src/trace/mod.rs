@@ -28,7 +28,7 @@ use std::{borrow::Cow, path::Path};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{Asked, Creator, Details, Event, Loss, Names, Process},
+    event::{Asked, Creator, Details, Endpoint, Event, Loss, Names, Process},
     host::Host,
 };
 
@@ -130,6 +130,7 @@ enum RecordIn {
 struct Beside<'a> {
     found: bool,
     names: Option<Cow<'a, Names>>,
+    original: Option<Endpoint>,
     creator: Option<Cow<'a, Creator>>,
 }
 
@@ -138,6 +139,7 @@ impl<'a> Beside<'a> {
         Self {
             found: event.found,
             names: event.names.as_deref().map(Cow::Borrowed),
+            original: event.original,
             creator: event.creator.as_ref().map(Cow::Borrowed),
         }
     }
@@ -145,6 +147,7 @@ impl<'a> Beside<'a> {
     fn put(self, event: &mut Event) {
         event.found = self.found;
         event.names = self.names.map(|names| Box::new(names.into_owned()));
+        event.original = self.original;
         event.creator = self.creator.map(Cow::into_owned);
     }
 }

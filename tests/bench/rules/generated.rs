@@ -113,6 +113,7 @@ fn event(n: usize) -> Event {
         found: false,
         elapsed: Elapsed::default(),
         names: None,
+        original: None,
         creator: None,
         process: Arc::new(Process {
             pid: 7,
