@@ -129,10 +129,7 @@ async fn a_socket_that_another_process_sent() {
                 assert_eq!(path, trigger().to_str().unwrap());
                 assert_eq!(event.process.pid, made.pid());
             }
-            Kind::Listen => assert_eq!(*who(event), Who::Own),
-            // The return of accept does not tell of which listener it is.
-            Kind::Accept if event.creator.is_none() => {}
-            Kind::Accept => assert_eq!(*who(event), Who::Own),
+            Kind::Listen | Kind::Accept => assert_eq!(*who(event), Who::Own),
         }
     }
     assert_eq!(connects, 2, "{events:#?}");
@@ -160,5 +157,28 @@ async fn a_socket_that_is_closed_when_it_is_looked_at() {
     for event in &events {
         assert_eq!(*who(event), Who::Unknown);
     }
+    row.pass();
+}
+
+/// A child accepts at its parent's listener. What sees the handshake names the listener's owner, who made
+/// it too.
+#[tokio::test]
+async fn a_listener_of_the_parent() {
+    let (scenario, port) = ("forked-accept", 23_690);
+    let row = Row::new("listener-made-by-parent");
+    let mut live = match watch(port) {
+        Ok(live) => live,
+        Err(why) => return row.lacks(&why),
+    };
+    let mut made = Trigger::start(scenario, port);
+    if let Err(what) = made.end() {
+        return row.lacks(&what);
+    }
+    let events = drain(&mut live);
+    let accepts: Vec<&Event> = events.iter().filter(|e| e.kind == Kind::Accept).collect();
+    assert_eq!(accepts.len(), 1, "{events:#?}");
+    let owner = accepts[0].process.pid == made.pid();
+    let expected = if owner { Who::Own } else { Who::Ancestor(0) };
+    assert_eq!(*who(accepts[0]), expected);
     row.pass();
 }

@@ -6,6 +6,7 @@ use detector_ebpf as wire;
 
 use super::{
     decode::{DecodeError, Reader},
+    owner::Owner,
     procfs,
 };
 use crate::event::{Creator, Maker, Process, Who};
@@ -118,5 +119,124 @@ pub fn name(found: Found, user: &Process) -> Who {
                 path,
             }))
         }
+    }
+}
+
+/// Who made a listener, for a process that accepts there: by what its owner's listen said.
+pub(super) fn seen_by(user: &Process, listener: &Owner) -> Option<Creator> {
+    let made = listener.creator.as_ref()?;
+    let owner = &listener.process;
+    let maker = match &made.who {
+        Who::Own => Maker {
+            pid: owner.pid,
+            start_time_ns: owner.start_time_ns,
+            comm: owner.comm.clone(),
+            path: owner.exe.path.clone(),
+        },
+        Who::Ancestor(index) => {
+            let ancestor = owner.ancestors.get(usize::from(*index))?;
+            let (pid, start_time_ns) = (ancestor.pid, ancestor.start_time_ns);
+            let (_, path) = procfs::name(pid, start_time_ns).unwrap_or_default();
+            Maker {
+                pid,
+                start_time_ns,
+                comm: ancestor.comm.clone(),
+                path,
+            }
+        }
+        Who::Other(maker) => Maker::clone(maker),
+        Who::Gone | Who::Unknown => return Some(made.clone()),
+    };
+    let is = |pid, start_time_ns| (pid, start_time_ns) == (maker.pid, maker.start_time_ns);
+    let mut ancestors = user.ancestors.iter();
+    let place = ancestors.position(|one| is(one.pid, one.start_time_ns));
+    let who = if is(user.pid, user.start_time_ns) {
+        Who::Own
+    } else if let Some(place) = place.and_then(|place| u8::try_from(place).ok()) {
+        Who::Ancestor(place)
+    } else {
+        Who::Other(Box::new(maker))
+    };
+    Some(Creator { who, ..*made })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::event::{Ancestor, Thread};
+
+    fn process(pid: u32, ancestors: &[u32]) -> Process {
+        let ancestor = |pid: &u32| Ancestor {
+            pid: *pid,
+            start_time_ns: u64::from(*pid),
+            ..Ancestor::default()
+        };
+        Process {
+            pid,
+            start_time_ns: pid.into(),
+            ancestors: ancestors.iter().map(ancestor).collect(),
+            ..Process::default()
+        }
+    }
+
+    fn record(relation: u32) -> Record {
+        let wanted = Wanted { sock: 1, cred: 2 };
+        Record {
+            wanted,
+            relation,
+            uid: 3,
+        }
+    }
+
+    #[test]
+    fn what_the_probe_compared_is_told_and_the_rest_is_looked_for() {
+        let process = process(9, &[4, 1]);
+        let wanted = Some(Wanted { sock: 1, cred: 2 });
+        for (relation, expected) in [
+            (wire::CREATOR_OWN, (Who::Own, None)),
+            (wire::CREATOR_ANCESTOR + 1, (Who::Ancestor(1), None)),
+            (wire::CREATOR_ANCESTOR + 2, (Who::Unknown, None)),
+            (u32::MAX, (Who::Unknown, None)),
+            (wire::CREATOR_OTHER, (Who::Unknown, wanted)),
+        ] {
+            let (who, wanted) = expected;
+            let creator = Some(Creator { uid: 3, who });
+            assert_eq!(record(relation).of(&process), (creator, wanted));
+        }
+        assert_eq!(record(wire::CREATOR_UNKNOWN).of(&process), (None, None));
+    }
+
+    #[test]
+    fn the_creator_of_a_listener_is_told_for_whoever_accepts() {
+        let made = |who| Owner {
+            thread: Thread::default(),
+            process: Arc::new(process(9, &[4, 1])),
+            creator: Some(Creator { uid: 3, who }),
+        };
+        let seen = |user: &Process, who| seen_by(user, &made(who)).unwrap().who;
+        assert_eq!(seen(&process(9, &[4, 1]), Who::Own), Who::Own);
+        assert_eq!(seen(&process(12, &[9, 4, 1]), Who::Own), Who::Ancestor(0));
+        assert_eq!(
+            seen(&process(12, &[9, 4, 1]), Who::Ancestor(0)),
+            Who::Ancestor(1)
+        );
+        assert_eq!(seen(&process(4, &[1]), Who::Ancestor(0)), Who::Own);
+        let Who::Other(maker) = seen(&process(12, &[1]), Who::Own) else {
+            panic!("it is no ancestor");
+        };
+        assert_eq!((maker.pid, maker.start_time_ns), (9, 9));
+        assert_eq!(seen(&process(12, &[9]), Who::Gone), Who::Gone);
+    }
+
+    #[test]
+    fn searches_are_bounded_and_begin_anew_after_a_second() {
+        let (mut budget, begun) = (Budget::default(), Instant::now());
+        for _ in 0..MAX_SEARCHES {
+            assert!(budget.allows(begun));
+        }
+        assert!(!budget.allows(begun + SECOND / 2));
+        assert!(budget.allows(begun + SECOND));
     }
 }
