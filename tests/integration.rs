@@ -52,6 +52,8 @@ fn event(kind: Kind, name: &str, port: u16) -> Event {
         found: false,
         elapsed: Elapsed::default(),
         names: None,
+        original: None,
+        creator: None,
         process: Arc::new(Process {
             pid: 42,
             ..Process::default()
@@ -352,7 +354,7 @@ fn bad_input_has_one_error_and_the_documented_exit_code() {
     let cut = write("cut.jsonl", &whole[..whole.len() - 30]);
     let newer = write(
         "newer.jsonl",
-        &whole.replacen("\"version\":4", "\"version\":99", 1),
+        &whole.replacen("\"version\":5", "\"version\":99", 1),
     );
     let alien = write("alien.jsonl", "{}\n");
     let syntax = write("syntax.yaml", &one_rule("evt.type = connect and"));

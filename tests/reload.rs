@@ -105,6 +105,8 @@ fn event(numbers: &mut Numbers, time_ns: u64) -> Event {
         found: false,
         elapsed: Elapsed::default(),
         names: None,
+        original: None,
+        creator: None,
         process: Arc::new(Process {
             pid: 42,
             ..Process::default()

@@ -42,6 +42,8 @@ mod reference;
 mod selection;
 #[path = "rules/table/mod.rs"]
 mod table;
+#[path = "rules/traces.rs"]
+mod traces;
 
 use detector::rules::{self, Loaded, Ruleset, SourceFile, diagnostic::Severity};
 

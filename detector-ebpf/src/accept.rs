@@ -66,7 +66,7 @@ pub(crate) fn established(sock: Sock) {
 /// would make the offset into the context a variable, which the verifier refuses.
 #[fexit(function = "inet_csk_accept")]
 pub(crate) fn accept_exit_of_4(ctx: FExitContext) -> i32 {
-    taken(ctx.arg(4), SLOT_ACCEPT);
+    taken(ctx.arg(4), ctx.arg(0), SLOT_ACCEPT);
     0
 }
 
@@ -74,13 +74,13 @@ pub(crate) fn accept_exit_of_4(ctx: FExitContext) -> i32 {
 /// from 6.10 on.
 #[fexit(function = "inet_csk_accept")]
 pub(crate) fn accept_exit_of_2(ctx: FExitContext) -> i32 {
-    taken(ctx.arg(2), SLOT_ACCEPT);
+    taken(ctx.arg(2), ctx.arg(0), SLOT_ACCEPT);
     0
 }
 
 #[kretprobe]
 pub(crate) fn accept_return(ctx: RetProbeContext) -> u32 {
-    taken(ctx.ret(), SLOT_PERF);
+    taken(ctx.ret(), 0, SLOT_PERF);
     0
 }
 
@@ -111,7 +111,7 @@ fn accepted(ctx: &TracePointContext) -> u32 {
     let sock: u64 = member(socket, offset::SOCKET_SK);
     let family: u16 = member(sock, offset::SOCK_FAMILY);
     if family == AF_INET || family == AF_INET6 {
-        taken(sock, SLOT_PERF);
+        taken(sock, 0, SLOT_PERF);
     }
     0
 }
@@ -119,7 +119,7 @@ fn accepted(ctx: &TracePointContext) -> u32 {
 /// None is taken from an empty queue. Read by helpers, though the type of a function's result is
 /// known: 5.10 dies of a load through a null pointer in a program that calls another of its own.
 #[inline(always)]
-fn taken(sock: u64, slot: u32) {
+fn taken(sock: u64, listener: u64, slot: u32) {
     if sock == 0 {
         return;
     }
@@ -130,7 +130,10 @@ fn taken(sock: u64, slot: u32) {
         bound => bound,
     };
     if is_watched(PORTS_ACCEPT, port) && protocol == IPPROTO_TCP {
-        send_full(&Notice::new(slot, KIND_ACCEPT, cookie_of(sock, slot), sock));
+        send_full(&Notice {
+            made: listener,
+            ..Notice::new(slot, KIND_ACCEPT, cookie_of(sock, slot), sock)
+        });
     }
 }
 

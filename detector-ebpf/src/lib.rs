@@ -7,7 +7,7 @@
 pub mod offset;
 
 /// Bumped whenever a layout below changes.
-pub const ABI_VERSION: u16 = 3;
+pub const ABI_VERSION: u16 = 4;
 
 pub const KIND_CONNECT: u16 = 1;
 pub const KIND_OUTCOME: u16 = 2;
@@ -80,6 +80,22 @@ pub struct LetOff {
     pub row: u32,
 }
 
+/// What [`Creator::relation`] says: nothing is known; the process of the record; none that the probe
+/// compared with, which user space looks for; and from here on an ancestor, the parent first.
+pub const CREATOR_UNKNOWN: u32 = 0;
+pub const CREATOR_OWN: u32 = 1;
+pub const CREATOR_OTHER: u32 = 2;
+pub const CREATOR_ANCESTOR: u32 = 3;
+
+/// Words of `SEARCH`: what user space looks for, the process that was found (0 if none was) and its
+/// start, and whether the socket still had these credentials at the end.
+pub const SEARCH_SOCK: usize = 0;
+pub const SEARCH_CRED: usize = 1;
+pub const SEARCH_PID: usize = 2;
+pub const SEARCH_START: usize = 3;
+pub const SEARCH_HELD: usize = 4;
+pub const SEARCH_WORDS: usize = 5;
+
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Header {
@@ -127,6 +143,19 @@ pub struct Thread {
     pub tid: u32,
     pub reserved: u32,
     pub comm: [u8; COMM_LEN],
+}
+
+/// Who made the socket, of an accept the listener: by the `struct cred` that the file of a socket
+/// keeps of the process that opened it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Creator {
+    /// The address of that sock.
+    pub sock: u64,
+    /// Of the credentials; 0 of a socket without a file.
+    pub cred: u64,
+    pub relation: u32,
+    pub uid: u32,
 }
 
 #[repr(C)]
@@ -183,6 +212,7 @@ pub struct Ancestor {
 pub struct Full {
     pub header: Header,
     pub socket: Socket,
+    pub creator: Creator,
     pub thread: Thread,
     pub process: Process,
     pub text: [u8; TEXT_LEN],
@@ -194,6 +224,7 @@ pub const FULL_FIXED: usize = size_of::<Full>() - TEXT_LEN;
 const _: () = assert!(size_of::<Header>() == 40);
 const _: () = assert!(size_of::<Socket>() == 48);
 const _: () = assert!(size_of::<Short>() == 88);
+const _: () = assert!(size_of::<Creator>() == 24);
 const _: () = assert!(size_of::<Thread>() == 24);
 const _: () = assert!(size_of::<Ancestor>() == 64);
 const _: () = assert!(size_of::<Process>() == 128 + 64 * ANCESTORS);

@@ -14,6 +14,8 @@ mod accept;
 #[cfg(target_arch = "bpf")]
 mod connect;
 #[cfg(target_arch = "bpf")]
+mod creator;
+#[cfg(target_arch = "bpf")]
 mod fair;
 #[cfg(target_arch = "bpf")]
 mod let_off;

@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use detector_ebpf::{
     COMM_LEN, COUNTER_SLOTS, Full, LET_OFF_SETS, LetOff, PORT_WORDS, PROGRAM_SLOTS, RING_BYTES,
-    TOLD_WORDS,
+    SEARCH_WORDS, TOLD_WORDS,
 };
 
 use crate::connect::Call;
@@ -78,6 +78,10 @@ pub(crate) static LET_OFF_SOCKS: Array<u64> = Array::with_max_entries(MARKS, 0);
 /// Of user space alone: what it told of `EVENTS` and `COUNTERS`, for its successor.
 #[map]
 pub(crate) static TOLD: Array<[u64; TOLD_WORDS]> = Array::with_max_entries(1, 0);
+
+/// What user space looks for and finds with `find_creator`.
+#[map]
+pub(crate) static SEARCH: Array<[u64; SEARCH_WORDS]> = Array::with_max_entries(1, 0);
 
 /// Where a record is put together.
 #[repr(C)]

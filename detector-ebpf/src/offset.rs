@@ -43,8 +43,10 @@ members! {
     SOCK_NET: "sock", ["__sk_common.skc_net"];
     SOCK_PROTOCOL: "sock", ["sk_protocol"];
     SOCK_ERR: "sock", ["sk_err"];
+    SOCK_SOCKET: "sock", ["sk_socket"];
     INET_SPORT: "inet_sock", ["inet_sport"];
     SOCKET_SK: "socket", ["sk"];
+    SOCKET_FILE: "socket", ["file"];
     NET_INUM: "net", ["ns.inum"];
     TASK_TGID: "task_struct", ["tgid"];
     TASK_PID: "task_struct", ["pid"];
@@ -53,6 +55,7 @@ members! {
     TASK_PARENT: "task_struct", ["real_parent"];
     TASK_START: "task_struct", ["start_boottime", "real_start_time"];
     TASK_CRED: "task_struct", ["cred"];
+    TASK_REAL_CRED: "task_struct", ["real_cred"];
     TASK_MM: "task_struct", ["mm"];
     TASK_FS: "task_struct", ["fs"];
     TASK_FILES: "task_struct", ["files"];
@@ -86,6 +89,7 @@ members! {
     FILE_MNT: "file", ["f_path.mnt"];
     FILE_DENTRY: "file", ["f_path.dentry"];
     FILE_INODE: "file", ["f_inode"];
+    FILE_CRED: "file", ["f_cred"];
     FILE_PRIVATE: "file", ["private_data"];
     FILES_FDT: "files_struct", ["fdt"];
     FDT_FD: "fdtable", ["fd"];

@@ -10,6 +10,7 @@ use detector_ebpf::{
 };
 
 use crate::{
+    creator,
     maps::{COOKIES, COUNTERS, EVENTS, SCRATCH, SLEEPING, SLOT_STATE, Scratch},
     sock, task,
     text::Text,
@@ -76,6 +77,8 @@ pub(crate) struct Notice {
     pub(crate) kind: u16,
     pub(crate) cookie: u64,
     pub(crate) sock: u64,
+    /// Whose creator is told: the socket, or of an accept the listener, 0 where it is not known.
+    pub(crate) made: u64,
     pub(crate) errno: i32,
     /// Where the kernel took the destination back: the address of the one that connect was called
     /// with; else 0.
@@ -90,6 +93,7 @@ impl Notice {
             kind,
             cookie,
             sock,
+            made: sock,
             errno: 0,
             name: 0,
         }
@@ -171,6 +175,7 @@ pub(crate) fn send_full(notice: &Notice) {
     let Scratch { text_end, record } = unsafe { &mut *scratch };
     // The state tracepoint comes before the port, the functions' ends come after it.
     sock::fill(&mut record.socket, notice, notice.slot != SLOT_STATE);
+    creator::fill(&mut record.creator, notice.made);
     let mut text = Text::new(record.text.as_mut_ptr(), text_end);
     task::snapshot(&mut record.thread, &mut record.process, &mut text);
     let mut written = text.end();

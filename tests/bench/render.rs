@@ -85,6 +85,8 @@ fn event() -> Event {
         found: false,
         elapsed: Elapsed::default(),
         names: None,
+        original: None,
+        creator: None,
         process: Arc::new(Process {
             pid: 4242,
             comm: "curl".to_owned(),

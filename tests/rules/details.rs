@@ -1,15 +1,14 @@
-//! What is read of a process beyond the kernel's record: asked for by rules, kept by traces, and what
-//! fields give for it.
+//! What is read of a process beyond the kernel's record: asked for by rules, and what fields give for
+//! it.
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use detector::{
     event::{
-        Account, Asked, Details, Environment, Event, Files, Image, Item, Kind, Leader, Leaders,
-        Names, Part, Relative, Status, Stream,
+        Account, Details, Environment, Event, Files, Image, Kind, Leader, Leaders, Part, Relative,
+        Status, Stream,
     },
     rules::{Options, SourceFile, fields::Value, load_with},
-    trace,
 };
 
 use crate::{
@@ -104,7 +103,7 @@ fn details() -> Details {
     }
 }
 
-fn detailed() -> Event {
+pub(crate) fn detailed() -> Event {
     with(|process| process.details = Some(Box::new(details())))
 }
 
@@ -385,97 +384,4 @@ fn rules_in_force_ask_for_what_they_use() {
         names,
         BTreeSet::from(["a", "b", "c", "d"].map(str::to_owned))
     );
-}
-
-fn written(path: &Path, items: &[Item], asked: &Asked) {
-    let mut writer = trace::Writer::create(path, &host(), asked).unwrap();
-    for item in items {
-        writer.write(item).unwrap();
-    }
-    writer.finish().unwrap();
-}
-
-fn read(path: &Path) -> (Vec<Item>, Asked) {
-    let mut reader = trace::Reader::open(path, |file| Box::new(file)).unwrap();
-    let mut items = Vec::new();
-    while let Some(item) = reader.next_item().unwrap() {
-        items.push(item);
-    }
-    (items, reader.asked)
-}
-
-/// In both forms; what was told is what a replay is told.
-#[test]
-fn a_trace_keeps_what_was_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let detailed = detailed();
-    let mut named = detailed.clone();
-    named.names = Some(Box::new(Names {
-        client: Vec::new(),
-        server: vec!["api".to_owned()],
-    }));
-    let items = [detailed, named, event(Kind::Accept)].map(Item::Event);
-    let asked = Asked {
-        parts: BTreeSet::from([Part::Environment, Part::Streams]),
-        names: BTreeSet::from(["api".to_owned()]),
-    };
-    for name in ["a.jsonl", "a.kdt", "a.jsonl.zst", "a.kdt.zst"] {
-        let path = folder.path().join(name);
-        written(&path, &items, &asked);
-        let (found, asked_for) = read(&path);
-        assert_eq!(found, items, "{name}");
-        assert_eq!(asked_for, asked, "{name}");
-    }
-}
-
-/// Traces of version 2 have neither details nor names, those of version 3 no sockets that were found.
-#[test]
-fn older_traces_are_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let items = [event(Kind::ConnectAttempt), event(Kind::Accept)].map(Item::Event);
-    for name in ["a.jsonl", "a.kdt"] {
-        let path = folder.path().join(name);
-        written(&path, &items, &Asked::default());
-        let mut bytes = std::fs::read(&path).unwrap();
-        let version = b"\"version\":4";
-        let place = bytes
-            .windows(version.len())
-            .position(|part| part == version);
-        for older in *b"32" {
-            bytes[place.unwrap() + version.len() - 1] = older;
-            std::fs::write(&path, &bytes).unwrap();
-            assert_eq!(read(&path).0, items, "{name}");
-        }
-    }
-}
-
-/// Hostile files: details without a process, twice, or after an event.
-#[test]
-fn details_out_of_order_are_damage() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.jsonl");
-    written(&path, &[Item::Event(detailed())], &Asked::default());
-    let text = std::fs::read_to_string(&path).unwrap();
-    let lines: Vec<&str> = text.lines().collect();
-    let [header, process, details, event, end] = lines[..] else {
-        panic!("{text}");
-    };
-    for (order, good) in [
-        (vec![header, process, details, event, end], true),
-        (vec![header, details, process, event, end], false),
-        (vec![header, process, details, details, event, end], false),
-        (vec![header, process, event, details, end], false),
-    ] {
-        std::fs::write(&path, order.join("\n") + "\n").unwrap();
-        let mut reader = trace::Reader::open(&path, |file| Box::new(file)).unwrap();
-        let mut held = Vec::new();
-        let outcome = loop {
-            match reader.next_item() {
-                Ok(Some(item)) => held.push(item),
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
-        assert_eq!(outcome.is_ok(), good, "{order:?}");
-    }
 }

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use detector::rules::fields::{CATALOGUE, Field, Get, Takes, not_given};
+use detector::{
+    event::Part,
+    rules::fields::{CATALOGUE, Field, Get, Takes, not_given},
+};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/fields.md");
 
@@ -45,9 +48,11 @@ fn is_of_runtime(field: &Field) -> bool {
 
 fn description(field: &Field) -> String {
     let mut what = field.description.to_owned();
+    let is_tracked = field.part == Some(Part::Original);
     for (is, mark) in [
         (field.of_result, "; outcome"),
-        (field.part.is_some(), "; /proc"),
+        (field.part.is_some() && !is_tracked, "; /proc"),
+        (is_tracked, "; tracked"),
         (is_of_runtime(field), "; host"),
         (matches!(field.get, Get::Names(_)), "; names"),
         (field.placeholder().is_some(), "; condition"),
@@ -77,6 +82,7 @@ Written by `BLESS=1 cargo test --test rules` from the catalogue in `detector/src
 |---|---|
 | outcome | only the outcome of a connect has it, and a rule that asks for it is judged then |
 | /proc | read from the host's files, if a rule that is in force asks for it and the process has not ended |
+| tracked | asked of the kernel's tracking of connections, if a rule that is in force asks for it and the kernel tracks the connection |
 | condition | for conditions alone: an output prints `<NA>`, of the network of one end `<IPNET>` |
 | names | given if the setting `resolve_names` is true |
 | host | known of processes of the host; of a container only its runtime knows, which is not asked |

@@ -83,6 +83,8 @@ pub(crate) fn event(kind: Kind) -> Event {
         found: false,
         elapsed: Elapsed::default(),
         names: None,
+        original: None,
+        creator: None,
         process: Arc::new(process()),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use detector::{
-    event::{Elapsed, Event, Kind, Names, Process},
+    event::{Creator, Elapsed, Endpoint, Event, Kind, Maker, Names, Part, Process, Who},
     host::Host,
     rules::{Options, SourceFile, load_with},
 };
@@ -359,4 +359,93 @@ fn what_only_a_runtime_knows_is_never_guessed() {
             "{condition}"
         );
     }
+}
+
+#[test]
+fn the_creator_of_a_socket_is_who_the_kernel_says() {
+    let made_by = |who| Event {
+        creator: Some(Creator { uid: 7, who }),
+        ..event(Kind::ConnectAttempt)
+    };
+    let own = made_by(Who::Own);
+    check(
+        &own,
+        &[
+            (
+                "flow.creator.relation = self and flow.creator.uid = 7",
+                true,
+            ),
+            ("flow.creator.pid = val(proc.pid)", true),
+            ("flow.creator.exepath = val(proc.exepath)", true),
+        ],
+    );
+    check(
+        &made_by(Who::Ancestor(0)),
+        &[
+            ("flow.creator.relation = ancestor", true),
+            ("flow.creator.pid = val(proc.ppid)", true),
+            ("flow.creator.name = val(proc.pname)", true),
+        ],
+    );
+    let maker = Maker {
+        pid: 99,
+        comm: "broker".to_owned(),
+        path: "/usr/bin/broker".to_owned(),
+        ..Maker::default()
+    };
+    check(
+        &made_by(Who::Other(Box::new(maker))),
+        &[
+            (
+                "flow.creator.relation = other and flow.creator.pid = 99",
+                true,
+            ),
+            ("flow.creator.name = broker", true),
+            ("flow.creator.exepath = /usr/bin/broker", true),
+        ],
+    );
+    check(
+        &made_by(Who::Gone),
+        &[
+            (
+                "flow.creator.relation = gone and flow.creator.uid = 7",
+                true,
+            ),
+            ("flow.creator.pid exists or flow.creator.name exists", false),
+        ],
+    );
+    check(
+        &event(Kind::ConnectAttempt),
+        &[("flow.creator.relation exists", false)],
+    );
+}
+
+#[test]
+fn the_original_destination_is_of_an_accept_and_asked_for() {
+    let redirected = Event {
+        original: Some(Endpoint {
+            ip: [10, 0, 0, 5].into(),
+            port: 443,
+        }),
+        ..event(Kind::Accept)
+    };
+    check(
+        &redirected,
+        &[
+            ("flow.original.port = 443 and fd.sport = 10250", true),
+            ("flow.original.port != val(fd.sport)", true),
+            ("flow.original.ip = 10.0.0.5", true),
+        ],
+    );
+    check(
+        &event(Kind::Accept),
+        &[
+            ("flow.original.port exists", false),
+            ("flow.original.port != 443", false),
+        ],
+    );
+    let asked = |condition| ruleset(&[&rule("r", condition)]).asked().parts;
+    let parts = asked("evt.type = accept and flow.original.port = 443");
+    assert_eq!(parts, [Part::Original].into());
+    assert!(asked("evt.type = accept and fd.sport = 443").is_empty());
 }

@@ -17,9 +17,15 @@ use rustix::{
 };
 
 use crate::{
-    Lacks, Result, fact, raw, traffic,
+    Lacks, Result, fact, in_a_thread, raw, traffic,
     ways::{client, fails, local, tcp},
 };
+
+/// Made by the first thread, connected by another.
+pub(crate) fn other_thread(port: u16) -> Result {
+    let socket = tcp(local(port))?;
+    in_a_thread(move || fails(&socket, local(port), Errno::CONNREFUSED))
+}
 
 /// Made before the fork, connected after it.
 pub(crate) fn forked(port: u16) -> Result {
@@ -79,6 +85,45 @@ pub(crate) fn taken(port: u16) -> Result {
         let taken = pidfd_getfd(maker, number, PidfdGetfdFlags::empty()).map_err(lacks)?;
         fails(&taken, local(port), Errno::CONNREFUSED)
     })
+}
+
+/// Made by a process that is no ancestor of the one that connects: both are here until they are told to
+/// end.
+pub(crate) fn sent_by_another(port: u16) -> Result {
+    let listener = TcpListener::bind(local(port))?;
+    let socket = received_from_child(port)?;
+    net::connect(&socket, &local(port))?;
+    drop(listener.accept()?);
+    fact("ready", 1);
+    traffic::wait_for_line()?;
+    drop(socket);
+    Ok(())
+}
+
+/// As above; the socket is closed when the event is looked at.
+pub(crate) fn sent_by_another_and_closed(port: u16) -> Result {
+    let socket = received_from_child(port)?;
+    fails(&socket, local(port), Errno::CONNREFUSED)?;
+    drop(socket);
+    fact("ready", 1);
+    traffic::wait_for_line()
+}
+
+fn received_from_child(port: u16) -> Result<OwnedFd> {
+    let (here, there) = UnixStream::pair()?;
+    let maker = raw::fork(|| {
+        send(&there, &tcp(local(port))?)?;
+        traffic::wait_for_line()
+    })?;
+    fact("maker", maker);
+    receive(&here)
+}
+
+/// Made by a process that has ended before.
+pub(crate) fn sent_by_one_that_ended(port: u16) -> Result {
+    let (here, there) = UnixStream::pair()?;
+    raw::forked(|| send(&there, &tcp(local(port))?))?;
+    fails(&receive(&here)?, local(port), Errno::CONNREFUSED)
 }
 
 fn send(through: &UnixStream, what: &OwnedFd) -> Result {

@@ -18,8 +18,8 @@ pub(crate) fn unshare(flags: UnshareFlags, what: &'static str) -> Result {
     outcome.map_err(|_errno| Lacks(what).into())
 }
 
-/// A copy of this process that does `work` and ends; its status is waited for.
-pub(crate) fn forked(work: impl FnOnce() -> Result) -> Result {
+/// A copy of this process that does `work` and ends: its id.
+pub(crate) fn fork(work: impl FnOnce() -> Result) -> Result<i32> {
     // SAFETY: the callers have one thread, so the copy's memory is whole.
     let pid = unsafe { libc::fork() };
     if pid < 0 {
@@ -28,6 +28,12 @@ pub(crate) fn forked(work: impl FnOnce() -> Result) -> Result {
     if pid == 0 {
         end(work());
     }
+    Ok(pid)
+}
+
+/// As above; its status is waited for.
+pub(crate) fn forked(work: impl FnOnce() -> Result) -> Result {
+    let pid = fork(work)?;
     let mut status = 0;
     // SAFETY: `status` outlives the call.
     if unsafe { libc::waitpid(pid, &raw mut status, 0) } != pid {

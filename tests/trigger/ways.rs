@@ -200,7 +200,8 @@ pub(crate) fn repaired(port: u16) -> Result {
     tell_source(&socket)
 }
 
-/// The filter sends another port's connections to the watched one.
+/// The filter sends another port's connections to the watched one. Stays until it is told to end: so does
+/// its network namespace.
 pub(crate) fn redirected(port: u16) -> Result {
     netns::enter()?;
     nft::redirect(port + 1, port)?;
@@ -209,7 +210,8 @@ pub(crate) fn redirected(port: u16) -> Result {
     fact("source", stream.local_addr()?.port());
     drop(listener.accept()?);
     drop(stream);
-    Ok(())
+    fact("ready", 1);
+    traffic::wait_for_line()
 }
 
 /// Listens, says so, and blocks in accept; stays until it is told to end.

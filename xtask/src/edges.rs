@@ -30,7 +30,7 @@ const MODULES: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates, and the places that may name them.
-const CRATES: [(&str, &[&str]); 6] = [
+const CRATES: [(&str, &[&str]); 7] = [
     (
         "aya",
         &[
@@ -57,6 +57,7 @@ const CRATES: [(&str, &[&str]); 6] = [
             "detector/src/source/privilege.rs",
         ],
     ),
+    ("netlink_packet", &["detector/src/enrich/conntrack.rs"]),
     ("indicatif", &["detector/src/cli/"]),
     (
         "anyhow",

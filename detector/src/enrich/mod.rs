@@ -1,6 +1,7 @@
 //! What the kernel's record does not say: names of users, groups and hosts, the container; and what
 //! rules ask for beyond that.
 
+mod conntrack;
 mod container;
 mod hosts;
 mod image;
@@ -15,6 +16,7 @@ use std::{
 };
 
 use crate::event::{Account, Asked, Attribution, Details, Event, Part, Process};
+use conntrack::Conntrack;
 use hosts::Hosts;
 use process::Proc;
 use users::Users;
@@ -27,6 +29,7 @@ const FRESH_NS: u64 = 1_000_000_000;
 pub struct Enrich {
     users: Users,
     hosts: Hosts,
+    conntrack: Conntrack,
     proc: Proc,
     parts: BTreeSet<Part>,
     /// By the address of the process as it came.
@@ -48,6 +51,7 @@ impl Enrich {
         let mut enrich = Self {
             users: Users::new(root),
             hosts: Hosts::new(root),
+            conntrack: Conntrack::new(root),
             proc: Proc::new(root),
             parts: BTreeSet::new(),
             completed: HashMap::new(),
@@ -73,6 +77,9 @@ impl Enrich {
 
     pub fn complete(&mut self, event: &mut Event) {
         event.names = self.hosts.of(event);
+        if self.parts.contains(&Part::Original) {
+            event.original = self.conntrack.original(event);
+        }
         if event.attribution == Attribution::Unknown {
             return;
         }
@@ -128,9 +135,10 @@ impl Enrich {
     }
 }
 
-/// The table of users is at hand anyway.
+/// The table of users is at hand anyway, and connections are no processes.
 fn reads_proc(parts: &BTreeSet<Part>) -> bool {
-    parts.iter().any(|part| *part != Part::Account)
+    let others = [Part::Account, Part::Original];
+    parts.iter().any(|part| !others.contains(part))
 }
 
 /// A process that has ended keeps what was read of it; one that is as it was stays the same.
@@ -177,6 +185,8 @@ mod tests {
             found: false,
             elapsed: Elapsed::default(),
             names: None,
+            original: None,
+            creator: None,
             process: Arc::clone(process),
         }
     }

@@ -30,16 +30,8 @@ const DELETED: &str = " (deleted)";
 pub(super) struct Proc(PathBuf);
 
 impl Proc {
-    /// Below the host's root if it is there; else this one's own, which shows the host's processes
-    /// where it can.
     pub(super) fn new(root: &Path) -> Self {
-        let mounted = root.join("proc");
-        let is_mounted = mounted.join("1/stat").exists();
-        Self(if is_mounted {
-            mounted
-        } else {
-            PathBuf::from("/proc")
-        })
+        Self(mounted(root))
     }
 
     /// `None` if the process has ended.
@@ -143,6 +135,17 @@ impl Proc {
         let parent = process.ancestors.first()?;
         let entry = self.verified(parent.pid, parent.start_time_ns)?;
         entry.status().ok()?.nspid?.last().copied().map(id)
+    }
+}
+
+/// Where the host's /proc is: below its root if it is there; else this one's own, which shows the host's
+/// processes where it can.
+pub(super) fn mounted(root: &Path) -> PathBuf {
+    let mounted = root.join("proc");
+    if mounted.join("1/stat").exists() {
+        mounted
+    } else {
+        PathBuf::from("/proc")
     }
 }
 

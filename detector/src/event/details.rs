@@ -27,6 +27,8 @@ pub enum Part {
     Files,
     /// Leaders of the session and of the process group.
     Leaders,
+    /// Where the client of an accept connected to, by the kernel's tracking of connections.
+    Original,
     /// The parent's id in its own pid namespace.
     ParentId,
     /// Memory, number of threads, capabilities, ids in the pid namespace.

@@ -3,12 +3,14 @@
 //! Built by `source`, completed by `enrich`, written and read by `trace`, judged by `rules`.
 //! Nothing here reads a clock, a file or the environment.
 
+mod creator;
 mod details;
 
 use std::{net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+pub use creator::{Creator, Maker, Who};
 pub use details::{
     Account, Asked, Details, Environment, Files, Image, Leader, Leaders, Once, Part, Relative,
     Status, Stream,
@@ -67,6 +69,14 @@ pub struct Event {
     /// Of the two ends, as far as rules ask for them; a trace writes them beside the event.
     #[serde(skip)]
     pub names: Option<Box<Names>>,
+    /// The destination that the client of an accept named, before a filter redirected it, if rules ask for
+    /// it and the kernel tracks the connection; a trace writes it beside the event.
+    #[serde(skip)]
+    pub original: Option<Endpoint>,
+    /// Who made the socket, of an accept its listener; a trace writes it beside the event. `None` of a
+    /// socket of the kernel's own, and where it was not seen.
+    #[serde(skip)]
+    pub creator: Option<Creator>,
     /// A trace writes each process once and refers to it.
     #[serde(skip)]
     pub process: Arc<Process>,

@@ -132,6 +132,8 @@ fn nobody() -> Event {
         found: false,
         elapsed: Elapsed::default(),
         names: None,
+        original: None,
+        creator: None,
         process: Arc::default(),
     }
 }

@@ -228,11 +228,14 @@ mod tests {
             found: false,
             elapsed: Elapsed::default(),
             names: None,
+            original: None,
+            creator: None,
             process: Arc::new(process),
         };
         Decoded {
             event,
             sock: 1,
+            wanted: None,
             refused: 0,
         }
     }

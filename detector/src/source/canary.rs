@@ -179,6 +179,8 @@ mod tests {
             found: false,
             elapsed: Elapsed::default(),
             names: None,
+            original: None,
+            creator: None,
             process: std::sync::Arc::default(),
         }
     }

@@ -7,7 +7,10 @@ use std::{
 
 use detector_ebpf as wire;
 
-use super::process::Processes;
+use super::{
+    creator::{self, Wanted},
+    process::Processes,
+};
 use crate::event::{
     Ancestor, Attribution, Elapsed, Endpoint, Event, Executable, Family, Kind, Namespaces, Process,
     Socket, Texts, Thread, Truncated,
@@ -32,7 +35,7 @@ pub enum DecodeError {
 }
 
 /// Reads integers in the order of the wire structs.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     rest: &'a [u8],
     length: usize,
 }
@@ -53,11 +56,11 @@ impl<'a> Reader<'a> {
         self.take().map(u16::from_ne_bytes)
     }
 
-    fn u32(&mut self) -> Result<u32, DecodeError> {
+    pub(super) fn u32(&mut self) -> Result<u32, DecodeError> {
         self.take().map(u32::from_ne_bytes)
     }
 
-    fn u64(&mut self) -> Result<u64, DecodeError> {
+    pub(super) fn u64(&mut self) -> Result<u64, DecodeError> {
         self.take().map(u64::from_ne_bytes)
     }
 
@@ -81,6 +84,8 @@ pub struct Decoded {
     pub sock: u64,
     /// Of an attempt: the errno with which its system call ended it, else 0.
     pub refused: i32,
+    /// The creator of the socket is to be looked for.
+    pub wanted: Option<Wanted>,
 }
 
 impl Decoded {
@@ -129,14 +134,17 @@ pub fn decode(
     let cpu = reader.u32()?;
     reader.u32()?;
     let (socket, errno) = socket(&mut reader, kind, cookie)?;
+    let mut maker = None;
     let (attribution, thread, process) = if reader.rest.is_empty() {
         (Attribution::Unknown, Thread::default(), Arc::default())
     } else {
+        maker = Some(creator::read(&mut reader)?);
         let thread = thread(&mut reader)?;
         let parts = process_parts(reader.rest);
         let process = processes.intern(&parts, || process(&mut reader))?;
         (Attribution::Caller, thread, process)
     };
+    let (creator, wanted) = maker.map_or((None, None), |maker| maker.of(&process));
     let (refused, errno) = match kind {
         Kind::ConnectAttempt => (errno, None),
         _ => (0, Some(errno)),
@@ -153,12 +161,15 @@ pub fn decode(
         found: false,
         elapsed: Elapsed::default(),
         names: None,
+        original: None,
+        creator,
         process,
     };
     Ok(Decoded {
         event,
         sock,
         refused,
+        wanted,
     })
 }
 
@@ -432,8 +443,9 @@ mod tests {
             event,
             sock,
             refused,
+            wanted,
         } = read(&outcome(), 100).unwrap();
-        assert_eq!((sock, refused), (9, 0));
+        assert_eq!((sock, refused, wanted), (9, 0, None));
         assert_eq!(event.kind, Kind::ConnectOutcome);
         assert_eq!(event.time_ns, 105);
         assert_eq!(event.errno, Some(111));

@@ -192,6 +192,8 @@ impl Open {
             found: true,
             elapsed: Elapsed::default(),
             names: None,
+            original: None,
+            creator: None,
             process: owner.map(|owner| owner.process.clone()).unwrap_or_default(),
         };
         let outcome = (self.kind == Kind::ConnectAttempt).then(|| Event {

@@ -52,6 +52,7 @@ impl Join {
             event,
             sock,
             refused,
+            wanted: _,
         } = record;
         match event.kind {
             Kind::ConnectAttempt => match self.early.remove(&event.socket.cookie) {
@@ -204,6 +205,7 @@ fn with_process(outcome: Event, attempt: &Event) -> Event {
     Event {
         attribution: attempt.attribution,
         thread: attempt.thread.clone(),
+        creator: attempt.creator.clone(),
         process: Arc::clone(&attempt.process),
         ..outcome
     }
@@ -246,11 +248,14 @@ mod tests {
             found: false,
             elapsed: Elapsed::default(),
             names: None,
+            original: None,
+            creator: None,
             process: Arc::default(),
         };
         Decoded {
             event,
             sock: 1,
+            wanted: None,
             refused: 0,
         }
     }

@@ -4,6 +4,7 @@ pub mod accepts;
 pub mod beat;
 pub mod btf;
 pub mod canary;
+pub mod creator;
 pub mod decode;
 pub mod ebpf;
 pub mod inventory;

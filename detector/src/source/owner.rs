@@ -7,7 +7,8 @@ use std::{
     sync::Arc,
 };
 
-use crate::event::{Attribution, Endpoint, Event, Kind, Process, Thread};
+use super::creator;
+use crate::event::{Attribution, Creator, Endpoint, Event, Kind, Process, Thread};
 
 /// Listeners that are remembered; beyond, all are forgotten and looked up again.
 const MAX_LISTENERS: usize = 4096;
@@ -18,6 +19,8 @@ const RETRY_NS: u64 = 1_000_000_000;
 pub struct Owner {
     pub thread: Thread,
     pub process: Arc<Process>,
+    /// Of the listener's socket; `None` if the listener was found in /proc.
+    pub creator: Option<Creator>,
 }
 
 /// Network namespace and address.
@@ -31,8 +34,9 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// Learns from a listen, and attributes an accept that names no process. `find` looks for a
-    /// listener that is not known: its network namespace and address.
+    /// Learns from a listen, attributes an accept that names no process, and says who made the listener
+    /// of one that does. `find` looks for a listener that is not known: its network namespace and
+    /// address.
     pub fn attribute(&mut self, event: &mut Event, find: impl Fn(u32, Endpoint) -> Option<Owner>) {
         match (event.kind, event.attribution) {
             (Kind::Listen, _) => self.learn(
@@ -41,14 +45,20 @@ impl Owners {
                 Owner {
                     thread: event.thread.clone(),
                     process: Arc::clone(&event.process),
+                    creator: event.creator.clone(),
                 },
             ),
             (Kind::Accept, Attribution::Unknown) => {
                 if let Some(owner) = self.find(event, find) {
                     event.thread = owner.thread.clone();
                     event.process = Arc::clone(&owner.process);
+                    event.creator = owner.creator.clone();
                     event.attribution = Attribution::ListenerOwner;
                 }
+            }
+            (Kind::Accept, Attribution::Caller) if event.creator.is_none() => {
+                let owner = self.known(event.socket.netns, event.socket.server);
+                event.creator = owner.and_then(|owner| creator::seen_by(&event.process, owner));
             }
             _ => {}
         }
@@ -80,17 +90,7 @@ impl Owners {
     ) -> Option<&Owner> {
         let (netns, server) = (event.socket.netns, event.socket.server);
         let place = (netns, server.ip, server.port);
-        // A listener on all addresses of IPv6 also serves IPv4.
-        let places = [
-            server.ip,
-            Ipv4Addr::UNSPECIFIED.into(),
-            Ipv6Addr::UNSPECIFIED.into(),
-        ]
-        .map(|ip| (netns, ip, server.port));
-        if !places
-            .iter()
-            .any(|place| self.listeners.contains_key(place))
-        {
+        if self.known(netns, server).is_none() {
             let missed = self.missed.get(&place).copied();
             if missed.is_some_and(|time_ns| event.time_ns.saturating_sub(time_ns) < RETRY_NS) {
                 return None;
@@ -105,6 +105,17 @@ impl Owners {
                 }
             }
         }
-        places.iter().find_map(|place| self.listeners.get(place))
+        self.known(netns, server)
+    }
+
+    fn known(&self, netns: u32, server: Endpoint) -> Option<&Owner> {
+        // A listener on all addresses of IPv6 also serves IPv4.
+        let places = [
+            server.ip,
+            Ipv4Addr::UNSPECIFIED.into(),
+            Ipv6Addr::UNSPECIFIED.into(),
+        ];
+        let mut places = places.map(|ip| (netns, ip, server.port)).into_iter();
+        places.find_map(|place| self.listeners.get(&place))
     }
 }

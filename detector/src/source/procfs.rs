@@ -8,7 +8,7 @@ use procfs::{
 };
 
 use super::owner::Owner;
-use crate::event::{Ancestor, Endpoint, Executable, Namespaces, Process, Thread};
+use crate::event::{Ancestor, Endpoint, Executable, HOST_PIDS, Namespaces, Process, Thread};
 
 const NANOS: u64 = 1_000_000_000;
 /// As in the probes' records.
@@ -54,6 +54,11 @@ fn holds(entry: &Entry, sockets: &HashSet<u64>) -> bool {
             .flatten()
             .any(|one| matches!(one.target, FDTarget::Socket(inode) if sockets.contains(&inode)))
     })
+}
+
+/// Whether this process sees all processes of the node.
+pub(super) fn is_in_host_pids() -> bool {
+    Entry::myself().is_ok_and(|myself| namespace(&myself, "pid") == HOST_PIDS)
 }
 
 pub(super) fn namespace(entry: &Entry, kind: &str) -> u32 {
@@ -112,7 +117,20 @@ pub(super) fn describe(entry: &Entry) -> Option<Owner> {
             comm: stat.comm,
         },
         process: Arc::new(process),
+        creator: None,
     })
+}
+
+/// Name and executable of a process, if it is still the one that was started then.
+pub(super) fn name(pid: u32, since_boot_ns: u64) -> Option<(String, String)> {
+    let entry = Entry::new(i32::try_from(pid).ok()?).ok()?;
+    let stat = entry.stat().ok()?;
+    let is_same = start_time_ns(stat.starttime) == start_time_ns(ticks(since_boot_ns));
+    is_same.then(|| (stat.comm, executable(&entry).path))
+}
+
+fn ticks(since_boot_ns: u64) -> u64 {
+    since_boot_ns / (NANOS / procfs::ticks_per_second().max(1))
 }
 
 fn start_time_ns(ticks: u64) -> u64 {

@@ -113,6 +113,10 @@ impl Reader {
                     (event.found, event.names) = (true, names);
                     return self.event(id, event).map(Some);
                 }
+                RecordIn::More(id, mut event, beside) => {
+                    beside.put(&mut event);
+                    return self.event(id, event).map(Some);
+                }
                 RecordIn::Drop(loss) => {
                     self.items += 1;
                     return Ok(Some(Item::Drop(loss)));

@@ -10,7 +10,9 @@ use std::{
 
 use serde::Serialize;
 
-use super::{FORMAT, Header, RecordOut, TraceError, VERSION, encoding::Encoding, is_compressed};
+use super::{
+    Beside, FORMAT, Header, RecordOut, TraceError, VERSION, encoding::Encoding, is_compressed,
+};
 use crate::{
     event::{Asked, Item, Process},
     host::Host,
@@ -83,12 +85,11 @@ impl Writer {
         match item {
             Item::Event(event) => {
                 let id = self.define(&event.process)?;
-                match &event.names {
-                    names if event.found => {
-                        self.record(&RecordOut::Found(id, event, names.as_deref()))
-                    }
-                    Some(names) => self.record(&RecordOut::Named(id, event, names)),
-                    None => self.record(&RecordOut::Event(id, event)),
+                let beside = Beside::of(event);
+                if beside == Beside::default() {
+                    self.record(&RecordOut::Event(id, event))
+                } else {
+                    self.record(&RecordOut::More(id, event, &beside))
                 }
             }
             Item::Drop(loss) => self.record(&RecordOut::Drop(loss)),

@@ -113,6 +113,8 @@ fn event(n: usize) -> Event {
         found: false,
         elapsed: Elapsed::default(),
         names: None,
+        original: None,
+        creator: None,
         process: Arc::new(Process {
             pid: 7,
             comm: name.clone(),

@@ -35,10 +35,12 @@ const ALL: &str = "any";
 /// This machine's kernel, among those of the guests.
 const HOST: &str = "this host";
 /// Test programs that run once for each mechanism, and which of their tests.
-const TESTS: [(&str, &str); 5] = [
+const TESTS: [(&str, &str); 7] = [
     ("live", ""),
     ("live_ways", ""),
     ("live_identity", ""),
+    ("live_creators", ""),
+    ("live_original", ""),
     ("live_scenarios", ""),
     ("reload", "reloads_amid_a_flood reloaded_rules_watch"),
 ];

@@ -82,6 +82,8 @@ pub(super) fn events(node: &Node) -> Result<Vec<Event>, Mistake> {
         found: value(node, "flow.found")?.unwrap_or_default(),
         elapsed: Elapsed::default(),
         names: None,
+        original: None,
+        creator: None,
         process: Arc::new(process),
     };
     if kind != Kind::ConnectAttempt {

@@ -55,7 +55,7 @@ fn ancestor_exe<'a>(context: Context<'a>, index: usize) -> Extracted<'a> {
     }
 }
 
-fn ancestor_path<'a>(context: Context<'a>, index: usize) -> Extracted<'a> {
+pub(super) fn ancestor_path<'a>(context: Context<'a>, index: usize) -> Extracted<'a> {
     match index {
         0 => path(context),
         _ => text(&relative(context, index)?.path),

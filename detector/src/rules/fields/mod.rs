@@ -4,6 +4,7 @@
 mod ancestors;
 mod capabilities;
 mod container;
+mod creator;
 mod event;
 mod flow;
 mod known;
@@ -281,6 +282,7 @@ pub static CATALOGUE: LazyLock<Vec<Field>> = LazyLock::new(|| {
         container::fields(),
         container::kubernetes(),
         flow::fields(),
+        creator::fields(),
     ]
     .into_iter()
     .flatten()

@@ -20,6 +20,7 @@ use super::{
     map_error, missing,
     pin::{Memory, Pins, Told},
     ring::Ring,
+    search::Search,
     set_ports, trim_heap,
 };
 use crate::source::{Options, Ports, btf, process::Processes};
@@ -166,6 +167,9 @@ impl Load<'_> {
         } else {
             None
         };
+        let search = Search::new(&mut object, kernel).inspect_err(|error| {
+            tracing::warn!("creators of sockets are not looked for: {error:?}");
+        });
         Ok(Ebpf {
             ring: ring(&mut object)?,
             counters: PerCpuArray::try_from(take(&mut object, "COUNTERS")?)
@@ -188,6 +192,7 @@ impl Load<'_> {
             watched,
             let_offs: LetOffs::new(&mut object)?,
             processes: Processes::default(),
+            search: search.ok(),
             log,
             object,
         })

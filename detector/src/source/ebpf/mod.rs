@@ -8,6 +8,7 @@ mod load;
 mod losses;
 mod pin;
 mod ring;
+mod search;
 
 use std::{
     collections::HashMap,
@@ -33,8 +34,11 @@ use self::{
     load::Load,
     pin::{Found, Memory, Pins, Told},
     ring::Ring,
+    search::Search,
 };
-use super::{AcceptVia, Attached, Options, Ports, btf, decode, privilege, process::Processes};
+use super::{
+    AcceptVia, Attached, Options, Ports, btf, creator, decode, privilege, process::Processes,
+};
 
 /// Empty where the build had no BPF toolchain.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/detector-probes"));
@@ -137,6 +141,8 @@ pub struct Ebpf {
     watched: Box<[u64]>,
     let_offs: LetOffs,
     processes: Processes,
+    /// `None` where the kernel refuses it.
+    search: Option<Search>,
     /// The probes' own diagnostics, where they were asked for.
     log: Option<EbpfLogger<&'static dyn Log>>,
     object: Object,
@@ -287,7 +293,10 @@ impl Ebpf {
             };
             taken += 1;
             match decode::decode(record, self.boot_time_ns, &mut self.processes) {
-                Ok(one) => decoded.push((position, one)),
+                Ok(mut one) => {
+                    look_for_creator(&mut self.object, self.search.as_mut(), &mut one);
+                    decoded.push((position, one));
+                }
                 Err(error) => {
                     self.malformed += 1;
                     tracing::error!(%error, "a record from the kernel was passed over");
@@ -358,6 +367,21 @@ impl Ebpf {
                 0
             }
         }
+    }
+}
+
+/// At once: while the socket is open, whoever is found is its creator.
+fn look_for_creator(
+    object: &mut Object,
+    search: Option<&mut Search>,
+    decoded: &mut decode::Decoded,
+) {
+    let event = &mut decoded.event;
+    if let (Some(search), Some(wanted), Some(creator)) =
+        (search, decoded.wanted, &mut event.creator)
+    {
+        let found = search.find(object, wanted);
+        creator.who = creator::name(found, &event.process);
     }
 }
 

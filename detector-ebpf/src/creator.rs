@@ -1,0 +1,82 @@
+//! Who made a socket. Its file keeps the credentials (`f_cred`) that the process had which opened it,
+//! and no two processes share theirs: a fork, an exec and a change of ids make others
+//! (kernel/cred.c). So nothing need be done where sockets are made.
+
+use aya_ebpf::helpers::generated::bpf_get_current_task;
+use detector_ebpf::{
+    ANCESTORS, CREATOR_ANCESTOR, CREATOR_OTHER, CREATOR_OWN, CREATOR_UNKNOWN, Creator, SEARCH_CRED,
+    SEARCH_HELD, SEARCH_PID, SEARCH_SOCK, SEARCH_START, offset,
+};
+
+use crate::{maps::SEARCH, read::member};
+
+/// Of the sock; with 0 for it nothing is known.
+#[inline(always)]
+pub(crate) fn fill(creator: &mut Creator, sock: u64) {
+    let cred = credentials(sock);
+    creator.sock = sock;
+    creator.cred = cred;
+    creator.uid = member(cred, offset::CRED_UID);
+    creator.relation = relation(cred);
+}
+
+/// 0 of a socket of the kernel's own, and of one that nobody has accepted yet.
+#[inline(always)]
+fn credentials(sock: u64) -> u64 {
+    let socket: u64 = member(sock, offset::SOCK_SOCKET);
+    let file: u64 = member(socket, offset::SOCKET_FILE);
+    member(file, offset::FILE_CRED)
+}
+
+#[inline(always)]
+fn relation(cred: u64) -> u32 {
+    if cred == 0 {
+        return CREATOR_UNKNOWN;
+    }
+    let task = unsafe { bpf_get_current_task() };
+    let leader: u64 = member(task, offset::TASK_LEADER);
+    // A worker of io_uring acts with the credentials of another; threads that set their ids one by one
+    // have their own.
+    if is_of(task, cred) || cred == member(task, offset::TASK_CRED) || is_of(leader, cred) {
+        return CREATOR_OWN;
+    }
+    let mut task = leader;
+    for index in 0..ANCESTORS as u32 {
+        // As `task::ancestors`.
+        let forked: u64 = member(task, offset::TASK_PARENT);
+        task = member(forked, offset::TASK_LEADER);
+        if is_of(forked, cred) || is_of(task, cred) {
+            return CREATOR_ANCESTOR + index;
+        }
+    }
+    CREATOR_OTHER
+}
+
+#[inline(always)]
+fn is_of(task: u64, cred: u64) -> bool {
+    cred == member(task, offset::TASK_REAL_CRED)
+}
+
+/// An iterator (Documentation/bpf/bpf_iterators.rst): user space reads a file of it to look through all
+/// tasks for the one whose credentials `SEARCH` names. The last call has no task.
+///
+/// match-proto: `int bpf_iter__task(struct bpf_iter_meta *meta, struct task_struct *task)`.
+#[unsafe(link_section = "iter/task")]
+#[unsafe(no_mangle)]
+extern "C" fn find_creator(ctx: *const u64) -> i32 {
+    let task = unsafe { core::ptr::read_volatile(ctx.add(1)) };
+    let Some(words) = SEARCH.get_ptr_mut(0) else {
+        return 0;
+    };
+    let words = unsafe { &mut *words };
+    if task == 0 {
+        // The socket holds its credentials: nobody else got their address while it was looked for.
+        let held = credentials(words[SEARCH_SOCK]) == words[SEARCH_CRED];
+        words[SEARCH_HELD] = u64::from(held);
+    } else if words[SEARCH_PID] == 0 && is_of(task, words[SEARCH_CRED]) {
+        let leader: u64 = member(task, offset::TASK_LEADER);
+        words[SEARCH_PID] = u64::from(member::<u32>(task, offset::TASK_TGID));
+        words[SEARCH_START] = member(leader, offset::TASK_START);
+    }
+    0
+}
