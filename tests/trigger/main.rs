@@ -101,6 +101,11 @@ fn run() -> Result {
         "script" => script(port),
         "held" => traffic::held(port),
         "flood" => flood::flood(port, count),
+        "flood-refused" => {
+            let rate = arguments.next().ok_or("name a rate")?;
+            flood::refused(port, count, rate.parse()?)
+        }
+        "steady" => flood::steady(port, count),
         "inherited" => spoof::inherited(port, count),
         other => way(other, port),
     }

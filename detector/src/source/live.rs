@@ -3,7 +3,7 @@
 use std::{collections::HashSet, io, time::Duration};
 
 use super::{
-    Attached, Fault, Options, Ports,
+    Attached, Fault, Options, Ports, Summary,
     canary::Canary,
     decode::Decoded,
     ebpf::{Adopted, Ebpf, EbpfError, Mark, Pinned},
@@ -339,8 +339,8 @@ impl Live {
         losses
     }
 
-    /// Generated and lost records of each subject since the start.
-    pub fn summary(&self) -> [(&'static str, u64, u64); 4] {
+    /// What became of each subject's records.
+    pub fn summary(&self) -> [Summary; 4] {
         self.ebpf.summary()
     }
 }

@@ -122,6 +122,8 @@ pub struct Ebpf {
     pinned: Pinned,
     /// Programs that a daemon before attached.
     adopted: Vec<ProgramFd>,
+    /// Records that were read, of each subject.
+    delivered: [u64; 4],
     malformed: u64,
     malformed_seen: u64,
     missed_seen: HashMap<&'static str, u64>,
@@ -264,7 +266,12 @@ impl Ebpf {
             };
             taken += 1;
             match decode::decode(record, self.boot_time_ns, &mut self.processes) {
-                Ok(one) => decoded.push((position, one)),
+                Ok(one) => {
+                    if let Some(delivered) = self.delivered.get_mut(one.event.kind as usize) {
+                        *delivered += 1;
+                    }
+                    decoded.push((position, one));
+                }
                 Err(error) => {
                     self.malformed += 1;
                     tracing::error!(%error, "a record from the kernel was passed over");
