@@ -12,10 +12,18 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+const BINARY: &str = env!("CARGO_BIN_EXE_kubelet-detector");
 /// For whatever is waited for.
 const LONG: Duration = Duration::from_secs(60);
 /// How often a file is looked into.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Cargo builds the examples beside the tests.
+fn trigger() -> Command {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().unwrap().parent().unwrap();
+    Command::new(folder.join("examples/trigger"))
+}
 
 pub(crate) struct Daemon {
     child: Child,
@@ -30,12 +38,23 @@ impl Daemon {
     /// With these rules, by the mechanism that `KUBELET_DETECTOR_ATTACH` names. `None`, and why,
     /// where the probes cannot run.
     pub(crate) fn start(rules: &str) -> Option<Self> {
+        Self::start_as(Command::new(BINARY), rules)
+    }
+
+    /// In a network namespace of its own, whose loopback interface is up or down.
+    pub(crate) fn start_apart(rules: &str, up: bool) -> Option<Self> {
+        let mut command = trigger();
+        command.args([if up { "apart" } else { "apart-down" }, "0", "0", BINARY]);
+        Self::start_as(command, rules)
+    }
+
+    fn start_as(mut command: Command, rules: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rules.yaml");
         fs::write(&path, rules).unwrap();
         let alerts = File::create(folder.path().join("alerts")).unwrap();
         let attach = std::env::var("KUBELET_DETECTOR_ATTACH");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kubelet-detector"))
+        let mut child = command
             .env("KUBELET_DETECTOR_STATE", "")
             .args(["--log-format", "json", "run", "--attach"])
             .arg(attach.as_deref().unwrap_or("auto"))
@@ -108,6 +127,14 @@ impl Daemon {
 
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
+    }
+
+    /// Sets the loopback interface of its network namespace up or down.
+    pub(crate) fn set_loopback(&self, up: bool) {
+        let scenario = if up { "loopback-up" } else { "loopback-down" };
+        let mut command = trigger();
+        command.args([scenario, "0", &self.child.id().to_string()]);
+        assert!(command.status().unwrap().success());
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

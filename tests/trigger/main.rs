@@ -106,6 +106,12 @@ fn run() -> Result {
             flood::refused(port, count, rate.parse()?)
         }
         "steady" => flood::steady(port, count),
+        "apart" | "apart-down" => {
+            let program = arguments.next().ok_or("name a program")?;
+            netns::apart(&program, arguments, scenario == "apart")
+        }
+        "loopback-up" => netns::loopback_of(count, true),
+        "loopback-down" => netns::loopback_of(count, false),
         "inherited" => spoof::inherited(port, count),
         other => way(other, port),
     }

@@ -47,8 +47,9 @@ pub struct Live {
     due_ns: u64,
     /// What it watched: that is no news to an inventory.
     known: Option<Box<[u64]>>,
-    /// `None` where loopback has no port for it.
-    canary: Option<Canary>,
+    canary: Canary,
+    /// Up to where in the ring buffer there may be records of the canary's connection under way.
+    canary_end: u64,
     /// What the last look found changed.
     changes: Vec<String>,
     audit_due_ns: u64,
@@ -64,16 +65,13 @@ impl Live {
         ports: &Ports<'_>,
         boot_time_ns: u64,
     ) -> Result<Self, EbpfError> {
-        let canary = Canary::new();
-        if let Err(error) = &canary {
-            tracing::error!(%error, "the probes cannot be proven: loopback gives no port");
-        }
-        let canary = canary.ok();
-        let watched = Watched::of(ports, canary.as_ref());
+        let canary = Canary::default();
+        let watched = Watched::of(ports, &canary);
         let mut live = Self {
             boot_time_ns,
             ebpf: Ebpf::start(options, &watched.ports(), boot_time_ns)?,
             canary,
+            canary_end: 0,
             changes: Vec::new(),
             audit_due_ns: 0,
             join: Join::default(),
@@ -92,18 +90,14 @@ impl Live {
         if let Pinned::Adopted(adopted) = live.ebpf.pinned().clone() {
             live.resume(adopted);
         }
-        if let Some(canary) = &live.canary {
-            live.ebpf.set_canary(canary.port())?;
-        }
+        live.ebpf.set_canary(live.canary.port())?;
         Ok(live)
     }
 
     /// Goes to where the daemon before stood: what is in the ring buffer and was told is known, and
     /// what it was telling is told again.
     fn resume(&mut self, adopted: Adopted) {
-        if let Some(canary) = &mut self.canary {
-            canary.succeed(adopted.canary);
-        }
+        self.canary.succeed(adopted.canary);
         let mut silent = Vec::new();
         self.retrace(adopted.told, &mut silent);
         self.join.is_old();
@@ -112,9 +106,7 @@ impl Live {
         for event in silent.iter_mut().chain(&mut repeated) {
             self.owners.attribute(event, procfs::find_listener);
         }
-        if let Some(canary) = &mut self.canary {
-            repeated.retain(|event| !canary.takes(event));
-        }
+        repeated.retain(|event| !self.canary.takes(event));
         self.due_ns = adopted.telling.time_ns;
         self.repeated = repeated;
         self.known = Some(adopted.watched);
@@ -161,7 +153,7 @@ impl Live {
 
     /// No other ports are watched any more.
     pub fn watch_only(&mut self, ports: &Ports<'_>) -> Result<(), EbpfError> {
-        let watched = Watched::of(ports, self.canary.as_ref());
+        let watched = Watched::of(ports, &self.canary);
         self.ebpf.watch_only(&watched.ports())
     }
 
@@ -208,13 +200,11 @@ impl Live {
         for event in events.iter_mut().skip(first + repeated) {
             self.owners.attribute(event, procfs::find_listener);
         }
-        if let Some(canary) = &mut self.canary {
-            let mut index = 0;
-            events.retain(|event| {
-                index += 1;
-                index <= first || !canary.takes(event)
-            });
-        }
+        let mut index = 0;
+        events.retain(|event| {
+            index += 1;
+            index <= first || !self.canary.takes(event)
+        });
         if taken > 0 || events.len() > first {
             // Whatever is due at a time that is still to come is no older than now.
             let latest_ns = since_boot_ns().saturating_add(HOLD_NS);
@@ -291,9 +281,17 @@ impl Live {
     }
 
     /// Proves every minute that each subject is seen; what is wrong, once it is known. To be called
-    /// often, when the ring buffer is empty.
+    /// often. A flood of others, of which the ring buffer is never empty, hinders no proof.
     pub fn prove(&mut self, now_ns: u64) -> Option<Result<(), Fault>> {
-        self.canary.as_mut()?.step(now_ns)
+        let was_under_way = self.canary.is_under_way();
+        if was_under_way && self.ebpf.position() < self.canary_end {
+            return None;
+        }
+        let verdict = self.canary.step(now_ns);
+        if !was_under_way {
+            self.canary_end = self.ebpf.end();
+        }
+        verdict
     }
 
     /// Looks every ten seconds whether the probes are still what was attached; what changed since
@@ -361,12 +359,11 @@ fn is_watched(words: &[u64], event: &Event) -> bool {
 struct Watched([Box<[u64; 1024]>; 3]);
 
 impl Watched {
-    fn of(ports: &Ports<'_>, canary: Option<&Canary>) -> Self {
+    fn of(ports: &Ports<'_>, canary: &Canary) -> Self {
         Self([ports.connect, ports.accept, ports.listen].map(|bits| {
             let mut bits = Box::new(*bits);
-            if let Some(port) = canary.map(Canary::port)
-                && let Some(word) = bits.get_mut(usize::from(port >> 6))
-            {
+            let port = canary.port();
+            if let Some(word) = bits.get_mut(usize::from(port >> 6)) {
                 *word |= 1 << (port & 63);
             }
             bits

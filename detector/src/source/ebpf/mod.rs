@@ -289,6 +289,11 @@ impl Ebpf {
         self.ring.get_ref().position()
     }
 
+    /// Up to where the probes wrote.
+    pub fn end(&self) -> u64 {
+        self.ring.get_ref().end()
+    }
+
     /// Whether what was taken and not released leaves the probes little room.
     pub fn is_crowded(&self) -> bool {
         self.ring.get_ref().unreleased() > u64::from(wire::RING_BYTES) / 4
