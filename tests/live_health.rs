@@ -1,5 +1,6 @@
 //! The probes prove themselves, and tell when somebody meddles with them.
 #![expect(
+    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and says what it skips"
