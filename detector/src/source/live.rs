@@ -161,7 +161,12 @@ impl Live {
     pub async fn readable(&mut self) -> io::Result<()> {
         let look = self.empty_looks < LINGER;
         tokio::select! {
-            ready = self.ebpf.readable() => ready,
+            ready = self.ebpf.readable() => {
+                // The record that woke may wait for an earlier one, which is being written and
+                // wakes nobody: it is looked for.
+                self.empty_looks = 0;
+                ready
+            }
             () = tokio::time::sleep(LOOK), if look => Ok(()),
         }
     }
