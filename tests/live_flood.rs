@@ -1,69 +1,64 @@
-//! Floods: one process cannot hide another's connects, and every connect is accounted for.
+//! Floods: one process cannot hide another's connects, and every connect is accounted for, by the
+//! mechanism that `KUBELET_DETECTOR_ATTACH` names.
 #![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and says what it skips"
 )]
 
-use std::{net::TcpStream, process::Command};
+#[expect(dead_code, reason = "the tests of health need more of it")]
+mod daemon;
+#[expect(dead_code, reason = "the tests of ways need more of it")]
+mod watched;
 
-use detector::{
-    event::{Event, Kind, SUPPRESSED},
-    source::{Options, Ports, ebpf::EbpfError, live::Live},
+use std::{
+    net::TcpStream,
+    process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
-/// Several times what the ring buffer holds.
+use daemon::{Daemon, Summary};
+use detector::event::{Kind, SUPPRESSED};
+use watched::{Trigger, drain, trigger, watch};
+
+/// Several times what the ring buffer holds; a smaller flood fills half of it at least.
 const FLOOD: u64 = 20_000;
 /// Connects of the other process amid it.
 const OTHERS: usize = 10;
+/// Of the flood past a reader that does what it can.
+const RATE: u64 = 50_000;
+const SECONDS: u64 = 10;
 
-fn refused(port: u16) {
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
-}
-
-/// A refused connect by another process.
-fn other(port: u16) -> u32 {
-    let folder = std::env::current_exe().unwrap();
-    let folder = folder.parent().unwrap().parent().unwrap();
-    let mut child = Command::new(folder.join("examples/trigger"))
-        .args(["refused", &port.to_string()])
-        .spawn()
-        .unwrap();
-    assert!(child.wait().unwrap().success());
-    child.id()
-}
+/// One flood at a time: each wants both the CPUs of a small machine.
+static ALONE: Mutex<()> = Mutex::new(());
 
 #[tokio::test]
 async fn a_flood_past_a_reader_that_stands_still_hides_nobody_else() {
     const PORT: u16 = 23_200;
-    let mut bits = [0; 1024];
-    if let Some(word) = bits.get_mut(usize::from(PORT >> 6)) {
-        *word = 1 << (PORT & 63);
-    }
-    let ports = Ports {
-        connect: &bits,
-        accept: &bits,
-        listen: &bits,
-    };
-    let mut live = match Live::start(&Options::default(), &ports, 0) {
+    let mut live = match watch(PORT) {
         Ok(live) => live,
-        Err(error @ (EbpfError::Stub | EbpfError::Privilege { .. })) => {
-            println!("skipped: {error}");
-            return;
-        }
-        Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
+        Err(why) => return println!("skipped: {why}"),
     };
-    println!("live: attached to port {PORT}");
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let refused = || assert!(TcpStream::connect(("127.0.0.1", PORT)).is_err());
     let mut others = Vec::new();
-    for connect in 0..FLOOD {
-        if connect % (FLOOD / OTHERS as u64) == 0 {
-            others.push(other(PORT));
+    let mut other = || {
+        let mut made = Trigger::start("refused", PORT);
+        made.end().unwrap();
+        others.push(made.pid());
+    };
+    let size = flood_size().min(FLOOD);
+    for connect in 0..size {
+        if connect % (size / OTHERS as u64) == 0 {
+            other();
         }
-        refused(PORT);
+        refused();
     }
-    others.push(other(PORT));
-    let mut events: Vec<Event> = Vec::new();
-    while live.drain(u64::MAX, &mut events).unwrap() {}
+    other();
+    let events = drain(&mut live);
     let attempts = events.iter().filter(|one| one.kind == Kind::ConnectAttempt);
     let pids: Vec<u32> = attempts.map(|one| one.process.pid).collect();
     for pid in &others {
@@ -78,9 +73,128 @@ async fn a_flood_past_a_reader_that_stands_still_hides_nobody_else() {
     };
     let delivered = pids.len() as u64;
     println!(
-        "flood: {FLOOD} connects and {} of others, {delivered} delivered, {losses:?}",
+        "flood: {size} connects and {} of others, {delivered} delivered, {losses:?}",
         others.len()
     );
-    assert_eq!(delivered + lost(None), FLOOD + others.len() as u64);
+    assert_eq!(delivered + lost(None), size + others.len() as u64);
     assert!(lost(Some(SUPPRESSED)) > 0, "the flood fits the ring buffer");
+}
+
+fn rule(name: &str, port: u16, condition: &str) -> String {
+    format!(
+        "- rule: {name}\n  desc: d\n  priority: INFO\n  output: \"alert of {name}\"\n  \
+         condition: evt.type = connect and fd.sport = {port} and {condition}\n"
+    )
+}
+
+/// Connects of a flood; fewer where the machine is emulated.
+fn flood_size() -> u64 {
+    let chosen = std::env::var("KUBELET_DETECTOR_FLOOD");
+    chosen.map_or(RATE * SECONDS, |count| count.parse().unwrap())
+}
+
+/// Of an alert such as `12 connect events of processes ...`.
+fn told(alerts: &str, words: &str) -> u64 {
+    let before = alerts.lines().filter_map(|line| line.split_once(words));
+    before
+        .map(|(before, _)| {
+            let count = before.trim_end().rsplit(' ').next().unwrap();
+            count.parse::<u64>().unwrap()
+        })
+        .sum()
+}
+
+/// A process floods, and another connects once a second: each of these is alerted on, and what
+/// became of any is known.
+fn two_floods(port: u16, flooder: &str, rules: &str) -> Option<(String, Counts)> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let steady = rule("steady", port, "proc.args startswith steady");
+    let mut daemon = Daemon::start(&(steady + rules))?;
+    assert!(daemon.wait_for("are proven"), "{}", daemon.said);
+    let mechanism = daemon.mechanism().to_owned();
+    let size = flood_size();
+    let flood = Command::new(trigger())
+        .args(["flood-refused", &port.to_string(), &size.to_string()])
+        .arg(RATE.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut other = Command::new(trigger())
+        .args(["steady", &port.to_string(), &OTHERS.to_string()])
+        .spawn()
+        .unwrap();
+    let ends = other.wait().unwrap();
+    let ended = flood.wait_with_output();
+    assert!(ends.success());
+    let said = String::from_utf8(ended.unwrap().stdout).unwrap();
+    let (_, milliseconds) = said.trim().split_once('=').expect(&said);
+    let rate = size * 1000 / milliseconds.parse::<u64>().unwrap().max(1);
+    let (alerts, summaries) = daemon.finish();
+    let [connect, outcome, accept, _listen] = &summaries[..] else {
+        panic!("four subjects are summed up")
+    };
+    let skipped = told(&alerts, "changes of sockets were skipped");
+    let seen = alerts.matches("alert of steady").count();
+    println!(
+        "flood: {mechanism}, flooder {flooder}: connects {size} at {rate}/s, generated {}, \
+         delivered {}, lost {}, suppressed {}, skipped {skipped}, alerts of the other {seen} of {OTHERS}",
+        connect.generated, connect.delivered, connect.lost, connect.suppressed,
+    );
+    // The detector's connections to itself are the only ones that are accepted.
+    let own = accept.generated;
+    let made = size + OTHERS as u64 + own;
+    for subject in [connect, outcome] {
+        let Summary {
+            subject,
+            generated,
+            delivered,
+            lost,
+            suppressed,
+        } = subject;
+        assert_eq!(*generated, delivered + lost + suppressed, "{subject}");
+        let unseen = made - generated;
+        assert!(unseen <= skipped, "{subject}: {unseen} are not counted");
+        let lines = told(&alerts, &format!(" {subject} events "));
+        let unknown = told(
+            &alerts,
+            &format!(" {subject} events were lost (attempt_unknown)"),
+        );
+        assert_eq!(lines - unknown, lost + suppressed, "{subject}: all is told");
+    }
+    assert_eq!(seen, OTHERS, "the flood hides a connect");
+    let others = OTHERS as u64 + own;
+    let counts = Counts {
+        attempts: connect.delivered - others,
+        outcomes: outcome.delivered - others,
+    };
+    Some((alerts, counts))
+}
+
+/// Of the flooder, delivered.
+struct Counts {
+    attempts: u64,
+    outcomes: u64,
+}
+
+#[test]
+fn a_flood_that_no_rule_is_about_hides_nobody_else() {
+    two_floods(23_220, "let off", "");
+}
+
+#[test]
+fn a_flood_of_alerts_hides_nobody_else() {
+    const PORT: u16 = 23_230;
+    let attempt = rule("attempt", PORT, "proc.args startswith flood");
+    let outcome = rule(
+        "outcome",
+        PORT,
+        "proc.args startswith flood and evt.failed = true",
+    );
+    let Some((alerts, flooder)) = two_floods(PORT, "alerted on", &(attempt + &outcome)) else {
+        return;
+    };
+    let count = |what: &str| alerts.matches(what).count() as u64;
+    assert_eq!(count("alert of attempt"), flooder.attempts);
+    let unknown = told(&alerts, " outcome events were lost (attempt_unknown)");
+    assert_eq!(count("alert of outcome") + unknown, flooder.outcomes);
 }

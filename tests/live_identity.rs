@@ -330,3 +330,22 @@ async fn the_first_process_of_a_namespace() {
         assert_ne!(processes, own_namespace("pid"));
     });
 }
+
+/// The file has another name, so that its links are not what tells.
+#[tokio::test]
+async fn a_name_that_was_removed() {
+    let flags = Flags {
+        deleted: true,
+        ..Flags::default()
+    };
+    identity("unlinked", 23_540, &flags, |_, _| {});
+}
+
+#[tokio::test]
+async fn an_older_listener_whose_name_was_removed() {
+    let flags = Flags {
+        deleted: true,
+        ..Flags::default()
+    };
+    older("older-unlinked", 23_550, &flags);
+}

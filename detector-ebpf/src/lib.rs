@@ -183,6 +183,7 @@ pub struct Process {
     /// Overlayfs: the dentry of the upper layer, 0 if there is none.
     pub exe_upper: u64,
     pub exe_device: u32,
+    /// 0 if the name that was executed is gone.
     pub exe_links: u32,
     pub exe_fs_magic: u32,
     pub truncated: u32,

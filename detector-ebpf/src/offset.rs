@@ -102,6 +102,7 @@ members! {
     SB_MAGIC: "super_block", ["s_magic"];
     DENTRY_PARENT: "dentry", ["d_parent"];
     DENTRY_NAME: "dentry", ["d_name.name"];
+    DENTRY_HASHED: "dentry", ["d_hash.pprev"];
     MOUNT_MNT: "mount", ["mnt"];
     MOUNT_PARENT: "mount", ["mnt_parent"];
     MOUNT_MOUNTPOINT: "mount", ["mnt_mountpoint"];

@@ -144,12 +144,24 @@ fn identifiers(process: &mut Process, task: u64, leader: u64) {
 fn executable(process: &mut Process, file: u64) {
     let inode: u64 = member(file, offset::FILE_INODE);
     process.exe_inode = member(inode, offset::INODE_INO);
-    process.exe_links = member(inode, offset::INODE_NLINK);
+    process.exe_links = if is_unlinked(member(file, offset::FILE_DENTRY)) {
+        0
+    } else {
+        member(inode, offset::INODE_NLINK)
+    };
     let superblock: u64 = member(inode, offset::INODE_SB);
     process.exe_device = member(superblock, offset::SB_DEV);
     process.exe_fs_magic = member(superblock, offset::SB_MAGIC);
     // `struct ovl_inode` (fs/overlayfs/ovl_entry.h) embeds the inode; the upper dentry follows it.
     process.exe_upper = read::read(inode + read::offset(offset::SIZE_INODE));
+}
+
+/// `d_unlinked` (include/linux/dcache.h): this name of the file is gone, whether it has others or not.
+#[inline(always)]
+fn is_unlinked(dentry: u64) -> bool {
+    let hashed: u64 = member(dentry, offset::DENTRY_HASHED);
+    let above: u64 = member(dentry, offset::DENTRY_PARENT);
+    hashed == 0 && above != dentry
 }
 
 #[inline(always)]

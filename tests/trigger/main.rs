@@ -101,6 +101,17 @@ fn run() -> Result {
         "script" => script(port),
         "held" => traffic::held(port),
         "flood" => flood::flood(port, count),
+        "flood-refused" => {
+            let rate = arguments.next().ok_or("name a rate")?;
+            flood::refused(port, count, rate.parse()?)
+        }
+        "steady" => flood::steady(port, count),
+        "apart" | "apart-down" => {
+            let program = arguments.next().ok_or("name a program")?;
+            netns::apart(&program, arguments, scenario == "apart")
+        }
+        "loopback-up" => netns::loopback_of(count, true),
+        "loopback-down" => netns::loopback_of(count, false),
         "inherited" => spoof::inherited(port, count),
         other => way(other, port),
     }
@@ -181,6 +192,9 @@ fn spoofed(name: &str, port: u16) -> Result {
         "older-named-deleted" => spoof::older_named_deleted(port),
         "replaced" => spoof::replaced(port),
         "replaced-inner" => spoof::replaced_inner(port),
+        "unlinked" => spoof::unlinked(port),
+        "unlinked-inner" => spoof::unlinked_inner(port),
+        "older-unlinked" => spoof::older_unlinked(port),
         "overlay-upper" => spoof::overlay(port, spoof::Layer::Upper),
         "overlay-lower" => spoof::overlay(port, spoof::Layer::Lower),
         "overlay-copied-up" => spoof::overlay(port, spoof::Layer::CopiedUp),

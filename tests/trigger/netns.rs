@@ -3,10 +3,17 @@
 use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddrV4},
-    os::unix::fs::MetadataExt as _,
+    os::{
+        fd::AsFd as _,
+        unix::{fs::MetadataExt as _, process::CommandExt as _},
+    },
+    process::Command,
 };
 
-use rustix::{net, thread::UnshareFlags};
+use rustix::{
+    net,
+    thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space},
+};
 
 use crate::{Result, fact, raw};
 
@@ -16,9 +23,37 @@ pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Moves the calling thread there, with the loopback interface up.
 pub(crate) fn enter() -> Result {
     raw::unshare(UnshareFlags::NEWNET, "network namespaces")?;
-    let up = libc::IFF_UP | libc::IFF_RUNNING;
-    raw::interface(&any_socket()?, libc::SIOCSIFFLAGS, &raw::flags_of("lo", up))?;
+    set_loopback(true)?;
     fact("netns", inode()?);
+    Ok(())
+}
+
+/// Becomes another program, in a namespace whose loopback interface is up or down.
+pub(crate) fn apart(program: &str, arguments: impl Iterator<Item = String>, up: bool) -> Result {
+    raw::unshare(UnshareFlags::NEWNET, "network namespaces")?;
+    set_loopback(up)?;
+    Err(Command::new(program).args(arguments).exec().into())
+}
+
+/// Sets the loopback interface of another process's namespace up or down.
+pub(crate) fn loopback_of(pid: u32, up: bool) -> Result {
+    let namespace = fs::File::open(format!("/proc/{pid}/ns/net"))?;
+    let network = LinkNameSpaceType::Network;
+    move_into_link_name_space(namespace.as_fd(), Some(network))?;
+    set_loopback(up)
+}
+
+fn set_loopback(up: bool) -> Result {
+    let flags = if up {
+        libc::IFF_UP | libc::IFF_RUNNING
+    } else {
+        0
+    };
+    raw::interface(
+        &any_socket()?,
+        libc::SIOCSIFFLAGS,
+        &raw::flags_of("lo", flags),
+    )?;
     Ok(())
 }
 

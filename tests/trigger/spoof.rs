@@ -154,6 +154,43 @@ pub(crate) fn replaced_inner(port: u16) -> Result {
     refused(port)
 }
 
+/// The name that was executed is removed, another name of the file stays.
+pub(crate) fn unlinked(port: u16) -> Result {
+    in_folder(|folder| {
+        let path = folder.join(KUBELET);
+        copy_to(&path)?;
+        fs::hard_link(&path, folder.join("another"))?;
+        tell(&path)?;
+        succeed(Command::new(&path).args(["unlinked-inner", &port.to_string()]))
+    })
+}
+
+pub(crate) fn unlinked_inner(port: u16) -> Result {
+    fs::remove_file(own()?)?;
+    refused(port)
+}
+
+/// A listener of a file as above.
+pub(crate) fn older_unlinked(port: u16) -> Result {
+    in_folder(|folder| {
+        let path = folder.join(KUBELET);
+        copy_to(&path)?;
+        fs::hard_link(&path, folder.join("another"))?;
+        tell(&path)?;
+        let mut command = Command::new(&path);
+        let mut child = command
+            .args(["older-listener", &port.to_string()])
+            .spawn()?;
+        fact("client", child.id());
+        fs::remove_file(&path)?;
+        let status = child.wait()?;
+        status
+            .success()
+            .then_some(())
+            .ok_or_else(|| format!("it ended with {status}").into())
+    })
+}
+
 /// Which layer of an overlay the executable is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layer {

@@ -38,7 +38,7 @@ use crate::{
     rules::Ruleset,
     sink::Format,
     source::{
-        AcceptVia, Attach, Options, PINS,
+        AcceptVia, Attach, Options, PINS, Summary,
         live::{Live as Source, since_boot_ns},
     },
     trace,
@@ -381,8 +381,15 @@ async fn watch_with(
     }
     follow(&mut source, &mut enrich, &mut pipeline, &mut control).await?;
     let (events, alerts) = pipeline.finish()?;
-    for (subject, generated, lost) in source.summary() {
-        tracing::info!(subject, generated, lost, "stopped");
+    for Summary {
+        subject,
+        generated,
+        delivered,
+        lost,
+        suppressed,
+    } in source.summary()
+    {
+        tracing::info!(subject, generated, delivered, lost, suppressed, "stopped");
     }
     for (name, connects) in source.let_offs() {
         tracing::info!(name, connects, "let off: no rule can match it");

@@ -168,9 +168,7 @@ pub async fn follow<W: Write>(
         let (seen_ns, now_ns) = (since_boot_ns(), source.now_ns());
         more = take(source, enrich, pipeline, &mut events, now_ns)?;
         settle(source, pipeline)?;
-        if !more {
-            prove(source, pipeline, &mut proven)?;
-        }
+        prove(source, pipeline, &mut proven)?;
         if looks.is_multiple_of(SLOW) {
             looks = 1;
             enrich.refresh();

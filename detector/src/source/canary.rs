@@ -16,8 +16,8 @@ use rustix::net::{
 use super::Fault;
 use crate::event::{Attribution, Event, Kind};
 
-/// How often a connection is made.
-const PERIOD_NS: u64 = 60_000_000_000;
+/// How often a connection is made: with what it may take, a fault is told within a minute.
+const PERIOD_NS: u64 = 50_000_000_000;
 /// How long the probes may take to tell of it.
 const PATIENCE_NS: u64 = 5_000_000_000;
 /// On loopback an answer takes microseconds.
@@ -46,23 +46,27 @@ pub struct Canary {
     former: (u32, u16),
 }
 
-impl Canary {
-    /// Takes a free port of loopback.
-    pub fn new() -> io::Result<Self> {
-        let listener = listener(0)?;
-        let address: SocketAddr = rustix::net::getsockname(&listener)?
-            .try_into()
-            .map_err(io::Error::from)?;
-        Ok(Self {
-            port: address.port(),
-            listener: Some(listener),
+impl Default for Canary {
+    /// Takes a free port of loopback; where loopback is down, one that is free elsewhere, to connect
+    /// to as soon as it is up. If there is none, no connection will be.
+    fn default() -> Self {
+        let listener = listener(0).ok();
+        let port = match &listener {
+            Some(listener) => port_of(listener),
+            None => free_port(),
+        };
+        Self {
+            port: port.unwrap_or_default(),
+            listener,
             seen: Vec::new(),
             begun_ns: None,
             due_ns: 0,
             former: (0, 0),
-        })
+        }
     }
+}
 
+impl Canary {
     /// What a daemon before sent is nobody's either.
     pub fn succeed(&mut self, former: (u32, u16)) {
         self.former = former;
@@ -86,8 +90,13 @@ impl Canary {
         own || of == self.former
     }
 
+    /// Whether a connection was made and what came of it is not known yet.
+    pub fn is_under_way(&self) -> bool {
+        self.begun_ns.is_some()
+    }
+
     /// Makes a connection when one is due, and tells what came of it when that is known. To be
-    /// called when all that the probes told is taken.
+    /// called when all that the probes told of the connection is taken.
     pub fn step(&mut self, now_ns: u64) -> Option<Verdict> {
         if let Some(begun_ns) = self.begun_ns {
             let unseen = SUBJECTS
@@ -139,6 +148,18 @@ impl Canary {
         self.listener = Some(server.into());
         accepted.map(drop)
     }
+}
+
+fn port_of(socket: &OwnedFd) -> io::Result<u16> {
+    let address = rustix::net::getsockname(socket)?;
+    let address: SocketAddr = address.try_into().map_err(io::Error::from)?;
+    Ok(address.port())
+}
+
+fn free_port() -> io::Result<u16> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&socket, &SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))?;
+    port_of(&socket)
 }
 
 fn listener(port: u16) -> io::Result<OwnedFd> {
@@ -193,7 +214,7 @@ mod tests {
 
     #[test]
     fn each_subject_must_be_seen_in_time() {
-        let mut canary = Canary::new().unwrap();
+        let mut canary = Canary::default();
         assert_eq!(canary.step(0), None);
         for kind in [Kind::Listen, Kind::ConnectAttempt, Kind::Accept] {
             let port = canary.port();
@@ -215,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_handshake_does_not_prove_that_accepts_are_seen() {
-        let mut canary = Canary::new().unwrap();
+        let mut canary = Canary::default();
         canary.step(0);
         let mut accept = own(Kind::Accept, canary.port());
         accept.attribution = Attribution::ListenerOwner;
@@ -226,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_listener_that_was_killed_is_a_fault_and_is_made_anew() {
-        let mut canary = Canary::new().unwrap();
+        let mut canary = Canary::default();
         let own = canary.listener.as_ref().unwrap();
         rustix::net::shutdown(own, rustix::net::Shutdown::Both).unwrap();
         let Some(Err(Fault::NoCanary(why))) = canary.step(0) else {

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, io, time::Duration};
 
 use super::{
-    Attached, Fault, Options, Ports,
+    Attached, Fault, Options, Ports, Summary,
     accepts::Accepts,
     canary::Canary,
     decode::Decoded,
@@ -50,8 +50,9 @@ pub struct Live {
     due_ns: u64,
     /// What it watched: that is no news to an inventory.
     known: Option<Box<[u64]>>,
-    /// `None` where loopback has no port for it.
-    canary: Option<Canary>,
+    canary: Canary,
+    /// Up to where in the ring buffer there may be records of the canary's connection under way.
+    canary_end: u64,
     /// What the last look found changed.
     changes: Vec<String>,
     audit_due_ns: u64,
@@ -67,16 +68,13 @@ impl Live {
         ports: &Ports<'_>,
         boot_time_ns: u64,
     ) -> Result<Self, EbpfError> {
-        let canary = Canary::new();
-        if let Err(error) = &canary {
-            tracing::error!(%error, "the probes cannot be proven: loopback gives no port");
-        }
-        let canary = canary.ok();
-        let watched = Watched::of(ports, canary.as_ref());
+        let canary = Canary::default();
+        let watched = Watched::of(ports, &canary);
         let mut live = Self {
             boot_time_ns,
             ebpf: Ebpf::start(options, &watched.ports(), boot_time_ns)?,
             canary,
+            canary_end: 0,
             changes: Vec::new(),
             audit_due_ns: 0,
             join: Join::default(),
@@ -97,18 +95,14 @@ impl Live {
         if let Pinned::Adopted(adopted) = live.ebpf.pinned().clone() {
             live.resume(adopted);
         }
-        if let Some(canary) = &live.canary {
-            live.ebpf.set_canary(canary.port())?;
-        }
+        live.ebpf.set_canary(live.canary.port())?;
         Ok(live)
     }
 
     /// Goes to where the daemon before stood: what is in the ring buffer and was told is known, and
     /// what it was telling is told again.
     fn resume(&mut self, adopted: Adopted) {
-        if let Some(canary) = &mut self.canary {
-            canary.succeed(adopted.canary);
-        }
+        self.canary.succeed(adopted.canary);
         self.retrace(adopted.told, &mut Vec::new());
         self.join.is_old();
         if let Some(accepts) = &mut self.accepts {
@@ -116,9 +110,7 @@ impl Live {
         }
         let mut repeated = Vec::new();
         self.retrace(adopted.telling, &mut repeated);
-        if let Some(canary) = &mut self.canary {
-            repeated.retain(|event| !canary.takes(event, self.accepts.is_some()));
-        }
+        repeated.retain(|event| !self.canary.takes(event, self.accepts.is_some()));
         self.due_ns = adopted.telling.time_ns;
         self.repeated = repeated;
         self.known = Some(adopted.watched);
@@ -208,16 +200,14 @@ impl Live {
 
     /// No other ports are watched any more.
     pub fn watch_only(&mut self, ports: &Ports<'_>) -> Result<(), EbpfError> {
-        let watched = Watched::of(ports, self.canary.as_ref());
+        let watched = Watched::of(ports, &self.canary);
         self.ebpf.watch_only(&watched.ports())
     }
 
     /// Connects of threads of these names, and no others, are only counted at these ports: 65,536
     /// bits each. Nobody is, until this is called.
     pub fn let_off(&mut self, names: &[(&str, &[u64; 1024])]) -> Result<(), EbpfError> {
-        let Some(port) = self.canary.as_ref().map(Canary::port) else {
-            return self.ebpf.let_off(names);
-        };
+        let port = self.canary.port();
         // The detector's own connection is to be seen, whatever its name.
         let without = |(name, bits): &(&str, &[u64; 1024])| {
             let mut bits = **bits;
@@ -240,7 +230,12 @@ impl Live {
     pub async fn readable(&mut self) -> io::Result<()> {
         let look = self.empty_looks < LINGER;
         tokio::select! {
-            ready = self.ebpf.readable() => ready,
+            ready = self.ebpf.readable() => {
+                // The record that woke may wait for an earlier one, which is being written and
+                // wakes nobody: it is looked for.
+                self.empty_looks = 0;
+                ready
+            }
             () = tokio::time::sleep(LOOK), if look => Ok(()),
         }
     }
@@ -278,14 +273,12 @@ impl Live {
         if let Some(new) = events.get_mut(first + repeated..) {
             self.attribute(new);
         }
-        if let Some(canary) = &mut self.canary {
-            let by_call = self.accepts.is_some();
-            let mut index = 0;
-            events.retain(|event| {
-                index += 1;
-                index <= first || !canary.takes(event, by_call)
-            });
-        }
+        let by_call = self.accepts.is_some();
+        let mut index = 0;
+        events.retain(|event| {
+            index += 1;
+            index <= first || !self.canary.takes(event, by_call)
+        });
         if taken > 0 || events.len() > first {
             // Whatever is due at a time that is still to come is no older than now.
             let latest_ns = since_boot_ns().saturating_add(HOLD_NS);
@@ -369,9 +362,17 @@ impl Live {
     }
 
     /// Proves every minute that each subject is seen; what is wrong, once it is known. To be called
-    /// often, when the ring buffer is empty.
+    /// often. A flood of others, of which the ring buffer is never empty, hinders no proof.
     pub fn prove(&mut self, now_ns: u64) -> Option<Result<(), Fault>> {
-        self.canary.as_mut()?.step(now_ns)
+        let was_under_way = self.canary.is_under_way();
+        if was_under_way && self.ebpf.position() < self.canary_end {
+            return None;
+        }
+        let verdict = self.canary.step(now_ns);
+        if !was_under_way {
+            self.canary_end = self.ebpf.end();
+        }
+        verdict
     }
 
     /// Looks every ten seconds whether the probes are still what was attached; what changed since
@@ -417,8 +418,8 @@ impl Live {
         losses
     }
 
-    /// Generated and lost records of each subject since the start.
-    pub fn summary(&self) -> [(&'static str, u64, u64); 4] {
+    /// What became of each subject's records.
+    pub fn summary(&self) -> [Summary; 4] {
         self.ebpf.summary()
     }
 }
@@ -439,12 +440,11 @@ fn is_watched(words: &[u64], event: &Event) -> bool {
 struct Watched([Box<[u64; 1024]>; 3]);
 
 impl Watched {
-    fn of(ports: &Ports<'_>, canary: Option<&Canary>) -> Self {
+    fn of(ports: &Ports<'_>, canary: &Canary) -> Self {
         Self([ports.connect, ports.accept, ports.listen].map(|bits| {
             let mut bits = Box::new(*bits);
-            if let Some(port) = canary.map(Canary::port)
-                && let Some(word) = bits.get_mut(usize::from(port >> 6))
-            {
+            let port = canary.port();
+            if let Some(word) = bits.get_mut(usize::from(port >> 6)) {
                 *word |= 1 << (port & 63);
             }
             bits

@@ -78,6 +78,21 @@ pub enum Fault {
     NoCanary(String),
 }
 
+/// What became of a subject's records: generated = delivered + lost + suppressed, but for those
+/// that wait in the ring buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    pub subject: &'static str,
+    /// Since the probes were attached, whoever read them.
+    pub generated: u64,
+    /// To this process.
+    pub delivered: u64,
+    /// The ring buffer was full.
+    pub lost: u64,
+    /// Of processes that flood the detector.
+    pub suppressed: u64,
+}
+
 /// What a subject's probes are attached to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attached {

@@ -1,6 +1,13 @@
 //! A listener that is older than the probes: its process, from /proc.
 
-use std::{collections::HashSet, net::SocketAddr, os::unix::fs::MetadataExt as _, sync::Arc};
+use std::{
+    collections::HashSet,
+    fs::Metadata,
+    net::SocketAddr,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use procfs::{
     net::TcpState,
@@ -142,8 +149,11 @@ fn executable(entry: &Entry) -> Executable {
     let link = entry.exe().unwrap_or_default();
     let shown = link.to_string_lossy();
     let about = std::fs::metadata(format!("/proc/{}/exe", entry.pid())).ok();
-    let deleted = about.as_ref().is_some_and(|about| about.nlink() == 0);
     // A file that is there may have that name.
+    let named = |about: &Metadata| shown.ends_with(DELETED) && !is_at(entry, &link, about);
+    let deleted = about
+        .as_ref()
+        .is_some_and(|about| about.nlink() == 0 || named(about));
     let plain = shown.strip_suffix(DELETED).filter(|_| deleted);
     let path = plain.unwrap_or(&shown).to_owned();
     let device = about.as_ref().map_or(0, |about| {
@@ -154,10 +164,20 @@ fn executable(entry: &Entry) -> Executable {
         memfd: path.starts_with("/memfd:"),
         path,
         device,
-        inode: about.as_ref().map_or(0, std::fs::Metadata::ino),
+        inode: about.as_ref().map_or(0, Metadata::ino),
         deleted,
         upper_layer: false,
     }
+}
+
+/// Whether this file has that path, for this process or for the process of the entry.
+fn is_at(entry: &Entry, path: &Path, about: &Metadata) -> bool {
+    let inner = path.strip_prefix("/").unwrap_or(path);
+    let theirs = PathBuf::from(format!("/proc/{}/root", entry.pid())).join(inner);
+    [path, &theirs].into_iter().any(|path| {
+        let found = std::fs::metadata(path);
+        found.is_ok_and(|found| (found.dev(), found.ino()) == (about.dev(), about.ino()))
+    })
 }
 
 fn ancestors(parent: i32) -> Vec<Ancestor> {

@@ -35,16 +35,18 @@ const ALL: &str = "any";
 /// This machine's kernel, among those of the guests.
 const HOST: &str = "this host";
 /// Test programs that run once for each mechanism, and which of their tests.
-const TESTS: [(&str, &str); 7] = [
+const TESTS: [(&str, &str); 9] = [
     ("live", ""),
     ("live_ways", ""),
     ("live_identity", ""),
     ("live_creators", ""),
     ("live_original", ""),
     ("live_scenarios", ""),
+    ("live_flood", ""),
+    ("live_let_off", ""),
     ("reload", "reloads_amid_a_flood reloaded_rules_watch"),
 ];
-const TESTS_OF_ALL: [&str; 4] = ["live_attach", "live_inventory", "live_health", "live_flood"];
+const TESTS_OF_ALL: [&str; 3] = ["live_attach", "live_inventory", "live_health"];
 /// In the guest's output, before the name of a part.
 const PART: &str = "== ";
 const LACKS: &str = "lacks: ";

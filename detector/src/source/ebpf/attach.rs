@@ -18,6 +18,9 @@ use super::{
 };
 use crate::source::{AcceptVia, Attach, Attached, Options, btf::Btf};
 
+/// As often as libbpf tries to load a program (PROG_LOAD_ATTEMPTS).
+const LOADS: u32 = 5;
+
 const STATE: &str = "inet_sock_set_state";
 const CONNECT: [&str; 2] = ["tcp_v4_connect", "tcp_v6_connect"];
 const ACCEPT: &str = "inet_csk_accept";
@@ -290,7 +293,7 @@ fn fexit(
     types: &Types,
 ) -> Result<Link, EbpfError> {
     let program: &mut FExit = program(object, probe)?;
-    program.load(function, types).map_err(attach_error(probe))?;
+    verified(probe, || program.load(function, types))?;
     let link = program.attach().map_err(attach_error(probe))?;
     let link = program.take_link(link).map_err(attach_error(probe))?;
     Ok((probe, link.into()))
@@ -328,7 +331,7 @@ fn kprobe(
     let tracefs: &'static Path = tracefs().ok_or(EbpfError::Tracefs)?;
     kretprobe::clean(tracefs);
     let program: &mut KProbe = program(object, probe)?;
-    program.load().map_err(attach_error(probe))?;
+    verified(probe, || program.load())?;
     let program = program.fd().map_err(attach_error(probe))?;
     let one = |function: &&str| Probe::attach(tracefs, function, at, program.as_fd());
     let probes: io::Result<Vec<Probe>> = functions.iter().map(one).collect();
@@ -341,7 +344,7 @@ fn accept_syscalls(object: &mut Object) -> Result<(), EbpfError> {
     }
     for probe in ["sys_exit_accept", "sys_exit_accept4"] {
         let program: &mut TracePoint = program(object, probe)?;
-        program.load().map_err(attach_error(probe))?;
+        verified(probe, || program.load())?;
         program
             .attach("syscalls", probe)
             .map_err(attach_error(probe))?;
@@ -365,7 +368,7 @@ fn tell_elsewhere(object: &mut Object, subjects: [(u32, bool); 2]) -> Result<(),
 fn state(object: &mut Object, types: &Types) -> Result<Link, EbpfError> {
     source_port(object)?;
     let state: &mut BtfTracePoint = program(object, STATE)?;
-    state.load(STATE, types).map_err(attach_error(STATE))?;
+    verified(STATE, || state.load(STATE, types))?;
     let link = state.attach().map_err(attach_error(STATE))?;
     let link = state.take_link(link).map_err(attach_error(STATE))?;
     Ok((STATE, link.into()))
@@ -374,5 +377,54 @@ fn state(object: &mut Object, types: &Types) -> Result<Link, EbpfError> {
 fn source_port(object: &mut Object) -> Result<(), EbpfError> {
     let probe = "source_port";
     let port: &mut RawTracePoint = program(object, probe)?;
-    port.load().map_err(attach_error(probe))
+    verified(probe, || port.load())
+}
+
+/// Loads a program. A signal interrupts the verifier, and is no reason to go without a mechanism that
+/// the kernel has.
+fn verified(
+    probe: &'static str,
+    load: impl FnMut() -> Result<(), ProgramError>,
+) -> Result<(), EbpfError> {
+    let interrupted = |error: &ProgramError| match error {
+        ProgramError::LoadError { io_error, .. } => io_error.kind() == io::ErrorKind::WouldBlock,
+        _ => false,
+    };
+    again_if(interrupted, load).map_err(attach_error(probe))
+}
+
+fn again_if<E>(
+    is_passing: impl Fn(&E) -> bool,
+    mut load: impl FnMut() -> Result<(), E>,
+) -> Result<(), E> {
+    for _ in 1..LOADS {
+        match load() {
+            Err(error) if is_passing(&error) => {}
+            other => return other,
+        }
+    }
+    load()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_tried_again_a_few_times() {
+        for (failures, passes, outcome, tries) in [
+            (0, true, Ok(()), 1),
+            (4, true, Ok(()), 5),
+            (9, true, Err(5), 5),
+            (1, false, Err(1), 1),
+        ] {
+            let mut tried = 0;
+            let load = || {
+                tried += 1;
+                if tried > failures { Ok(()) } else { Err(tried) }
+            };
+            assert_eq!(again_if(|_| passes, load), outcome);
+            assert_eq!(tried, tries);
+        }
+    }
 }

@@ -181,6 +181,7 @@ impl Load<'_> {
             _pins: None,
             pinned,
             adopted,
+            delivered: [0; 4],
             malformed: 0,
             malformed_seen: 0,
             missed_seen: HashMap::new(),

@@ -6,7 +6,10 @@ use aya::programs::ProgramFd;
 use detector_ebpf as wire;
 
 use super::{Ebpf, kretprobe, tracefs};
-use crate::event::{Loss, MISSED, RECURSION, SUPPRESSED};
+use crate::{
+    event::{Loss, MISSED, RECURSION, SUPPRESSED},
+    source::Summary,
+};
 
 /// How often is told what the kernel skipped, watched or not.
 const SKIPPED_PERIOD_NS: u64 = 60_000_000_000;
@@ -40,14 +43,26 @@ impl Ebpf {
             .sum()
     }
 
-    /// Generated and lost records of each subject since the start.
-    pub fn summary(&self) -> [(&'static str, u64, u64); 4] {
-        let mut slot = 0;
+    /// What became of each subject's records.
+    pub fn summary(&self) -> [Summary; 4] {
+        let mut slots = (0..).step_by(2);
+        let mut suppressed = self.suppressed().into_iter();
+        let mut delivered = self.delivered.into_iter();
         wire::SUBJECTS.map(|subject| {
-            let row = (subject, self.counter(slot), self.counter(slot + 1));
-            slot += 2;
-            row
+            let slot = slots.next().unwrap_or_default();
+            Summary {
+                subject,
+                generated: self.counter(slot),
+                delivered: delivered.next().unwrap_or_default(),
+                lost: self.counter(slot + 1),
+                suppressed: suppressed.next().unwrap_or_default(),
+            }
         })
+    }
+
+    /// Of attempts and of outcomes.
+    fn suppressed(&self) -> [u64; 2] {
+        [0, 1].map(|kind| self.counter(wire::COUNTER_SUPPRESSED + kind))
     }
 
     /// What the kernel skipped since it was told last: mostly not of watched sockets.
@@ -77,19 +92,18 @@ impl Ebpf {
     pub fn losses(&mut self, time_ns: u64, last: bool) -> Vec<Loss> {
         let mut losses = Vec::new();
         let rows = self.summary();
-        for ((subject, _, lost), seen) in rows.into_iter().zip(&mut self.told.lost) {
-            if lost > *seen {
-                let count = lost - *seen;
-                losses.push(loss(time_ns, subject, "ring_buffer_full", count));
-                *seen = lost;
+        for (row, seen) in rows.iter().zip(&mut self.told.lost) {
+            if row.lost > *seen {
+                let count = row.lost - *seen;
+                losses.push(loss(time_ns, row.subject, "ring_buffer_full", count));
+                *seen = row.lost;
             }
         }
-        let suppressed = [0, 1].map(|kind| self.counter(wire::COUNTER_SUPPRESSED + kind));
-        let subjects = wire::SUBJECTS.into_iter().zip(suppressed);
-        for ((subject, suppressed), seen) in subjects.zip(&mut self.told.suppressed) {
-            if suppressed > *seen {
-                losses.push(loss(time_ns, subject, SUPPRESSED, suppressed - *seen));
-                *seen = suppressed;
+        for (row, seen) in rows.iter().zip(&mut self.told.suppressed) {
+            if row.suppressed > *seen {
+                let count = row.suppressed - *seen;
+                losses.push(loss(time_ns, row.subject, SUPPRESSED, count));
+                *seen = row.suppressed;
             }
         }
         if last || time_ns >= self.skipped_due_ns {

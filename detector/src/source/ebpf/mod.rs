@@ -128,6 +128,8 @@ pub struct Ebpf {
     pinned: Pinned,
     /// Programs that a daemon before attached.
     adopted: Vec<ProgramFd>,
+    /// Records that were read, of each subject.
+    delivered: [u64; 4],
     malformed: u64,
     malformed_seen: u64,
     missed_seen: HashMap<&'static str, u64>,
@@ -295,6 +297,9 @@ impl Ebpf {
             match decode::decode(record, self.boot_time_ns, &mut self.processes) {
                 Ok(mut one) => {
                     look_for_creator(&mut self.object, self.search.as_mut(), &mut one);
+                    if let Some(delivered) = self.delivered.get_mut(one.event.kind as usize) {
+                        *delivered += 1;
+                    }
                     decoded.push((position, one));
                 }
                 Err(error) => {
@@ -312,6 +317,11 @@ impl Ebpf {
     /// Up to where records were taken.
     pub fn position(&self) -> u64 {
         self.ring.get_ref().position()
+    }
+
+    /// Up to where the probes wrote.
+    pub fn end(&self) -> u64 {
+        self.ring.get_ref().end()
     }
 
     /// Whether what was taken and not released leaves the probes little room.

@@ -87,6 +87,11 @@ impl Ring {
         self.read as u64
     }
 
+    /// Up to where the kernel wrote.
+    pub(super) fn end(&self) -> u64 {
+        self.producer.position().load(Ordering::Acquire) as u64
+    }
+
     /// Bytes that were read and not released.
     pub(super) fn unreleased(&self) -> u64 {
         let released = self.consumer.position().load(Ordering::Relaxed);
