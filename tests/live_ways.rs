@@ -14,7 +14,7 @@ mod watched;
 use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _};
 
 use detector::{
-    event::{Event, Kind, Process},
+    event::{Event, Kind, Process, Who},
     source::live::Live,
 };
 use watched::{Row, Trigger, drain, kind, trigger, watch};
@@ -75,6 +75,10 @@ fn check(events: &[Event], made: &Trigger) {
             assert_eq!(event.process.exe.path, program.to_str().unwrap());
             let inode = std::fs::metadata(&program).unwrap().ino();
             assert_eq!(event.process.exe.inode, inode);
+        }
+        let creator = event.creator.as_ref();
+        if let Some(creator) = creator.filter(|_| event.process.pid == made.pid()) {
+            assert_eq!(creator.who, Who::Own, "{event:?}");
         }
         assert_eq!(event.socket.netns.to_string(), netns, "{event:?}");
         if let Some(client) = event.socket.client {
