@@ -5,6 +5,12 @@ use std::{collections::BTreeMap, fmt::Write as _, fs};
 
 use anyhow::Result;
 
+use super::{
+    cell::{Cell, said, section},
+    guest::Outcome,
+    plan::Plan,
+};
+
 pub(super) const PATH: &str = "docs/coverage.md";
 const WAY: &str = "way: ";
 const VERIFIER: &str = "verifier: ";
@@ -18,40 +24,43 @@ this name: its events, exactly.
 ";
 
 /// Of one kernel.
-#[derive(Default)]
 pub(super) struct Column {
-    pub(super) kernel: String,
+    pub(super) kernel: &'static str,
+    /// One for each part of the plan.
+    pub(super) cells: Vec<Cell>,
     /// By mechanism and way.
     ways: BTreeMap<(&'static str, String), String>,
     verifier: BTreeMap<String, u32>,
 }
 
 impl Column {
-    pub(super) fn new(kernel: &str) -> Self {
-        Self {
-            kernel: kernel.to_owned(),
-            ..Self::default()
+    pub(super) fn read(kernel: &'static str, plan: &Plan, outcome: &Outcome) -> Self {
+        let mut column = Self {
+            kernel,
+            cells: Vec::new(),
+            ways: BTreeMap::new(),
+            verifier: BTreeMap::new(),
+        };
+        for part in &plan.parts {
+            let output = section(&outcome.output, part.name);
+            column.cells.push(Cell::read(output, part));
+            output.lines().for_each(|line| column.take(part.name, said(line)));
         }
+        column
     }
 
-    /// Takes what the tests said of one mechanism.
-    pub(super) fn read(&mut self, mechanism: &'static str, output: &str) {
-        for line in output.lines() {
-            if let Some((way, outcome)) = line
-                .strip_prefix(WAY)
-                .and_then(|line| line.split_once(": "))
-            {
-                let key = (mechanism, way.to_owned());
-                self.ways.insert(key, outcome.to_owned());
-            }
-            if let Some(count) = line.strip_prefix(VERIFIER) {
-                let count = count.trim_end_matches(" instructions");
-                if let Some((program, count)) = count.rsplit_once(": ")
-                    && let Ok(count) = count.parse()
-                {
-                    self.verifier.insert(program.to_owned(), count);
-                }
-            }
+    fn take(&mut self, mechanism: &'static str, line: &str) {
+        let way = line.strip_prefix(WAY);
+        if let Some((way, outcome)) = way.and_then(|way| way.split_once(": ")) {
+            let key = (mechanism, way.to_owned());
+            self.ways.insert(key, outcome.to_owned());
+        }
+        let count = line.strip_prefix(VERIFIER);
+        let count = count.and_then(|count| count.strip_suffix(" instructions"));
+        if let Some((program, count)) = count.and_then(|count| count.rsplit_once(": "))
+            && let Ok(count) = count.parse()
+        {
+            self.verifier.insert(program.to_owned(), count);
         }
     }
 
@@ -100,7 +109,7 @@ pub(super) fn tables(columns: &[Column], mechanisms: &[&'static str]) -> String 
     let mut row = |cells: Vec<String>| {
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     };
-    let heads = columns.iter().map(|column| column.kernel.clone());
+    let heads = columns.iter().map(|column| column.kernel.to_owned());
     let heads: Vec<String> = std::iter::once("program".to_owned()).chain(heads).collect();
     let count = heads.len();
     row(heads);
