@@ -23,7 +23,7 @@ const STATUS: &str = "GUEST-STATUS=";
 
 const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox --install -s /bin
-export PATH=/bin:/usr/bin HOME=/root
+export PATH=/bin:/usr/bin HOME=/root KUBELET_DETECTOR_GUEST=1
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev

@@ -29,12 +29,12 @@ const fn test(program: &'static str, words: &'static str, ci: bool) -> Test {
 }
 
 /// Run once for each mechanism.
-const TESTS: [Test; 6] = [
+const TESTS: [Test; 7] = [
     test("live", "", false),
     test("live_ways", "", true),
     test("live_identity", "", true),
     test("live_scenarios", "", false),
-    //test("live_tampering", "", true),
+    test("live_tampering", "", true),
     test("live_pins", "when_connects_and_kills", true),
     test(
         "reload",

@@ -47,7 +47,7 @@ impl Load<'_> {
         let is_new = before.is_none();
         match self.load(pins.as_ref(), before, why) {
             Ok(mut started) => {
-                started._pins = pins;
+                started.pins = pins;
                 Ok(started)
             }
             Err(error) => {
@@ -130,7 +130,7 @@ impl Load<'_> {
             Pinned::Adopted(_) => programs(&links),
             _ => Vec::new(),
         };
-        let audit = Audit::new(&object, links);
+        let audit = Audit::new(&object, links, &attached, pins);
         let memory = pins.map(|_| {
             take(&mut object, "TOLD").and_then(|map| {
                 let map = Array::try_from(map).map_err(map_error("TOLD"))?;
@@ -150,7 +150,7 @@ impl Load<'_> {
                 .map_err(map_error("SLEEPING"))?,
             told,
             memory: memory.transpose()?,
-            _pins: None,
+            pins: None,
             pinned,
             adopted,
             malformed: 0,

@@ -7,6 +7,7 @@ mod load;
 mod losses;
 mod pin;
 mod ring;
+mod switches;
 
 use std::{
     collections::HashMap,
@@ -118,7 +119,7 @@ pub struct Ebpf {
     told: Told,
     /// Where `told` is kept for the next daemon, if the probes are pinned.
     memory: Option<Memory>,
-    _pins: Option<Pins>,
+    pins: Option<Pins>,
     pinned: Pinned,
     /// Programs that a daemon before attached.
     adopted: Vec<ProgramFd>,
@@ -230,7 +231,8 @@ impl Ebpf {
 
     /// What is not as it was attached and written, in words.
     pub fn changes(&self) -> Vec<String> {
-        self.audit.changes(&self.object, &self.watched)
+        let pins = self.pins.as_ref();
+        self.audit.changes(&self.object, &self.watched, pins)
     }
 
     /// Asks the probes to wake this reader; to be followed by a last look, then by `readable`.
