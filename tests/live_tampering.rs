@@ -196,7 +196,10 @@ fn bpf(command: libc::c_long, attribute: u32) -> io::Result<i32> {
     Ok(i32::try_from(result).unwrap())
 }
 
-#[expect(unsafe_code, reason = "the requests of perf events have no safe binding")]
+#[expect(
+    unsafe_code,
+    reason = "the requests of perf events have no safe binding"
+)]
 fn disable(event: i32) -> io::Result<()> {
     /// `PERF_EVENT_IOC_DISABLE`.
     const DISABLE: libc::c_ulong = 0x2401;
@@ -208,7 +211,10 @@ fn disable(event: i32) -> io::Result<()> {
 }
 
 /// Another process's descriptor, as pidfd_getfd(2) gives it.
-#[expect(unsafe_code, reason = "the descriptor is looked at and closed in one place")]
+#[expect(
+    unsafe_code,
+    reason = "the descriptor is looked at and closed in one place"
+)]
 fn with_descriptor<T>(of: &Child, number: i32, look: impl FnOnce(i32) -> T) -> T {
     let pid = rustix::process::Pid::from_child(of);
     let process = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
@@ -235,13 +241,18 @@ fn links_cannot_be_detached() {
     };
     let mut detached = 0;
     for (_, about) in detector.descriptors("link_id:") {
-        let kind = about.lines().find_map(|line| line.strip_prefix("link_type:"));
+        let kind = about
+            .lines()
+            .find_map(|line| line.strip_prefix("link_type:"));
         let kind = kind.unwrap_or("unknown").trim();
         let id = number(&about, "link_id:").unwrap();
         let link = bpf(LINK_BY_ID, id).unwrap();
         let answer = bpf(DETACH, u32::try_from(link).unwrap());
         let errno = answer.as_ref().err().and_then(io::Error::raw_os_error);
-        println!("tampering: detach of a link of type {kind}: errno {errno:?}");
+        let said = errno.map_or("it is detached".to_owned(), |errno| {
+            format!("errno {errno}")
+        });
+        println!("tampering: detach of a link of type {kind}: {said}");
         match errno {
             None => detached += 1,
             Some(errno) => assert_eq!(errno, libc::EOPNOTSUPP, "{kind}"),
@@ -284,7 +295,10 @@ fn a_pin_that_is_taken_away_is_told() {
         return;
     };
     fs::remove_file(detector.pins().join(link)).unwrap();
-    detector.tells("the pin of a link is taken away", &format!("the pin {link} is gone"));
+    detector.tells(
+        "the pin of a link is taken away",
+        &format!("the pin {link} is gone"),
+    );
     drop(detector);
 
     let detector = Detector::start(true).unwrap();
@@ -299,7 +313,9 @@ fn events() -> Vec<String> {
     let text = fs::read_to_string(Path::new(TRACEFS).join("kprobe_events")).unwrap();
     let names = text.lines().filter_map(|line| {
         let (_, event) = line.split_whitespace().next()?.split_once(':')?;
-        event.starts_with("kubelet_detector/").then(|| event.to_owned())
+        event
+            .starts_with("kubelet_detector/")
+            .then(|| event.to_owned())
     });
     names.collect()
 }
@@ -320,7 +336,9 @@ fn kprobes_cannot_be_taken_away_one_by_one() {
         let enable = Path::new(TRACEFS).join("events").join(name).join("enable");
         fs::write(enable, "0").unwrap();
         let mut events = fs::OpenOptions::new();
-        let events = events.append(true).open(Path::new(TRACEFS).join("kprobe_events"));
+        let events = events
+            .append(true)
+            .open(Path::new(TRACEFS).join("kprobe_events"));
         let refused = io::Write::write_all(&mut events.unwrap(), format!("-:{name}").as_bytes());
         let errno = refused.err().and_then(|error| error.raw_os_error());
         assert_eq!(errno, Some(libc::EBUSY), "{name}");

@@ -50,7 +50,10 @@ static PROCESSED: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());
 
 type Call = unsafe extern "C" fn(libc::c_long, ...) -> libc::c_long;
 
-#[expect(unsafe_code, reason = "the C library's function is looked up by its name")]
+#[expect(
+    unsafe_code,
+    reason = "the C library's function is looked up by its name"
+)]
 static SYSCALL: LazyLock<Call> = LazyLock::new(|| {
     // SAFETY: the name is a text of C.
     let found = unsafe { libc::dlsym(libc::RTLD_NEXT, c"syscall".as_ptr()) };
@@ -93,7 +96,10 @@ extern "C" fn syscall(
     if result >= 0 {
         let name = text(&attributes.name);
         if let Some(count) = processed(&text(&log)) {
-            PROCESSED.lock().unwrap().insert(name, count);
+            let mut processed = PROCESSED.lock().unwrap();
+            // Names that are cut may be the same.
+            let most = processed.entry(name).or_insert(count);
+            *most = count.max(*most);
         }
     }
     result
@@ -132,16 +138,23 @@ async fn each_program_leaves_the_verifier_room() {
         };
         println!("live: attached by {by}");
         let mut processed = PROCESSED.lock().unwrap().clone();
-        // What the loader tries the kernel's features with has no name.
-        processed.retain(|name, _| name.starts_with(char::is_alphabetic));
-        assert!(processed.keys().any(|name| name.starts_with("inet_sock_set")));
+        // What the loader tries the kernel's features with.
+        processed.retain(|name, _| !name.is_empty() && !name.starts_with("aya_"));
+        assert!(
+            processed
+                .keys()
+                .any(|name| name.starts_with("inet_sock_set"))
+        );
         for (program, count) in &processed {
             println!("verifier: {by}: {program}: {count} instructions");
             assert!(*count < LIMIT, "{by}: {program}: {count}");
         }
         for (program, count) in live.verified() {
             let known = processed.get(program.get(..15).unwrap_or(&program));
-            assert_eq!(known, Some(&count), "{by}: {program}");
+            assert!(
+                known.is_some_and(|known| *known >= count),
+                "{by}: {program}: {known:?}"
+            );
         }
     }
 }

@@ -136,9 +136,8 @@ fn report(column: &Column, outcome: &Outcome) -> bool {
         Cell::Lacking => label == HOST,
         Cell::Failed => false,
     };
-    let well = outcome.status == Some(0)
-        && outcome.complaint.is_none()
-        && column.cells.iter().all(passed);
+    let well =
+        outcome.status == Some(0) && outcome.complaint.is_none() && column.cells.iter().all(passed);
     if !well {
         println!("{}\n{}", outcome.output, outcome.console);
         println!(

@@ -51,7 +51,10 @@ fn add(name: &str, files: &[PathBuf], to: &Path, order: &mut Vec<String>) -> Res
         return Ok(());
     }
     let module = read(path)?;
-    for other in depends(&module).split(',').filter(|other| !other.is_empty()) {
+    for other in depends(&module)
+        .split(',')
+        .filter(|other| !other.is_empty())
+    {
         add(&other.replace('-', "_"), files, to, order)?;
     }
     fs::write(to.join(&copy), module)?;

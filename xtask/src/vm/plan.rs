@@ -36,11 +36,7 @@ const TESTS: [Test; 7] = [
     test("live_scenarios", "", false),
     test("live_tampering", "", true),
     test("live_pins", "when_connects_and_kills", true),
-    test(
-        "reload",
-        "reloads_amid_a_flood reloaded_rules_watch",
-        false,
-    ),
+    test("reload", "reloads_amid_a_flood reloaded_rules_watch", false),
 ];
 const TESTS_OF_ALL: [Test; 5] = [
     test("live_attach", "", true),

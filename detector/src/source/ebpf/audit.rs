@@ -114,5 +114,7 @@ fn words<T: Pod>(object: &Object, name: &str) -> Vec<Option<T>> {
     let Some(Ok(map)) = object.map(name).map(Array::<&MapData, T>::try_from) else {
         return Vec::new();
     };
-    (0..map.len()).map(|index| map.get(&index, 0).ok()).collect()
+    (0..map.len())
+        .map(|index| map.get(&index, 0).ok())
+        .collect()
 }

@@ -8,9 +8,7 @@ use std::{
 
 use rustix::{
     fs::{Mode, OFlags, openat},
-    mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen,
-    },
+    mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen},
 };
 
 use crate::source::Attach;
