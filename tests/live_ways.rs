@@ -313,10 +313,6 @@ ways! {
     smc_to_a_closed_port: "smc-refused", 22_890, [
         "attempt 127.0.0.1 by trigger", "outcome 127.0.0.1 errno 111 by trigger",
     ];
-    smc_at_both_ends: "smc-both", 22_900, [
-        "listen 127.0.0.1 by trigger", "attempt 127.0.0.1 by trigger",
-        "outcome 127.0.0.1 errno 0 by trigger", "accept 127.0.0.1 by trigger",
-    ];
     a_socket_made_one_of_smc: "smc-upgraded", 22_910, [
         "listen 127.0.0.1 by trigger", "attempt 127.0.0.1 by trigger",
         "outcome 127.0.0.1 errno 0 by trigger", "accept 127.0.0.1 by trigger",
@@ -457,6 +453,38 @@ async fn a_late_accept() {
 #[tokio::test]
 async fn a_late_accept_by_a_child() {
     late("late-forked-accept", 22_985, Some("acceptor"));
+}
+
+/// A thread of the kernel takes the connection of TCP below a listener of SMC: it is named by what
+/// sees the accept itself.
+#[tokio::test]
+async fn smc_at_both_ends() {
+    let (name, port) = ("smc-both", 22_900);
+    let row = Row::new(name);
+    let mut live = match watch(port) {
+        Ok(live) => live,
+        Err(why) => return row.lacks(&why),
+    };
+    let mut made = Trigger::start(name, port);
+    if let Err(what) = made.end() {
+        return row.lacks(&what);
+    }
+    let events = drain(&mut live);
+    let found = lines(&events, port, &[&made]);
+    let who = if accepts_by_state(&live) {
+        "trigger"
+    } else {
+        "the kernel"
+    };
+    let expected = [
+        format!("accept 127.0.0.1 by {who}"),
+        "attempt 127.0.0.1 by trigger".to_owned(),
+        "listen 127.0.0.1 by trigger".to_owned(),
+        "outcome 127.0.0.1 errno 0 by trigger".to_owned(),
+    ];
+    assert_eq!(found, expected, "{events:#?}");
+    check(&events, &made);
+    row.pass();
 }
 
 /// The kernel connects a second time for a connection of MPTCP, which nobody accepts.

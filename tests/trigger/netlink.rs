@@ -28,14 +28,15 @@ pub(crate) fn message(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<
     bytes
 }
 
-/// The body of each answer, or the error in its place; an acknowledgement has none.
+/// The body of each answer, or the error in its place; an acknowledgement has none. An error is the
+/// last: a kernel that does not know whom a batch is for answers it once, not for each message.
 pub(crate) fn answers(
     socket: &OwnedFd,
     count: usize,
 ) -> Result<Vec<std::result::Result<Vec<u8>, Errno>>> {
-    let mut answers = Vec::new();
+    let mut answers: Vec<std::result::Result<Vec<u8>, Errno>> = Vec::new();
     let mut buffer = [0; 8192];
-    while answers.len() < count {
+    while answers.len() < count && answers.iter().all(|answer| answer.is_ok()) {
         let (_, length) = net::recv(socket, &mut buffer, net::RecvFlags::empty())?;
         let mut rest = buffer.get(..length).unwrap_or_default();
         while let Some(([a, b, c, d, kind, kind2, ..], _)) = rest.split_first_chunk::<HEADER>() {

@@ -41,6 +41,7 @@ const CRATES: [(&str, &[&str]); 7] = [
             "tests/live_health.rs",
             "tests/live_let_off.rs",
             "tests/live_pins.rs",
+            "tests/live_tampering.rs",
         ],
     ),
     ("saphyr_parser", &["detector/src/rules/yaml.rs"]),

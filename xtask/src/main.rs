@@ -35,8 +35,8 @@ enum Task {
     },
     /// Build, then run every test, live ones included where the kernel lets them.
     Test,
-    /// Build, then run the live tests on Debian's kernels in QEMU; all kernels by default.
-    Vm { kernels: Vec<String> },
+    /// Build, then run the live tests on Debian's kernels in QEMU.
+    Vm(vm::Options),
     /// Build, then measure what the detector costs; all benches by default.
     Bench { benches: Vec<bench::Bench> },
     /// What `bench overhead` runs, here and in a guest.
@@ -72,7 +72,7 @@ fn main() -> Result<()> {
             run(Command::new("target/release/kubelet-detector").args(args))
         }
         Task::Test => test::run(&bpf::build(&setup::run()?)?),
-        Task::Vm { kernels } => vm::run(&kernels, &build(&["--examples"])?),
+        Task::Vm(options) => vm::run(&options, &build(&["--examples"])?),
         Task::Record { scenarios } => {
             build(&["--examples"])?;
             record::run(&scenarios)

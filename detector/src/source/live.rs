@@ -23,7 +23,7 @@ const PINNED_BATCH: usize = 32;
 /// while a wake-up would cost the connecting processes more than the looks cost.
 const LINGER: u32 = 5;
 /// How often the probes are compared with what was attached.
-const AUDIT_NS: u64 = 10_000_000_000;
+const AUDIT_NS: u64 = 5_000_000_000;
 const LOOK: Duration = Duration::from_millis(1);
 
 /// `CLOCK_BOOTTIME`, nanoseconds.
@@ -375,7 +375,7 @@ impl Live {
         verdict
     }
 
-    /// Looks every ten seconds whether the probes are still what was attached; what changed since
+    /// Looks every five seconds whether the probes are still what was attached; what changed since
     /// the look before.
     pub fn audit(&mut self, now_ns: u64) -> Option<Fault> {
         if now_ns < self.audit_due_ns {

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::kernel::Kernel;
+use super::{kernel::Kernel, modules};
 
 const LIMIT: &str = "2400";
 const MEMORY_MIB: &str = "2048";
@@ -23,7 +23,7 @@ const STATUS: &str = "GUEST-STATUS=";
 
 const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox --install -s /bin
-export PATH=/bin:/usr/bin HOME=/root
+export PATH=/bin:/usr/bin HOME=/root KUBELET_DETECTOR_GUEST=1
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -32,6 +32,8 @@ for one in tmpfs:/dev/shm tmpfs:/tmp tracefs:/sys/kernel/tracing bpf:/sys/fs/bpf
 do mount -t ${one%%:*} none ${one#*:}; done
 ip link set lo up
 ulimit -l unlimited
+for one in $(cat /modules/order)
+do insmod /modules/$one || echo "insmod: WARNING: $one is refused"; done
 stty -F /dev/ttyS0 raw -echo
 sh /script </dev/null >/dev/ttyS0 2>&1
 echo "GUEST-STATUS=$?"
@@ -56,7 +58,8 @@ pub(super) struct Outcome {
 
 impl Guest {
     pub(super) fn new(kernel: &Kernel, files: &BTreeSet<PathBuf>, script: &str) -> Result<Self> {
-        let folder = std::env::current_dir()?.join("target/vm/guest");
+        let folder = format!("target/vm/guest-{}", kernel.label);
+        let folder = std::env::current_dir()?.join(folder);
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -82,6 +85,7 @@ impl Guest {
         for file in files {
             put(file, file)?;
         }
+        modules::put(&kernel.folder, &root.join("modules"))?;
         fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n")?;
         fs::write(root.join("etc/group"), "root:x:0:\n")?;
         fs::write(root.join("script"), script)?;

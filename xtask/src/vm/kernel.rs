@@ -17,6 +17,10 @@ const SOURCES: [&str; 2] = [
 ];
 
 pub(super) struct Kernel {
+    /// As `5.10`.
+    pub(super) label: String,
+    /// What its packages hold.
+    pub(super) folder: PathBuf,
     pub(super) image: PathBuf,
     pub(super) busybox: PathBuf,
     /// File names of the packages that it came in.
@@ -41,9 +45,11 @@ impl Kernel {
         }
         let packages = fs::read_to_string(folder.join("packages"))?;
         Ok(Self {
+            label: label.to_owned(),
             image: find(&folder, "*/vmlinuz*")?,
             busybox: find(&busybox, "*/bin/busybox")?,
             packages: packages.lines().map(str::to_owned).collect(),
+            folder,
         })
     }
 }

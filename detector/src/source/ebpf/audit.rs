@@ -1,12 +1,25 @@
-//! Whether the probes are still what was attached: root can detach a link, or write to a map.
+//! Whether the probes are still what was attached: root can write to a map, take a pin away, or turn
+//! off what they depend on.
 
-use aya::{Ebpf as Object, maps::Array, programs::links::FdLink};
+use std::collections::BTreeMap;
 
-use super::attach::Link;
+use aya::{
+    Ebpf as Object, Pod,
+    maps::{Array, MapData},
+    programs::links::FdLink,
+};
+
+use super::{attach::Link, pin::Pins, switches::Switches};
+use crate::source::Attached;
 
 /// What was attached.
 pub(super) struct Audit {
     links: Vec<Watched>,
+    /// The words of `ELSEWHERE`: which subjects the state tracepoint leaves to others.
+    elsewhere: Vec<Option<u32>>,
+    switches: Switches,
+    /// Names and inodes of the pins.
+    pins: BTreeMap<String, u64>,
 }
 
 struct Watched {
@@ -18,7 +31,13 @@ struct Watched {
 }
 
 impl Audit {
-    pub(super) fn new(object: &Object, links: Vec<Link>) -> Self {
+    /// To be called when all is attached and pinned.
+    pub(super) fn new(
+        object: &Object,
+        links: Vec<Link>,
+        attached: &[Attached],
+        pins: Option<&Pins>,
+    ) -> Self {
         let watched = |(name, link): Link| {
             let attached = link.info().map(|info| info.program_id());
             Watched {
@@ -30,11 +49,19 @@ impl Audit {
         };
         Self {
             links: links.into_iter().map(watched).collect(),
+            elsewhere: words(object, "ELSEWHERE"),
+            switches: Switches::of(&attached.iter().map(|one| one.mechanism).collect::<Vec<_>>()),
+            pins: pins.map(Pins::inodes).unwrap_or_default(),
         }
     }
 
     /// What is not as it was attached and written, in words.
-    pub(super) fn changes(&self, object: &Object, ports: &[u64]) -> Vec<String> {
+    pub(super) fn changes(
+        &self,
+        object: &Object,
+        ports: &[u64],
+        pins: Option<&Pins>,
+    ) -> Vec<String> {
         let mut changes = Vec::new();
         for Watched {
             name,
@@ -54,8 +81,25 @@ impl Audit {
                 }
             }
         }
-        if !written(object, ports) {
-            changes.push("the map PORTS is not what the detector wrote".to_owned());
+        let ports: Vec<Option<u64>> = ports.iter().copied().map(Some).collect();
+        for (map, is_written) in [
+            ("PORTS", words(object, "PORTS") == ports),
+            ("ELSEWHERE", words(object, "ELSEWHERE") == self.elsewhere),
+        ] {
+            if !is_written {
+                changes.push(format!("the map {map} is not what the detector wrote"));
+            }
+        }
+        changes.extend(self.switches.off());
+        let pinned = pins.map(Pins::inodes).unwrap_or_default();
+        for (name, inode) in &self.pins {
+            match pinned.get(name) {
+                None => changes.push(format!("the pin {name} is gone")),
+                Some(other) if other != inode => {
+                    changes.push(format!("the pin {name} is another"));
+                }
+                Some(_) => {}
+            }
         }
         changes
     }
@@ -65,12 +109,12 @@ fn tag(object: &Object, name: &str) -> Option<u64> {
     Some(object.program(name)?.info().ok()?.tag())
 }
 
-fn written(object: &Object, ports: &[u64]) -> bool {
-    let words = object.map("PORTS").map(Array::<_, u64>::try_from);
-    let Some(Ok(words)) = words else {
-        return false;
+/// Of a map that is an array; `None` for what cannot be read.
+fn words<T: Pod>(object: &Object, name: &str) -> Vec<Option<T>> {
+    let Some(Ok(map)) = object.map(name).map(Array::<&MapData, T>::try_from) else {
+        return Vec::new();
     };
-    (0..words.len())
-        .zip(ports)
-        .all(|(index, word)| words.get(&index, 0).ok() == Some(*word))
+    (0..map.len())
+        .map(|index| map.get(&index, 0).ok())
+        .collect()
 }

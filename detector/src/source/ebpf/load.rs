@@ -66,7 +66,7 @@ impl Load<'_> {
         trim_heap();
         match loaded {
             Ok(mut started) => {
-                started._pins = pins;
+                started.pins = pins;
                 Ok(started)
             }
             Err(error) => {
@@ -155,7 +155,7 @@ impl Load<'_> {
             Pinned::Adopted(_) => programs(&links),
             _ => Vec::new(),
         };
-        let audit = Audit::new(&object, links);
+        let audit = Audit::new(&object, links, &attached, pins);
         let memory = pins.map(|_| {
             take(&mut object, "TOLD").and_then(|map| {
                 let map = Array::try_from(map).map_err(map_error("TOLD"))?;
@@ -178,7 +178,7 @@ impl Load<'_> {
                 .map_err(map_error("SLEEPING"))?,
             told,
             memory: memory.transpose()?,
-            _pins: None,
+            pins: None,
             pinned,
             adopted,
             delivered: [0; 4],

@@ -9,6 +9,7 @@ mod losses;
 mod pin;
 mod ring;
 mod search;
+mod switches;
 
 use std::{
     collections::HashMap,
@@ -124,7 +125,7 @@ pub struct Ebpf {
     told: Told,
     /// Where `told` is kept for the next daemon, if the probes are pinned.
     memory: Option<Memory>,
-    _pins: Option<Pins>,
+    pins: Option<Pins>,
     pinned: Pinned,
     /// Programs that a daemon before attached.
     adopted: Vec<ProgramFd>,
@@ -257,7 +258,8 @@ impl Ebpf {
 
     /// What is not as it was attached and written, in words.
     pub fn changes(&self) -> Vec<String> {
-        let mut changes = self.audit.changes(&self.object, &self.watched);
+        let pins = self.pins.as_ref();
+        let mut changes = self.audit.changes(&self.object, &self.watched, pins);
         if !self.let_offs.are_unchanged() {
             changes.push("the maps of LET_OFF are not what the detector wrote".to_owned());
         }

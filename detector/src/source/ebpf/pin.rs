@@ -2,6 +2,7 @@
 //! adopts.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, DirBuilder, File},
     hash::BuildHasher as _,
     io,
@@ -283,6 +284,15 @@ impl Pins {
             self.refused(format!("there is something else ({error}): name another"))
         })?;
         Self::open(&self.folder)
+    }
+
+    /// What is in the folder.
+    pub(super) fn inodes(&self) -> BTreeMap<String, u64> {
+        let inode = |name: String| {
+            let about = fs::symlink_metadata(self.folder.join(&name)).ok()?;
+            Some((name, about.ino()))
+        };
+        self.names().into_iter().filter_map(inode).collect()
     }
 
     fn names(&self) -> Vec<String> {
