@@ -53,6 +53,8 @@ pub struct Live {
     canary: Canary,
     /// Up to where in the ring buffer there may be records of the canary's connection under way.
     canary_end: u64,
+    /// Up to where the ring buffer was read when the canary was looked at last.
+    canary_seen: u64,
     /// What the last look found changed.
     changes: Vec<String>,
     audit_due_ns: u64,
@@ -75,6 +77,7 @@ impl Live {
             ebpf: Ebpf::start(options, &watched.ports(), boot_time_ns)?,
             canary,
             canary_end: 0,
+            canary_seen: 0,
             changes: Vec::new(),
             audit_due_ns: 0,
             join: Join::default(),
@@ -365,7 +368,10 @@ impl Live {
     /// often. A flood of others, of which the ring buffer is never empty, hinders no proof.
     pub fn prove(&mut self, now_ns: u64) -> Option<Result<(), Fault>> {
         let was_under_way = self.canary.is_under_way();
-        if was_under_way && self.ebpf.position() < self.canary_end {
+        let position = self.ebpf.position();
+        // A reader that stands still, before a record that is none, will not come to the end.
+        let reads_on = std::mem::replace(&mut self.canary_seen, position) != position;
+        if was_under_way && reads_on && position < self.canary_end {
             return None;
         }
         let verdict = self.canary.step(now_ns);
