@@ -34,10 +34,13 @@ fn relation(cred: u64) -> u32 {
         return CREATOR_UNKNOWN;
     }
     let task = unsafe { bpf_get_current_task() };
+    // A worker of io_uring acts with the credentials of another.
+    if is_of(task, cred) || cred == member(task, offset::TASK_CRED) {
+        return CREATOR_OWN;
+    }
+    // Threads that set their ids one by one have their own.
     let leader: u64 = member(task, offset::TASK_LEADER);
-    // A worker of io_uring acts with the credentials of another; threads that set their ids one by one
-    // have their own.
-    if is_of(task, cred) || cred == member(task, offset::TASK_CRED) || is_of(leader, cred) {
+    if is_of(leader, cred) {
         return CREATOR_OWN;
     }
     let mut task = leader;
