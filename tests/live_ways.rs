@@ -364,41 +364,20 @@ async fn no_route() {
     row.pass();
 }
 
-/// A child accepts at its parent's listener: it is named by what sees the accept itself, its parent
-/// by what sees the handshake.
+/// A child accepts at its parent's listener.
 #[tokio::test]
 async fn an_accept_by_a_child() {
-    let (name, port) = ("forked-accept", 22_970);
-    let row = Row::new(name);
-    let mut live = match watch(port) {
-        Ok(live) => live,
-        Err(why) => return row.lacks(&why),
-    };
-    let mut made = Trigger::start(name, port);
-    made.end().unwrap();
-    let events = drain(&mut live);
-    let found = lines(&events, port, &[&made]);
-    let who = if accepts_by_state(&live) {
-        "trigger"
-    } else {
-        "acceptor"
-    };
-    let expected = [
-        format!("accept 127.0.0.1 by {who}"),
-        "attempt 127.0.0.1 by acceptor".to_owned(),
-        "listen 127.0.0.1 by trigger".to_owned(),
-        "outcome 127.0.0.1 errno 0 by acceptor".to_owned(),
-    ];
-    assert_eq!(found, expected, "{events:#?}");
-    check(&events, &made);
-    row.pass();
+    accepted("forked-accept", 22_970, "acceptor", "acceptor");
 }
 
-/// A thread of the kernel takes the connection of TCP below a listener of SMC: it is named by what
-/// sees the accept itself.
+/// A thread of the kernel takes what comes to a listener of SMC.
 #[tokio::test]
 async fn smc_at_both_ends() {
-    let (name, port) = ("smc-both", 22_900);
+    accepted("smc-both", 22_900, "the kernel", "trigger");
+}
+
+/// What sees the accept itself names the acceptor, what sees the handshake the listener's owner.
+fn accepted(name: &'static str, port: u16, acceptor: &str, client: &str) {
     let row = Row::new(name);
     let mut live = match watch(port) {
         Ok(live) => live,
@@ -413,13 +392,13 @@ async fn smc_at_both_ends() {
     let who = if accepts_by_state(&live) {
         "trigger"
     } else {
-        "the kernel"
+        acceptor
     };
     let expected = [
         format!("accept 127.0.0.1 by {who}"),
-        "attempt 127.0.0.1 by trigger".to_owned(),
+        format!("attempt 127.0.0.1 by {client}"),
         "listen 127.0.0.1 by trigger".to_owned(),
-        "outcome 127.0.0.1 errno 0 by trigger".to_owned(),
+        format!("outcome 127.0.0.1 errno 0 by {client}"),
     ];
     assert_eq!(found, expected, "{events:#?}");
     check(&events, &made);
