@@ -9,129 +9,18 @@
     reason = "a test fails by panicking, and says what it skips"
 )]
 
+mod lines;
 mod watched;
 
-use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _};
+use std::collections::BTreeSet;
 
-use detector::{
-    event::{Event, Kind, Process, Who},
-    source::live::Live,
-};
-use watched::{Row, Trigger, drain, kind, trigger, watch};
+use detector::event::{Event, Kind};
+use lines::{accepts_by_state, by_state, check, interrupted, line, lines};
+use watched::{Row, Trigger, drain, watch};
 
 /// How often a way is tried again when a softirq interrupted a probe on its own CPU: the kernel
 /// skips the probe then, and counts it.
 const TRIES: u32 = 5;
-
-/// An event as a line: what, where, how it ended, and who did it.
-fn line(event: &Event, port: u16, name: &dyn Fn(&Process) -> String) -> String {
-    let server = event.socket.server;
-    let mut line = format!("{} {}", kind(event), server.ip);
-    if server.port != port {
-        line += &format!(" port {}", server.port);
-    }
-    if event.socket.mapped {
-        line += " mapped";
-    }
-    if event.kind == Kind::ConnectOutcome {
-        line += &format!(" errno {}", event.errno.unwrap());
-    }
-    line + " by " + &name(&event.process)
-}
-
-/// Ids of processes become what the trigger calls them.
-fn namer(made: &[&Trigger]) -> impl Fn(&Process) -> String {
-    let mut names = Vec::new();
-    for one in made {
-        names.push((one.pid(), "trigger".to_owned()));
-        for role in ["client", "acceptor"] {
-            if let Some(pid) = one.fact(role) {
-                names.push((pid.parse().unwrap(), role.to_owned()));
-            }
-        }
-    }
-    move |process| match names.iter().rev().find(|(one, _)| *one == process.pid) {
-        Some((_, name)) => name.clone(),
-        None if process.pid == 0 => "nobody".to_owned(),
-        None if is_kernel(process) => "the kernel".to_owned(),
-        None => format!("process {}", process.pid),
-    }
-}
-
-/// A thread of the kernel runs no file.
-fn is_kernel(process: &Process) -> bool {
-    process.exe.inode == 0 && process.args.is_empty()
-}
-
-/// What each event of a way has whichever way it is.
-fn check(events: &[Event], made: &Trigger) {
-    let program = trigger();
-    let netns = made.fact("netns").map(str::to_owned).unwrap_or_else(|| {
-        let own = std::fs::metadata("/proc/self/ns/net").unwrap();
-        own.ino().to_string()
-    });
-    for event in events {
-        if event.process.pid != 0 && !is_kernel(&event.process) {
-            assert_eq!(event.process.exe.path, program.to_str().unwrap());
-            let inode = std::fs::metadata(&program).unwrap().ino();
-            assert_eq!(event.process.exe.inode, inode);
-        }
-        let creator = event.creator.as_ref();
-        if let Some(creator) = creator.filter(|_| event.process.pid == made.pid()) {
-            assert_eq!(creator.who, Who::Own, "{event:?}");
-        }
-        assert_eq!(event.socket.netns.to_string(), netns, "{event:?}");
-        if let Some(client) = event.socket.client {
-            assert_ne!(client.port, 0, "the source port is known: {event:?}");
-            if let Some(source) = made.fact("source") {
-                assert_eq!(client.port.to_string(), source, "{event:?}");
-            }
-        }
-    }
-    for outcome in events.iter().filter(|e| e.kind == Kind::ConnectOutcome) {
-        let cookie = outcome.socket.cookie;
-        let attempts = events.iter().filter(|event| {
-            event.kind == Kind::ConnectAttempt
-                && event.socket.cookie == cookie
-                && event.socket.client == outcome.socket.client
-        });
-        assert_eq!(attempts.count(), 1, "an outcome is of its attempt");
-    }
-}
-
-fn lines(events: &[Event], port: u16, made: &[&Trigger]) -> Vec<String> {
-    let name = namer(made);
-    let mut lines: Vec<String> = events.iter().map(|e| line(e, port, &name)).collect();
-    lines.sort_unstable();
-    lines
-}
-
-/// Whether connects are seen through state changes alone.
-fn by_state(live: &Live) -> bool {
-    is_by_state(live, "connect")
-}
-
-/// Whether accepts are seen at the end of the handshake.
-fn accepts_by_state(live: &Live) -> bool {
-    is_by_state(live, "accept")
-}
-
-fn is_by_state(live: &Live, subject: &str) -> bool {
-    let mut subjects = live.attached().iter();
-    let found = subjects.find(|attached| attached.subject == subject);
-    found.unwrap().place.contains("inet_sock_set_state")
-}
-
-/// Whether the kernel skipped a probe: then nothing is proven, and the way is tried again.
-fn interrupted(live: &mut Live) -> bool {
-    let losses = live.losses(0, true);
-    for loss in &losses {
-        println!("lost: {} {} {}", loss.count, loss.subject, loss.cause);
-    }
-    losses
-        .iter()
-        .any(|loss| loss.cause == detector::event::RECURSION)
-}
 
 /// The way's events are exactly these, in any order.
 fn way(name: &'static str, port: u16, expected: &[&str]) {
@@ -376,34 +265,10 @@ async fn no_route() {
     row.pass();
 }
 
-/// A child accepts at its parent's listener: it is named by what sees the accept itself, its parent
-/// by what sees the handshake.
+/// A child accepts at its parent's listener.
 #[tokio::test]
 async fn an_accept_by_a_child() {
-    let (name, port) = ("forked-accept", 22_970);
-    let row = Row::new(name);
-    let mut live = match watch(port) {
-        Ok(live) => live,
-        Err(why) => return row.lacks(&why),
-    };
-    let mut made = Trigger::start(name, port);
-    made.end().unwrap();
-    let events = drain(&mut live);
-    let found = lines(&events, port, &[&made]);
-    let who = if accepts_by_state(&live) {
-        "trigger"
-    } else {
-        "acceptor"
-    };
-    let expected = [
-        format!("accept 127.0.0.1 by {who}"),
-        "attempt 127.0.0.1 by acceptor".to_owned(),
-        "listen 127.0.0.1 by trigger".to_owned(),
-        "outcome 127.0.0.1 errno 0 by acceptor".to_owned(),
-    ];
-    assert_eq!(found, expected, "{events:#?}");
-    check(&events, &made);
-    row.pass();
+    accepted("forked-accept", 22_970, "acceptor", "acceptor");
 }
 
 /// An accept that comes after its connection was told, which named the listener's owner: told again if
@@ -455,11 +320,14 @@ async fn a_late_accept_by_a_child() {
     late("late-forked-accept", 22_985, Some("acceptor"));
 }
 
-/// A thread of the kernel takes the connection of TCP below a listener of SMC: it is named by what
-/// sees the accept itself.
+/// A thread of the kernel takes what comes to a listener of SMC.
 #[tokio::test]
 async fn smc_at_both_ends() {
-    let (name, port) = ("smc-both", 22_900);
+    accepted("smc-both", 22_900, "the kernel", "trigger");
+}
+
+/// What sees the accept itself names the acceptor, what sees the handshake the listener's owner.
+fn accepted(name: &'static str, port: u16, acceptor: &str, client: &str) {
     let row = Row::new(name);
     let mut live = match watch(port) {
         Ok(live) => live,
@@ -474,13 +342,13 @@ async fn smc_at_both_ends() {
     let who = if accepts_by_state(&live) {
         "trigger"
     } else {
-        "the kernel"
+        acceptor
     };
     let expected = [
         format!("accept 127.0.0.1 by {who}"),
-        "attempt 127.0.0.1 by trigger".to_owned(),
+        format!("attempt 127.0.0.1 by {client}"),
         "listen 127.0.0.1 by trigger".to_owned(),
-        "outcome 127.0.0.1 errno 0 by trigger".to_owned(),
+        format!("outcome 127.0.0.1 errno 0 by {client}"),
     ];
     assert_eq!(found, expected, "{events:#?}");
     check(&events, &made);

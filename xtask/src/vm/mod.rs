@@ -31,6 +31,8 @@ use table::Column;
 pub(crate) const KERNELS: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
 /// With `--ci`: the oldest and the newest.
 const CI_KERNELS: [&str; 2] = ["5.10", "7.2"];
+/// Guests that run at the same time: one alone leaves a small machine half idle.
+const AT_ONCE: usize = 2;
 /// This machine's kernel, among those of the guests.
 const HOST: &str = "this host";
 
@@ -45,8 +47,7 @@ pub(crate) struct Options {
     /// Only this test program, as `live_ways`, or tests of it, as `live_ways::given_up`.
     #[arg(long)]
     only: Vec<String>,
-    /// What each change must pass: the oldest and the newest kernel at the same time, without the
-    /// longest tests.
+    /// What each change must pass: the oldest and the newest kernel, without the longest tests.
     #[arg(long, conflicts_with_all = ["kernels", "attach", "only"])]
     ci: bool,
 }
@@ -93,9 +94,7 @@ pub(crate) fn run(options: &Options, probes: &Path) -> Result<()> {
         }
         columns.push(column);
     };
-    // One after the other, but for CI, which is to be quick: two guests share the CPUs then.
-    let at_once = if options.ci { kernels.len() } else { 1 };
-    for some in kernels.chunks(at_once.max(1)) {
+    for some in kernels.chunks(AT_ONCE) {
         let (files, script) = (&programs.files, &script);
         let outcomes = thread::scope(|scope| {
             let one = |kernel| scope.spawn(move || Guest::new(kernel, files, script)?.boot(&[]));

@@ -51,7 +51,7 @@ const TESTS_OF_ALL: [Test; 4] = [
 /// Connects of a flood, here and where each change is tested: emulation is slow.
 const FLOOD: [&str; 2] = ["3000", "1000"];
 /// Seconds that a test program may take. One that hangs costs no more, and those after it run.
-const LIMIT: u32 = 400;
+const LIMIT: u32 = 600;
 
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     TESTS.iter().chain(&TESTS_OF_ALL).map(|test| test.program)
