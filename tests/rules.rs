@@ -30,6 +30,8 @@ mod fields;
 mod files;
 #[path = "rules/growth.rs"]
 mod growth;
+#[path = "rules/let_off.rs"]
+mod let_off;
 #[path = "rules/mistakes.rs"]
 mod mistakes;
 #[path = "rules/outputs.rs"]

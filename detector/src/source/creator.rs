@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use detector_ebpf as wire;
 
 use super::{
-    decode::{DecodeError, Reader},
     owner::Owner,
     procfs,
+    reader::{DecodeError, Reader},
 };
 use crate::event::{Creator, Maker, Process, Who};
 

@@ -10,6 +10,7 @@ use detector_ebpf as wire;
 use super::{
     creator::{self, Wanted},
     process::Processes,
+    reader::{DecodeError, Reader},
 };
 use crate::event::{
     Ancestor, Attribution, Elapsed, Endpoint, Event, Executable, Family, Kind, Namespaces, Process,
@@ -20,61 +21,6 @@ const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 /// include/uapi/linux/magic.h
 const OVERLAYFS_MAGIC: u32 = 0x794c_7630;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeError {
-    #[error("a record of {length} bytes ends early: the probes and this program do not match")]
-    Short { length: usize },
-    #[error(
-        "a record has ABI version {found}, expected {}: rebuild both halves",
-        wire::ABI_VERSION
-    )]
-    Version { found: u16 },
-    #[error("a record has the unknown {what} {value}")]
-    Unknown { what: &'static str, value: u32 },
-}
-
-/// Reads integers in the order of the wire structs.
-pub(super) struct Reader<'a> {
-    rest: &'a [u8],
-    length: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (head, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(DecodeError::Short {
-                length: self.length,
-            })?;
-        self.rest = rest;
-        Ok(*head)
-    }
-
-    fn u16(&mut self) -> Result<u16, DecodeError> {
-        self.take().map(u16::from_ne_bytes)
-    }
-
-    pub(super) fn u32(&mut self) -> Result<u32, DecodeError> {
-        self.take().map(u32::from_ne_bytes)
-    }
-
-    pub(super) fn u64(&mut self) -> Result<u64, DecodeError> {
-        self.take().map(u64::from_ne_bytes)
-    }
-
-    fn text(&mut self, length: u16) -> Result<&'a [u8], DecodeError> {
-        let (head, rest) =
-            self.rest
-                .split_at_checked(usize::from(length))
-                .ok_or(DecodeError::Short {
-                    length: self.length,
-                })?;
-        self.rest = rest;
-        Ok(head)
-    }
-}
 
 /// A record: its event, and what stays in `source`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,10 +49,7 @@ pub fn decode(
     boot_time_ns: u64,
     processes: &mut Processes,
 ) -> Result<Decoded, DecodeError> {
-    let mut reader = Reader {
-        rest: bytes,
-        length: bytes.len(),
-    };
+    let mut reader = Reader::new(bytes);
     let abi = reader.u16()?;
     if abi != wire::ABI_VERSION {
         return Err(DecodeError::Version { found: abi });
@@ -135,12 +78,12 @@ pub fn decode(
     reader.u32()?;
     let (socket, errno) = socket(&mut reader, kind, cookie)?;
     let mut maker = None;
-    let (attribution, thread, process) = if reader.rest.is_empty() {
+    let (attribution, thread, process) = if reader.rest().is_empty() {
         (Attribution::Unknown, Thread::default(), Arc::default())
     } else {
         maker = Some(creator::read(&mut reader)?);
         let thread = thread(&mut reader)?;
-        let parts = process_parts(reader.rest);
+        let parts = process_parts(reader.rest());
         let process = processes.intern(&parts, || process(&mut reader))?;
         (Attribution::Caller, thread, process)
     };

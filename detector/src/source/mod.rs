@@ -14,6 +14,7 @@ pub mod owner;
 pub mod privilege;
 pub mod process;
 pub mod procfs;
+pub mod reader;
 
 use std::{fmt, path::PathBuf};
 

@@ -165,13 +165,14 @@ impl LetOffs {
             let pairs = listed.into_iter().map(|(name, Entry(entry))| (name, entry));
             pairs.eq(self.entries.iter().map(|(name, entry)| (*name, *entry)))
         });
-        let in_use = |row: &u32| self.entries.values().any(|entry| entry.row == *row);
+        // The first is what nobody is let off by.
+        let in_use = |row: &u32| *row == 0 || self.entries.values().any(|entry| entry.row == *row);
         let rows = (0..).zip(&self.rows).filter(|(row, _)| in_use(row));
-        let unchanged = |(row, bits): (u32, &Box<Bits>)| {
+        let unchanged = |(row, bits): (u32, &Bits)| {
             let mut pairs = indices(row).zip(bits.iter());
             pairs.all(|(index, word)| self.ports.get(&index, 0).ok() == Some(*word))
         };
-        names && rows.into_iter().all(unchanged)
+        names && rows.map(|(row, bits)| (row, &**bits)).all(unchanged)
     }
 }
 
