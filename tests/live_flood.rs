@@ -15,14 +15,14 @@ mod daemon;
 mod watched;
 
 use std::{
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     process::{Command, Stdio},
     sync::{Mutex, PoisonError},
 };
 
 use daemon::{Daemon, Summary};
 use detector::event::{Kind, SUPPRESSED};
-use watched::{Trigger, drain, trigger, watch};
+use watched::{Trigger, drain, trigger, watch, watch_apart};
 
 /// Several times what the ring buffer holds; a smaller flood fills half of it at least.
 const FLOOD: u64 = 20_000;
@@ -78,6 +78,52 @@ async fn a_flood_past_a_reader_that_stands_still_hides_nobody_else() {
     );
     assert_eq!(delivered + lost(None), size + others.len() as u64);
     assert!(lost(Some(SUPPRESSED)) > 0, "the flood fits the ring buffer");
+}
+
+/// Whoever is let in from outside cannot fill the ring buffer with what it makes the kernel accept.
+#[tokio::test]
+async fn a_flood_of_accepts_hides_no_connect() {
+    const PORT: u16 = 23_210;
+    /// More than three quarters of the ring buffer have room for.
+    const ACCEPTS: u64 = 40_000;
+    let mut live = match watch_apart(PORT, PORT + 1) {
+        Ok(live) => live,
+        Err(why) => return println!("skipped: {why}"),
+    };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let listener = TcpListener::bind(("127.0.0.1", PORT + 1)).unwrap();
+    let size = flood_size().min(ACCEPTS);
+    let mut accepts = Vec::new();
+    let mut others = Vec::new();
+    for connect in 0..size {
+        drop(TcpStream::connect(("127.0.0.1", PORT + 1)).unwrap());
+        drop(listener.accept().unwrap());
+        if connect % (size / OTHERS as u64) == 0 {
+            let mut made = Trigger::start("refused", PORT);
+            made.end().unwrap();
+            others.push(made.pid());
+        }
+    }
+    let events = drain(&mut live);
+    for event in &events {
+        match event.kind {
+            Kind::ConnectAttempt => others.retain(|pid| *pid != event.process.pid),
+            Kind::Accept => accepts.push(event.socket.client),
+            _ => {}
+        }
+    }
+    assert!(others.is_empty(), "connects of {others:?} are hidden");
+    let losses = live.losses(0, true);
+    let accept = live.summary()[2];
+    println!(
+        "flood: {size} accepts, {} told, {losses:?}, {accept:?}",
+        accepts.len()
+    );
+    assert_eq!(accept.generated, accept.delivered + accept.lost);
+    assert!(losses.iter().all(|loss| loss.subject != "connect"));
+    if size == ACCEPTS {
+        assert!(accept.lost > 0, "the flood fits the ring buffer");
+    }
 }
 
 fn rule(name: &str, port: u16, condition: &str) -> String {

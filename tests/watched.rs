@@ -48,12 +48,21 @@ impl Drop for Row {
 
 /// Attaches to one port; what hinders it, where it cannot.
 pub(crate) fn watch(port: u16) -> Result<Live, String> {
-    let mut bits = [0; 1024];
-    bits[usize::from(port >> 6)] = 1 << (port & 63);
+    watch_apart(port, port)
+}
+
+/// The same of one port to connect to, and another to serve.
+pub(crate) fn watch_apart(port: u16, server: u16) -> Result<Live, String> {
+    let only = |port: u16| {
+        let mut bits = [0; 1024];
+        bits[usize::from(port >> 6)] = 1 << (port & 63);
+        bits
+    };
+    let (connect, serve) = (only(port), only(server));
     let ports = Ports {
-        connect: &bits,
-        accept: &bits,
-        listen: &bits,
+        connect: &connect,
+        accept: &serve,
+        listen: &serve,
     };
     let attach = std::env::var(ATTACH).map_or(Attach::Auto, |name| {
         Attach::from_str(&name, false).expect(ATTACH)

@@ -6,11 +6,11 @@ use aya_ebpf::helpers::generated::{
 use core::mem::{MaybeUninit, size_of};
 use detector_ebpf::{
     ABI_VERSION, COOKIE_SLOT_SHIFT, COUNTER_SLOTS, COUNTER_SUPPRESSED, COUNTER_UNJOINED,
-    FULL_FIXED, Header, KIND_CONNECT, Short, TEXT_LEN,
+    FULL_FIXED, Header, KIND_ACCEPT, KIND_CONNECT, Short, TEXT_LEN,
 };
 
 use crate::{
-    creator,
+    creator, fair,
     maps::{COOKIES, COUNTERS, EVENTS, SCRATCH, SLEEPING, SLOT_STATE, Scratch},
     sock, task,
     text::Text,
@@ -137,6 +137,10 @@ fn send(notice: &Notice, record: *mut core::ffi::c_void, length: u64) -> bool {
     let Notice { slot, kind, .. } = *notice;
     let subject = subject(kind);
     count(slot, subject);
+    if kind == KIND_ACCEPT && fair::is_closed_to_accepts() {
+        count(slot, subject + 1);
+        return false;
+    }
     let ring = (&raw const EVENTS).cast_mut().cast();
     let flags = if kind != KIND_CONNECT && reader_sleeps() {
         BPF_RB_FORCE_WAKEUP
