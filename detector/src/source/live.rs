@@ -46,6 +46,8 @@ pub struct Live {
     batch: usize,
     /// What a daemon before was telling when it ended.
     repeated: Vec<Event>,
+    /// The time of the youngest record that was read.
+    read_ns: u64,
     /// Up to when, since boot, was told what was due.
     due_ns: u64,
     /// What it watched: that is no news to an inventory.
@@ -90,6 +92,7 @@ impl Live {
                 BATCH
             },
             repeated: Vec::new(),
+            read_ns: 0,
             due_ns: 0,
             known: None,
             empty_looks: 0,
@@ -131,6 +134,7 @@ impl Live {
     /// Joins what was decoded.
     fn push(&mut self, events: &mut Vec<Event>) {
         for (position, decoded) in self.decoded.drain(..) {
+            self.read_ns = self.read_ns.max(decoded.event.time_ns);
             match &mut self.accepts {
                 Some(accepts) if decoded.event.kind == Kind::Accept => {
                     let owners = &mut self.owners;
@@ -263,16 +267,17 @@ impl Live {
         events.append(&mut self.repeated);
         let taken = self.ebpf.drain(self.batch, u64::MAX, &mut self.decoded);
         self.push(events);
-        let mut due_ns = 0;
+        // A reader that is behind lives in the past, where what it waits for is still to be read.
+        let mut due_ns = self.read_ns;
         if taken < self.batch {
-            due_ns = now_ns;
-            self.expire(due_ns, events);
+            due_ns = due_ns.max(now_ns);
+            self.expire(now_ns, events);
         }
         if self.is_crowded() {
             // What waits keeps the room that the probes need.
-            due_ns = u64::MAX;
-            self.release(due_ns, events);
+            due_ns = due_ns.max(self.read_ns.saturating_add(HOLD_NS));
         }
+        self.release(due_ns, events);
         if let Some(new) = events.get_mut(first + repeated..) {
             self.attribute(new);
         }
