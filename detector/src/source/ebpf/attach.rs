@@ -96,17 +96,11 @@ pub(super) fn attach(
             },
         )?,
     };
-    let elsewhere = [
-        (
-            wire::ELSEWHERE_CONNECT,
-            connect.mechanism != Attach::Tracepoint,
-        ),
-        (wire::ELSEWHERE_ACCEPT, accept.place != BY_OWNER),
-    ];
-    tell_elsewhere(object, elsewhere)?;
+    let attached = all(connect, accept);
+    tell_elsewhere(object, &attached)?;
     links.push(state(object, kernel.types)?);
     Ok(Probes {
-        attached: all(connect, accept),
+        attached,
         links,
         kprobes,
     })
@@ -352,14 +346,24 @@ fn accept_syscalls(object: &mut Object) -> Result<(), EbpfError> {
     Ok(())
 }
 
-fn tell_elsewhere(object: &mut Object, subjects: [(u32, bool); 2]) -> Result<(), EbpfError> {
+/// What `ELSEWHERE` says of these subjects.
+pub(super) fn elsewhere(attached: &[Attached]) -> impl Iterator<Item = (u32, u32)> {
+    attached.iter().filter_map(|one| match one.subject {
+        "connect" => {
+            let elsewhere = one.mechanism != Attach::Tracepoint;
+            Some((wire::ELSEWHERE_CONNECT, u32::from(elsewhere)))
+        }
+        "accept" => Some((wire::ELSEWHERE_ACCEPT, u32::from(one.place != BY_OWNER))),
+        _ => None,
+    })
+}
+
+fn tell_elsewhere(object: &mut Object, attached: &[Attached]) -> Result<(), EbpfError> {
     let name = "ELSEWHERE";
     let data = object.map_mut(name).ok_or_else(|| missing(name))?;
     let mut elsewhere: Array<_, u32> = Array::try_from(data).map_err(map_error(name))?;
-    for (subject, is_elsewhere) in subjects {
-        elsewhere
-            .set(subject, u32::from(is_elsewhere), 0)
-            .map_err(map_error(name))?;
+    for (subject, word) in self::elsewhere(attached) {
+        elsewhere.set(subject, word, 0).map_err(map_error(name))?;
     }
     Ok(())
 }

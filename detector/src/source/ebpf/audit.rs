@@ -9,14 +9,18 @@ use aya::{
     programs::links::FdLink,
 };
 
-use super::{attach::Link, pin::Pins, switches::Switches};
+use super::{
+    attach::{self, Link},
+    pin::Pins,
+    switches::Switches,
+};
 use crate::source::Attached;
 
 /// What was attached.
 pub(super) struct Audit {
     links: Vec<Watched>,
-    /// The words of `ELSEWHERE`: which subjects the state tracepoint leaves to others.
-    elsewhere: Vec<Option<u32>>,
+    /// In `ELSEWHERE`: which subjects the state tracepoint leaves to others.
+    elsewhere: Vec<(u32, u32)>,
     switches: Switches,
     /// Names and inodes of the pins.
     pins: BTreeMap<String, u64>,
@@ -49,7 +53,7 @@ impl Audit {
         };
         Self {
             links: links.into_iter().map(watched).collect(),
-            elsewhere: words(object, "ELSEWHERE"),
+            elsewhere: attach::elsewhere(attached).collect(),
             switches: Switches::of(&attached.iter().map(|one| one.mechanism).collect::<Vec<_>>()),
             pins: pins.map(Pins::inodes).unwrap_or_default(),
         }
@@ -82,9 +86,15 @@ impl Audit {
             }
         }
         let ports: Vec<Option<u64>> = ports.iter().copied().map(Some).collect();
+        let elsewhere = words(object, "ELSEWHERE");
+        let mut subjects = self.elsewhere.iter();
+        let is_elsewhere = subjects.all(|(subject, word)| {
+            let index = usize::try_from(*subject).unwrap_or(usize::MAX);
+            elsewhere.get(index) == Some(&Some(*word))
+        });
         for (map, is_written) in [
             ("PORTS", words(object, "PORTS") == ports),
-            ("ELSEWHERE", words(object, "ELSEWHERE") == self.elsewhere),
+            ("ELSEWHERE", is_elsewhere),
         ] {
             if !is_written {
                 changes.push(format!("the map {map} is not what the detector wrote"));
