@@ -77,7 +77,7 @@ impl Place {
         let rule = |name: &str, condition: &str| {
             format!(
                 "- rule: {name}\n  desc: d\n  priority: INFO\n  condition: fd.sport = {port} and \
-                 evt.type = {condition}\n  output: \"%fd.cport %evt.rawtime %flow.cookie\"\n"
+                 evt.type = {condition}\n  output: \"%fd.cport %evt.rawtime %flow.cookie %proc.pid\"\n"
             )
         };
         let text = rule("attempt", "connect")
@@ -257,12 +257,19 @@ fn field(alert: &Value, name: &str) -> u64 {
     value.and_then(Value::as_u64).unwrap()
 }
 
-/// How many events the rule alerted on, and how many alerts were more than that.
+/// How many connections the rule alerted on, and how many alerts were more than one for each process
+/// that was named: a second accept names the one that took what was told of nobody, where the listener
+/// was gone when its owner was looked for.
 fn alerted(alerts: &[Value], rule: &str) -> (usize, usize) {
     let of = alerts.iter().filter(|alert| is(alert, rule));
-    let all: Vec<u64> = of.map(|alert| field(alert, "flow.cookie")).collect();
-    let once: BTreeSet<&u64> = all.iter().collect();
-    (once.len(), all.len() - once.len())
+    let named = |alert| {
+        let process = Value::pointer(alert, "/output_fields/proc.pid");
+        (field(alert, "flow.cookie"), process.and_then(Value::as_u64))
+    };
+    let all: Vec<(u64, Option<u64>)> = of.map(named).collect();
+    let once: BTreeSet<_> = all.iter().collect();
+    let connections: BTreeSet<u64> = all.iter().map(|(cookie, _)| *cookie).collect();
+    (connections.len(), all.len() - once.len())
 }
 
 /// What the detector's own alerts of a rule count, of these subjects.

@@ -156,7 +156,7 @@ impl Live {
         }
     }
 
-    /// As `release`, when there is nothing in the ring buffer that is older.
+    /// As `release`, when all that is older was read; what waits for something older waits in vain.
     fn expire(&mut self, now_ns: u64, events: &mut Vec<Event>) {
         let ebpf = &self.ebpf;
         let port = |sock, cookie| ebpf.source_port(sock, cookie);
@@ -268,16 +268,16 @@ impl Live {
         let taken = self.ebpf.drain(self.batch, u64::MAX, &mut self.decoded);
         self.push(events);
         // A reader that is behind lives in the past, where what it waits for is still to be read.
-        let mut due_ns = self.read_ns;
-        if taken < self.batch {
-            due_ns = due_ns.max(now_ns);
-            self.expire(now_ns, events);
-        }
+        let mut due_ns = match taken < self.batch {
+            true => now_ns.max(self.read_ns),
+            false => self.read_ns,
+        };
+        self.expire(due_ns, events);
         if self.is_crowded() {
             // What waits keeps the room that the probes need.
             due_ns = due_ns.max(self.read_ns.saturating_add(HOLD_NS));
+            self.release(due_ns, events);
         }
-        self.release(due_ns, events);
         if let Some(new) = events.get_mut(first + repeated..) {
             self.attribute(new);
         }
