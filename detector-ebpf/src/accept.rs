@@ -10,9 +10,10 @@ use aya_ebpf::{
 use detector_ebpf::{ELSEWHERE_ACCEPT, KIND_ACCEPT, PORTS_ACCEPT, offset};
 
 use crate::{
+    fair,
     maps::{SLOT_ACCEPT, SLOT_PERF, SLOT_STATE, UNACCEPTED, is_elsewhere},
     read::{self, member},
-    record::{Notice, next_cookie, send_full, send_short},
+    record::{Notice, count_lost, next_cookie, send_full, send_short},
     sock::{AF_INET, AF_INET6, IPPROTO_TCP, Sock, is_watched},
     state::SYN_RECV,
 };
@@ -37,6 +38,10 @@ pub(crate) fn begun(sock: Sock) {
 #[inline(always)]
 pub(crate) fn established(sock: Sock) {
     if !is_watched(PORTS_ACCEPT, sock.local_port()) || !sock.is_tcp() {
+        return;
+    }
+    if fair::is_closed_to_accepts() {
+        count_lost(SLOT_STATE, KIND_ACCEPT);
         return;
     }
     let cookie = next_cookie(SLOT_STATE);
@@ -130,6 +135,10 @@ fn taken(sock: u64, listener: u64, slot: u32) {
         bound => bound,
     };
     if is_watched(PORTS_ACCEPT, port) && protocol == IPPROTO_TCP {
+        if fair::is_closed_to_accepts() {
+            count_lost(slot, KIND_ACCEPT);
+            return;
+        }
         send_full(&Notice {
             made: listener,
             ..Notice::new(slot, KIND_ACCEPT, cookie_of(sock, slot), sock)

@@ -6,11 +6,11 @@ use aya_ebpf::helpers::generated::{
 use core::mem::{MaybeUninit, size_of};
 use detector_ebpf::{
     ABI_VERSION, COOKIE_SLOT_SHIFT, COUNTER_SLOTS, COUNTER_SUPPRESSED, COUNTER_UNJOINED,
-    FULL_FIXED, Header, KIND_ACCEPT, KIND_CONNECT, Short, TEXT_LEN,
+    FULL_FIXED, Header, KIND_CONNECT, Short, TEXT_LEN,
 };
 
 use crate::{
-    creator, fair,
+    creator,
     maps::{COOKIES, COUNTERS, EVENTS, SCRATCH, SLEEPING, SLOT_STATE, Scratch},
     sock, task,
     text::Text,
