@@ -23,6 +23,7 @@ use crate::{
     read,
     record::{
         Notice, count_lost, count_suppressed, count_unjoined, next_cookie, send_full, send_short,
+        told,
     },
     sock::{AF_INET, Sock, is_watched, named_port},
 };
@@ -249,13 +250,15 @@ fn returned(ctx: &impl EbpfContext, call: &Call, remote_port: u16, result: i32, 
         }
         return;
     }
-    let attempt = Notice {
+    send_full(&Notice {
         errno: -result,
         name: if failed { call.name } else { 0 },
+        ends: failed && !ended,
         ..Notice::new(slot, KIND_CONNECT, cookie, call.sock)
-    };
-    send_full(&attempt);
-    if failed && !ended {
+    });
+    if let Some(attempt) = told(slot)
+        && attempt.ends
+    {
         send_short(&Notice {
             kind: KIND_OUTCOME,
             ..attempt

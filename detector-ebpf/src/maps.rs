@@ -9,7 +9,7 @@ use detector_ebpf::{
     SEARCH_WORDS, TOLD_WORDS,
 };
 
-use crate::connect::Call;
+use crate::{connect::Call, record::Notice};
 
 /// Records on their way to user space.
 #[map]
@@ -89,6 +89,7 @@ pub(crate) struct Scratch {
     /// Bytes of text written so far. Kept in memory on purpose: the verifier forgets what it knew
     /// of a value that it reads from a map, so all ways through a loop look the same to it.
     pub(crate) text_end: u64,
+    pub(crate) notice: Notice,
     pub(crate) record: Full,
 }
 

@@ -80,6 +80,8 @@ pub(crate) struct Notice {
     /// Whose creator is told: the socket, or of an accept the listener, 0 where it is not known.
     pub(crate) made: u64,
     pub(crate) errno: i32,
+    /// Of an attempt: its outcome is to be told next.
+    pub(crate) ends: bool,
     /// Where the kernel took the destination back: the address of the one that connect was called
     /// with; else 0.
     pub(crate) name: u64,
@@ -95,6 +97,7 @@ impl Notice {
             sock,
             made: sock,
             errno: 0,
+            ends: false,
             name: 0,
         }
     }
@@ -137,10 +140,6 @@ fn send(notice: &Notice, record: *mut core::ffi::c_void, length: u64) -> bool {
     let Notice { slot, kind, .. } = *notice;
     let subject = subject(kind);
     count(slot, subject);
-    if kind == KIND_ACCEPT && fair::is_closed_to_accepts() {
-        count(slot, subject + 1);
-        return false;
-    }
     let ring = (&raw const EVENTS).cast_mut().cast();
     let flags = if kind != KIND_CONNECT && reader_sleeps() {
         BPF_RB_FORCE_WAKEUP
@@ -170,15 +169,29 @@ pub(crate) fn send_short(notice: &Notice) -> bool {
     )
 }
 
-/// A record with the current process, put together in the scratch slot.
-#[inline(never)]
+/// A record with the current process, put together in the scratch slot. What it is about is laid
+/// there first: the verifier forgets what it knew of it, and all ways to a record look the same.
+#[inline(always)]
 pub(crate) fn send_full(notice: &Notice) {
-    let Some(scratch) = SCRATCH.get_ptr_mut(notice.slot) else {
+    if let Some(scratch) = SCRATCH.get_ptr_mut(notice.slot) {
+        unsafe { (*scratch).notice = *notice };
+        send_full_of(notice.slot);
+    }
+}
+
+#[inline(never)]
+fn send_full_of(slot: u32) {
+    let Some(scratch) = SCRATCH.get_ptr_mut(slot) else {
         return;
     };
-    let Scratch { text_end, record } = unsafe { &mut *scratch };
+    let Scratch {
+        text_end,
+        notice,
+        record,
+    } = unsafe { &mut *scratch };
+    let notice = &Notice { slot, ..*notice };
     // The state tracepoint comes before the port, the functions' ends come after it.
-    sock::fill(&mut record.socket, notice, notice.slot != SLOT_STATE);
+    sock::fill(&mut record.socket, notice, slot != SLOT_STATE);
     creator::fill(&mut record.creator, notice.made);
     let mut text = Text::new(record.text.as_mut_ptr(), text_end);
     task::snapshot(&mut record.thread, &mut record.process, &mut text);
@@ -189,4 +202,14 @@ pub(crate) fn send_full(notice: &Notice) {
     let length = FULL_FIXED as u64 + written;
     record.header = header(notice, length as u32);
     send(notice, (&raw mut *record).cast(), length);
+}
+
+/// What `send_full` told last, as if it were not known.
+#[inline(always)]
+pub(crate) fn told(slot: u32) -> Option<Notice> {
+    let scratch = SCRATCH.get_ptr_mut(slot)?;
+    Some(Notice {
+        slot,
+        ..unsafe { (*scratch).notice }
+    })
 }
