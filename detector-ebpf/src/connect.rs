@@ -69,7 +69,6 @@ pub(crate) fn attempt(ctx: &BtfTracePointContext, sock: Sock) {
         entry.remember(ctx, LET_OFF | flag(UNTOLD, elsewhere));
         return;
     }
-    entry.unmark();
     let cookie = next_cookie(SLOT_STATE);
     if elsewhere {
         entry.remember(ctx, cookie | UNTOLD);

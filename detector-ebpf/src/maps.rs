@@ -29,7 +29,7 @@ pub(crate) static PORTS: Array<u64> = Array::with_max_entries(3 * PORT_WORDS, 0)
 #[map]
 pub(crate) static ELSEWHERE: Array<u32> = Array::with_max_entries(2, 0);
 
-/// Connects under way: address of the sock to its cookie, with the flags of `connect`.
+/// Connects under way: address of the sock to its cookie, with the flags of `pending`.
 #[map]
 pub(crate) static PENDING: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
 

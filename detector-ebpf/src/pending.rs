@@ -35,12 +35,6 @@ impl Entry {
         Some(Self { sock, place })
     }
 
-    /// A mark that was left where the kernel skipped an outcome is not the next connect's.
-    #[inline(always)]
-    pub(crate) fn unmark(&self) {
-        self.place.unmark();
-    }
-
     #[inline(always)]
     pub(crate) fn pending(&self) -> Option<u64> {
         match self.place.marked() {
@@ -52,7 +46,10 @@ impl Entry {
     /// A full LRU map evicts; the outcome of the evicted attempt counts as unjoined.
     #[inline(always)]
     pub(crate) fn remember(&self, ctx: &impl EbpfContext, pending: u64) {
-        if pending & LET_OFF != 0 && self.place.mark(pending >> MARKED) {
+        if pending & LET_OFF == 0 {
+            // One that was left where the kernel skipped an outcome is not this connect's.
+            self.place.unmark();
+        } else if self.place.mark(pending >> MARKED) {
             return;
         }
         if PENDING.insert(self.sock, pending, 0).is_err() {

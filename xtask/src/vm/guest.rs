@@ -29,8 +29,10 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mkdir -p /dev/shm
-for one in tmpfs:/dev/shm tmpfs:/tmp tracefs:/sys/kernel/tracing bpf:/sys/fs/bpf cgroup2:/sys/fs/cgroup
+for one in tmpfs:/dev/shm tracefs:/sys/kernel/tracing bpf:/sys/fs/bpf cgroup2:/sys/fs/cgroup
 do mount -t ${one%%:*} none ${one#*:}; done
+# The programs may be there, at the paths that they have outside.
+ls /tmp/* >/dev/null 2>&1 || mount -t tmpfs none /tmp
 ip link set lo up
 ulimit -l unlimited
 for one in $(cat /modules/order)
