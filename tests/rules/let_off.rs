@@ -9,10 +9,10 @@ fn a_name_is_let_off_where_no_rule_can_match_it() {
             .iter()
             .map(|(name, condition)| rule(name, condition))
             .collect();
-        let found = ruleset(&[&text]).let_off();
+        let rules = ruleset(&[&text]);
+        let found = rules.let_off().iter();
         found
-            .into_iter()
-            .map(|one| (one.name, one.ports.ports()))
+            .map(|one| (one.name.clone(), one.ports.ports()))
             .collect()
     };
     let at = |name: &str, ports: &[u16]| (name.to_owned(), ports.to_vec());

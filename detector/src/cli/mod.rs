@@ -365,7 +365,11 @@ async fn watch_with(
         named(&watched.accept.ports()),
         named(&watched.listen.ports())
     );
-    let names: Vec<String> = ruleset.let_off().into_iter().map(|one| one.name).collect();
+    let names: Vec<&str> = ruleset
+        .let_off()
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
     if !names.is_empty() && record.is_none() {
         tracing::info!("only counting connects of {}", names.join(", "));
     }

@@ -65,7 +65,10 @@ pub(super) fn load_again(config: &Config) -> Result<Ruleset, Refused> {
         first: first.unwrap_or_default(),
         mistakes,
     })?;
-    selected(ruleset, config).map_err(|error| Refused::one(format!("{error:#}")))
+    let ruleset = selected(ruleset, config).map_err(|error| Refused::one(format!("{error:#}")))?;
+    // Here, and not while events wait.
+    ruleset.let_off();
+    Ok(ruleset)
 }
 
 /// The warnings are told.

@@ -140,7 +140,7 @@ pub async fn follow<W: Write>(
     }
     inventory(source, enrich, pipeline, &watched)?;
     settle(source, pipeline)?;
-    let_off(source, &pipeline.let_off())?;
+    let_off(source, pipeline.let_off())?;
     loop {
         let held = source.deadline_ns().map(|deadline_ns| {
             Instant::now() + Duration::from_nanos(deadline_ns.saturating_sub(source.now_ns()))
@@ -283,7 +283,7 @@ fn swap<W: Write>(
     read: Result<Ruleset, Refused>,
 ) -> Result<(), PipelineError> {
     let widened = read.and_then(|ruleset| {
-        let common = let_off::common(&pipeline.let_off(), &ruleset.let_off());
+        let common = let_off::common(pipeline.let_off(), ruleset.let_off());
         let widened = source
             .watch_also(&ports(ruleset.watched_ports()))
             .and_then(|()| let_off(source, &common));
@@ -307,7 +307,7 @@ fn swap<W: Write>(
         // More is seen than any rule asks for: that costs, and changes no verdict.
         tracing::warn!(%error, "ports that no rule is about any more are still watched");
     }
-    if let Err(error) = let_off(source, &pipeline.let_off()) {
+    if let Err(error) = let_off(source, pipeline.let_off()) {
         tracing::warn!(%error, "connects that no rule can match are told still");
     }
     tracing::info!(

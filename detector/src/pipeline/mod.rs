@@ -80,9 +80,9 @@ impl<W: Write> Pipeline<W> {
     }
 
     /// Whose connects the probes need not tell of; a trace is to have all of them.
-    pub fn let_off(&self) -> Vec<LetOff> {
+    pub fn let_off(&self) -> &[LetOff] {
         match self.recorder {
-            Some(_) => Vec::new(),
+            Some(_) => &[],
             None => self.ruleset.let_off(),
         }
     }

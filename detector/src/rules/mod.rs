@@ -46,6 +46,8 @@ pub use diagnostic::Diagnostic;
 pub use loader::{Loaded, Options, SourceFile, Unread, load, load_read, load_with};
 pub use program::Memory;
 
+use std::sync::OnceLock;
+
 use crate::{
     alert::{Field, Priority},
     event::{Asked, Event, Kind},
@@ -76,6 +78,7 @@ pub struct Ruleset {
     rules: Vec<Rule>,
     program: program::Program,
     ports: ports::WatchedPorts,
+    let_off: OnceLock<Vec<let_off::LetOff>>,
     host: Host,
     matching: select::Matching,
 }
@@ -92,6 +95,7 @@ impl Ruleset {
             program: program::Program::new(&rules),
             rules,
             ports,
+            let_off: OnceLock::new(),
             host: Host::default(),
             matching: select::Matching::All,
         }
@@ -142,11 +146,14 @@ impl Ruleset {
         &self.ports
     }
 
-    /// The names of threads whose connects no rule in force can match, at some watched ports.
-    pub fn let_off(&self) -> Vec<let_off::LetOff> {
-        let enabled = self.rules.iter().filter(|rule| rule.enabled);
-        let conditions: Vec<_> = enabled.map(|rule| &rule.kinds.connect).collect();
-        let_off::let_off(&conditions, &self.ports.connect)
+    /// The names of threads whose connects no rule in force can match, at some watched ports. Found
+    /// out when it is asked for first.
+    pub fn let_off(&self) -> &[let_off::LetOff] {
+        self.let_off.get_or_init(|| {
+            let enabled = self.rules.iter().filter(|rule| rule.enabled);
+            let conditions: Vec<_> = enabled.map(|rule| &rule.kinds.connect).collect();
+            let_off::let_off(&conditions, &self.ports.connect)
+        })
     }
 
     /// As `evaluate_with`, for one event alone.
