@@ -9,23 +9,20 @@
     reason = "a test fails by panicking, and says what it skips"
 )]
 
+#[expect(dead_code, reason = "the tests of ways need more of it")]
 mod watched;
 
 use detector::event::{Creator, Event, Kind, Maker, Who};
-use watched::{Row, Trigger, drain, kind, trigger, watch};
+use watched::{Row, Told, Trigger, drain, kind, trigger, watch};
 
 /// The attempt and the outcome of the scenario say the same of the creator; `check` says what.
 fn creator(name: &'static str, scenario: &str, port: u16, check: impl FnOnce(&Event, &Trigger)) {
-    let row = Row::new(name);
-    let mut live = match watch(port) {
-        Ok(live) => live,
-        Err(why) => return row.lacks(&why),
+    let Some(Told {
+        made, row, events, ..
+    }) = Told::of(name, scenario, port)
+    else {
+        return;
     };
-    let mut made = Trigger::start(scenario, port);
-    if let Err(what) = made.end() {
-        return row.lacks(&what);
-    }
-    let events = drain(&mut live);
     let kinds: Vec<&str> = events.iter().map(kind).collect();
     assert_eq!(kinds, ["attempt", "outcome"], "{events:#?}");
     assert_eq!(events[0].creator, events[1].creator);
@@ -165,16 +162,12 @@ async fn a_socket_that_is_closed_when_it_is_looked_at() {
 #[tokio::test]
 async fn a_listener_of_the_parent() {
     let (scenario, port) = ("forked-accept", 23_690);
-    let row = Row::new("listener-made-by-parent");
-    let mut live = match watch(port) {
-        Ok(live) => live,
-        Err(why) => return row.lacks(&why),
+    let Some(Told {
+        made, row, events, ..
+    }) = Told::of("listener-made-by-parent", scenario, port)
+    else {
+        return;
     };
-    let mut made = Trigger::start(scenario, port);
-    if let Err(what) = made.end() {
-        return row.lacks(&what);
-    }
-    let events = drain(&mut live);
     let accepts: Vec<&Event> = events.iter().filter(|e| e.kind == Kind::Accept).collect();
     assert_eq!(accepts.len(), 1, "{events:#?}");
     let owner = accepts[0].process.pid == made.pid();

@@ -9,12 +9,13 @@
     reason = "a test fails by panicking, and says what it skips"
 )]
 
+#[expect(dead_code, reason = "the tests of ways need more of it")]
 mod watched;
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
 use detector::event::{Event, Kind};
-use watched::{Row, Trigger, drain, kind, trigger, watch};
+use watched::{Row, Told, Trigger, drain, kind, trigger, watch};
 
 /// include/uapi/linux/capability.h
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -31,16 +32,12 @@ struct Flags {
 /// The refused connect of a scenario, by the process that the trigger names; its executable is the
 /// file that the trigger says, with these flags. `further` says what else is true.
 fn identity(name: &'static str, port: u16, flags: &Flags, further: impl FnOnce(&Event, &Trigger)) {
-    let row = Row::new(name);
-    let mut live = match watch(port) {
-        Ok(live) => live,
-        Err(why) => return row.lacks(&why),
+    let Some(Told {
+        made, row, events, ..
+    }) = Told::of(name, name, port)
+    else {
+        return;
     };
-    let mut made = Trigger::start(name, port);
-    if let Err(what) = made.end() {
-        return row.lacks(&what);
-    }
-    let events = drain(&mut live);
     let kinds: Vec<&str> = events.iter().map(kind).collect();
     assert_eq!(kinds, ["attempt", "outcome"], "{events:#?}");
     let (attempt, outcome) = (&events[0], &events[1]);

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and says what it skips"
 )]
 
+#[expect(dead_code, reason = "the tests of ways need more of it")]
 mod watched;
 
 use std::path::Path;

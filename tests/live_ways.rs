@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use detector::event::{Event, Kind};
 use lines::{accepts_by_state, by_state, check, interrupted, line, lines};
-use watched::{Row, Trigger, drain, watch};
+use watched::{Row, Told, Trigger, drain, watch};
 
 /// How often a way is tried again when a softirq interrupted a probe on its own CPU: the kernel
 /// skips the probe then, and counts it.
@@ -242,16 +242,15 @@ async fn a_thread_beside_the_leader() {
 #[tokio::test]
 async fn no_route() {
     let (name, port) = ("no-route", 22_640);
-    let row = Row::new(name);
-    let mut live = match watch(port) {
-        Ok(live) => live,
-        Err(why) => return row.lacks(&why),
+    let Some(Told {
+        live,
+        made,
+        row,
+        events,
+    }) = Told::of(name, name, port)
+    else {
+        return;
     };
-    let mut made = Trigger::start(name, port);
-    if let Err(what) = made.end() {
-        return row.lacks(&what);
-    }
-    let events = drain(&mut live);
     let found = lines(&events, port, &[&made]);
     if by_state(&live) {
         assert_eq!(found, Vec::<String>::new());
@@ -328,16 +327,15 @@ async fn smc_at_both_ends() {
 
 /// What sees the accept itself names the acceptor, what sees the handshake the listener's owner.
 fn accepted(name: &'static str, port: u16, acceptor: &str, client: &str) {
-    let row = Row::new(name);
-    let mut live = match watch(port) {
-        Ok(live) => live,
-        Err(why) => return row.lacks(&why),
+    let Some(Told {
+        live,
+        made,
+        row,
+        events,
+    }) = Told::of(name, name, port)
+    else {
+        return;
     };
-    let mut made = Trigger::start(name, port);
-    if let Err(what) = made.end() {
-        return row.lacks(&what);
-    }
-    let events = drain(&mut live);
     let found = lines(&events, port, &[&made]);
     let who = if accepts_by_state(&live) {
         "trigger"
@@ -359,16 +357,12 @@ fn accepted(name: &'static str, port: u16, acceptor: &str, client: &str) {
 #[tokio::test]
 async fn a_second_subflow_of_mptcp() {
     let (name, port) = ("mptcp-subflow", 23_210);
-    let row = Row::new(name);
-    let mut live = match watch(port) {
-        Ok(live) => live,
-        Err(why) => return row.lacks(&why),
+    let Some(Told {
+        made, row, events, ..
+    }) = Told::of(name, name, port)
+    else {
+        return;
     };
-    let mut made = Trigger::start(name, port);
-    if let Err(what) = made.end() {
-        return row.lacks(&what);
-    }
-    let events = drain(&mut live);
     let found = lines(&events, port, &[&made]);
     let expected = [
         "accept 127.0.0.1 by trigger",

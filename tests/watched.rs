@@ -196,3 +196,37 @@ pub(crate) fn kind(event: &Event) -> &'static str {
         Kind::Listen => "listen",
     }
 }
+
+/// What the probes told of a scenario from its beginning to its end.
+pub(crate) struct Told {
+    pub(crate) row: Row,
+    pub(crate) live: Live,
+    pub(crate) made: Trigger,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Told {
+    /// `None` where something is lacking for it, which the row of this name says then.
+    pub(crate) fn of(name: &'static str, scenario: &str, port: u16) -> Option<Self> {
+        let row = Row::new(name);
+        let mut live = match watch(port) {
+            Ok(live) => live,
+            Err(why) => {
+                row.lacks(&why);
+                return None;
+            }
+        };
+        let mut made = Trigger::start(scenario, port);
+        if let Err(what) = made.end() {
+            row.lacks(&what);
+            return None;
+        }
+        let events = drain(&mut live);
+        Some(Self {
+            row,
+            live,
+            made,
+            events,
+        })
+    }
+}
