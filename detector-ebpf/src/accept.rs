@@ -14,7 +14,7 @@ use crate::{
     maps::{SLOT_ACCEPT, SLOT_PERF, SLOT_STATE, UNACCEPTED, is_elsewhere},
     read::{self, member},
     record::{Notice, count_lost, next_cookie, send_full, send_short},
-    sock::{AF_INET, AF_INET6, IPPROTO_TCP, Sock, is_watched},
+    sock::{AF_INET, AF_INET6, At, IPPROTO_TCP, Readable as _, Sock, is_watched},
     state::SYN_RECV,
 };
 
@@ -45,9 +45,9 @@ pub(crate) fn established(sock: Sock) {
         return;
     }
     let cookie = next_cookie(SLOT_STATE);
-    let notice = Notice::new(SLOT_STATE, KIND_ACCEPT, cookie, sock.address());
+    let notice = Notice::new(SLOT_STATE, KIND_ACCEPT, cookie);
     if !is_elsewhere(ELSEWHERE_ACCEPT) {
-        send_short(&notice);
+        send_short(&notice, sock);
         return;
     }
     // Of this and `taken` on another CPU one is the first.
@@ -60,7 +60,7 @@ pub(crate) fn established(sock: Sock) {
         }
         let _ = UNACCEPTED.insert(address, cookie, BPF_ANY);
     }
-    if !send_short(&notice) {
+    if !send_short(&notice, sock) {
         // The accept is the first that is told of it.
         let _ = UNACCEPTED.remove(address);
     }
@@ -139,10 +139,8 @@ fn taken(sock: u64, listener: u64, slot: u32) {
             count_lost(slot, KIND_ACCEPT);
             return;
         }
-        send_full(&Notice {
-            made: listener,
-            ..Notice::new(slot, KIND_ACCEPT, cookie_of(sock, slot), sock)
-        });
+        let notice = Notice::new(slot, KIND_ACCEPT, cookie_of(sock, slot));
+        send_full(&notice.made(At(listener)), At(sock));
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
         Notice, count_lost, count_suppressed, count_unjoined, next_cookie, send_full, send_short,
         told,
     },
-    sock::{AF_INET, Sock, is_watched, named_port},
+    sock::{AF_INET, At, Readable, Sock, is_watched, named_port},
 };
 
 /// A socket that closes in SYN_SENT without an error was given up by its own side.
@@ -79,12 +79,10 @@ pub(crate) fn attempt(ctx: &BtfTracePointContext, sock: Sock) {
             count_suppressed(SLOT_STATE, KIND_CONNECT);
             return;
         }
-        send_full(&Notice::new(
-            SLOT_STATE,
-            KIND_CONNECT,
-            cookie,
-            sock.address(),
-        ));
+        send_full(
+            &Notice::new(SLOT_STATE, KIND_CONNECT, cookie).made(sock),
+            sock,
+        );
     }
 }
 
@@ -127,15 +125,18 @@ pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool)
     let errno = if established {
         0
     } else {
-        match read::member::<i32>(sock.address(), offset::SOCK_ERR) {
+        match sock.member::<i32>(offset::SOCK_ERR) {
             0 => ECONNABORTED,
             errno => errno,
         }
     };
-    send_short(&Notice {
-        errno,
-        ..Notice::new(SLOT_STATE, KIND_OUTCOME, pending & COOKIE, sock.address())
-    });
+    send_short(
+        &Notice {
+            errno,
+            ..Notice::new(SLOT_STATE, KIND_OUTCOME, pending & COOKIE)
+        },
+        sock,
+    );
 }
 
 /// match-proto: `int tcp_v4_connect(struct sock *sk, struct sockaddr *uaddr, int addr_len)`, up to
@@ -146,7 +147,7 @@ pub(crate) fn connect_exit_v4(ctx: FExitContext) -> i32 {
     // A mapped address: `tcp_v6_connect` called, and its own exit tells of it.
     if sock.family() == AF_INET {
         let call = Call::new(sock.address(), ctx.arg(1), ctx.arg(2));
-        returned(&ctx, &call, sock.remote_port(), ctx.arg(3), SLOT_CONNECT_V4);
+        returned(&ctx, &call, sock, ctx.arg(3), SLOT_CONNECT_V4);
     }
     0
 }
@@ -156,7 +157,7 @@ pub(crate) fn connect_exit_v4(ctx: FExitContext) -> i32 {
 pub(crate) fn connect_exit_v6(ctx: FExitContext) -> i32 {
     let sock = Sock(ctx.arg(0));
     let call = Call::new(sock.address(), ctx.arg(1), ctx.arg(2));
-    returned(&ctx, &call, sock.remote_port(), ctx.arg(3), SLOT_CONNECT_V6);
+    returned(&ctx, &call, sock, ctx.arg(3), SLOT_CONNECT_V6);
     0
 }
 
@@ -191,8 +192,7 @@ pub(crate) fn connect_return(ctx: RetProbeContext) -> u32 {
         return 0;
     };
     let _ = CALLS.remove(thread);
-    let port = u16::from_be(read::member(call.sock, offset::SOCK_DPORT));
-    returned(&ctx, &call, port, ctx.ret(), SLOT_PERF);
+    returned(&ctx, &call, At(call.sock), ctx.ret(), SLOT_PERF);
     0
 }
 
@@ -200,7 +200,7 @@ pub(crate) fn connect_return(ctx: RetProbeContext) -> u32 {
 /// later. Within the call are only failures after SYN_SENT, and the end of a connect that is
 /// restored (`TCP_REPAIR`).
 #[inline(always)]
-fn returned(ctx: &impl EbpfContext, call: &Call, remote_port: u16, result: i32, slot: u32) {
+fn returned(ctx: &impl EbpfContext, call: &Call, sock: impl Readable, result: i32, slot: u32) {
     let failed = result != 0;
     let port = if failed {
         // Taken back from the sock, or never put there.
@@ -209,7 +209,7 @@ fn returned(ctx: &impl EbpfContext, call: &Call, remote_port: u16, result: i32, 
             None => return,
         }
     } else {
-        remote_port
+        u16::from_be(sock.member(offset::SOCK_DPORT))
     };
     if !is_watched(PORTS_CONNECT, port) {
         return;
@@ -249,19 +249,21 @@ fn returned(ctx: &impl EbpfContext, call: &Call, remote_port: u16, result: i32, 
         }
         return;
     }
-    send_full(&Notice {
+    let notice = Notice {
         errno: -result,
         name: if failed { call.name } else { 0 },
         ends: failed && !ended,
-        ..Notice::new(slot, KIND_CONNECT, cookie, call.sock)
-    });
+        ..Notice::new(slot, KIND_CONNECT, cookie)
+    };
+    send_full(&notice.made(sock), sock);
     if let Some(attempt) = told(slot)
         && attempt.ends
     {
-        send_short(&Notice {
+        let outcome = Notice {
             kind: KIND_OUTCOME,
             ..attempt
-        });
+        };
+        send_short(&outcome, sock);
     }
 }
 

@@ -2,19 +2,24 @@
 //! and no two processes share theirs: a fork, an exec and a change of ids make others
 //! (kernel/cred.c). So nothing need be done where sockets are made.
 
-use aya_ebpf::helpers::generated::bpf_get_current_task;
 use detector_ebpf::{
     ANCESTORS, CREATOR_ANCESTOR, CREATOR_OTHER, CREATOR_OWN, CREATOR_UNKNOWN, Creator, SEARCH_CRED,
     SEARCH_HELD, SEARCH_PID, SEARCH_SOCK, SEARCH_START, offset,
 };
 
-use crate::{maps::SEARCH, read::member};
+use crate::{
+    maps::SEARCH,
+    read::{known, member},
+    record::Notice,
+    sock::{At, Readable},
+    task::current,
+};
 
-/// Of the sock; with 0 for it nothing is known.
+/// Of the socket that the notice names; where that is none, nothing is known.
 #[inline(always)]
-pub(crate) fn fill(creator: &mut Creator, sock: u64) {
-    let cred = credentials(sock);
-    creator.sock = sock;
+pub(crate) fn fill(creator: &mut Creator, notice: &Notice) {
+    let Notice { made, cred, .. } = *notice;
+    creator.sock = made;
     creator.cred = cred;
     creator.uid = member(cred, offset::CRED_UID);
     creator.relation = relation(cred);
@@ -22,10 +27,10 @@ pub(crate) fn fill(creator: &mut Creator, sock: u64) {
 
 /// 0 of a socket of the kernel's own, and of one that nobody has accepted yet.
 #[inline(always)]
-fn credentials(sock: u64) -> u64 {
-    let socket: u64 = member(sock, offset::SOCK_SOCKET);
-    let file: u64 = member(socket, offset::SOCKET_FILE);
-    member(file, offset::FILE_CRED)
+pub(crate) fn credentials<S: Readable>(sock: S) -> u64 {
+    let socket: u64 = sock.member(offset::SOCK_SOCKET);
+    let file: u64 = S::beyond(socket, offset::SOCKET_FILE);
+    S::beyond(file, offset::FILE_CRED)
 }
 
 #[inline(always)]
@@ -33,22 +38,22 @@ fn relation(cred: u64) -> u32 {
     if cred == 0 {
         return CREATOR_UNKNOWN;
     }
-    let task = unsafe { bpf_get_current_task() };
+    let task = current();
     // A worker of io_uring acts with the credentials of another.
-    if is_of(task, cred) || cred == member(task, offset::TASK_CRED) {
+    if holds(task, cred) || cred == known(task, offset::TASK_CRED) {
         return CREATOR_OWN;
     }
     // Threads that set their ids one by one have their own.
-    let leader: u64 = member(task, offset::TASK_LEADER);
-    if is_of(leader, cred) {
+    let leader: u64 = known(task, offset::TASK_LEADER);
+    if holds(leader, cred) {
         return CREATOR_OWN;
     }
     let mut task = leader;
     for index in 0..ANCESTORS as u32 {
         // As `task::ancestors`.
-        let forked: u64 = member(task, offset::TASK_PARENT);
-        task = member(forked, offset::TASK_LEADER);
-        if is_of(forked, cred) || is_of(task, cred) {
+        let forked: u64 = known(task, offset::TASK_PARENT);
+        task = known(forked, offset::TASK_LEADER);
+        if holds(forked, cred) || holds(task, cred) {
             return CREATOR_ANCESTOR + index;
         }
     }
@@ -56,8 +61,8 @@ fn relation(cred: u64) -> u32 {
 }
 
 #[inline(always)]
-fn is_of(task: u64, cred: u64) -> bool {
-    cred == member(task, offset::TASK_REAL_CRED)
+fn holds(task: u64, cred: u64) -> bool {
+    cred == known(task, offset::TASK_REAL_CRED)
 }
 
 /// An iterator (Documentation/bpf/bpf_iterators.rst): user space reads a file of it to look through all
@@ -74,9 +79,11 @@ extern "C" fn find_creator(ctx: *const u64) -> i32 {
     let words = unsafe { &mut *words };
     if task == 0 {
         // The socket holds its credentials: nobody else got their address while it was looked for.
-        let held = credentials(words[SEARCH_SOCK]) == words[SEARCH_CRED];
+        let held = credentials(At(words[SEARCH_SOCK])) == words[SEARCH_CRED];
         words[SEARCH_HELD] = u64::from(held);
-    } else if words[SEARCH_PID] == 0 && is_of(task, words[SEARCH_CRED]) {
+    } else if words[SEARCH_PID] == 0
+        && member::<u64>(task, offset::TASK_REAL_CRED) == words[SEARCH_CRED]
+    {
         let leader: u64 = member(task, offset::TASK_LEADER);
         words[SEARCH_PID] = u64::from(member::<u32>(task, offset::TASK_TGID));
         words[SEARCH_START] = member(leader, offset::TASK_START);

@@ -1,18 +1,21 @@
 //! The wire ABI between the probes and user space: integers and byte arrays only, `repr(C)`.
 //!
-//! Every record begins with [`Header`]; its `kind` says whether a [`Short`] or a [`Full`] follows.
+//! Every record begins with [`Header`]; its `kind` and length say whether it is a [`Short`], a [`Brief`]
+//! or a [`Full`].
 //! User space decodes the bytes by these layouts without casting them.
 #![no_std]
 
 pub mod offset;
 
 /// Bumped whenever a layout below changes.
-pub const ABI_VERSION: u16 = 4;
+pub const ABI_VERSION: u16 = 5;
 
 pub const KIND_CONNECT: u16 = 1;
 pub const KIND_OUTCOME: u16 = 2;
 pub const KIND_ACCEPT: u16 = 3;
 pub const KIND_LISTEN: u16 = 4;
+/// Beside the kind: the record is a [`Brief`].
+pub const BRIEF: u16 = 1 << 15;
 
 /// Subjects in the order of the `COUNTERS` map: kind minus one.
 pub const SUBJECTS: [&str; 4] = ["connect", "outcome", "accept", "listen"];
@@ -29,8 +32,10 @@ pub const COUNTER_SLOTS: u32 = 11;
 pub const COUNTER_UNJOINED: u32 = 8;
 pub const COUNTER_SUPPRESSED: u32 = 9;
 
-/// Bytes of the ring buffer: about 3,500 attempts.
+/// Bytes of the ring buffer: about 3,500 attempts of as many processes, or 18,000 of one.
 pub const RING_BYTES: u32 = 4 << 20;
+/// How long after a [`Full`] record those of the same process may be [`Brief`].
+pub const BRIEF_NS: u64 = 100_000_000;
 /// What each process may add to a ring buffer that is half full: 100 attempts a second, and 100 at
 /// once.
 pub const FAIR_INTERVAL_NS: u64 = 10_000_000;
@@ -219,14 +224,29 @@ pub struct Full {
     pub text: [u8; TEXT_LEN],
 }
 
+/// As [`Full`], of a process that has not changed since it was told, less than `BRIEF_NS` before.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Brief {
+    pub header: Header,
+    pub socket: Socket,
+    pub creator: Creator,
+    pub thread: Thread,
+    /// The cookie of the full record that has the process.
+    pub told: u64,
+}
+
 /// Bytes of a full record before its texts.
 pub const FULL_FIXED: usize = size_of::<Full>() - TEXT_LEN;
 
 const _: () = assert!(size_of::<Header>() == 40);
 const _: () = assert!(size_of::<Socket>() == 48);
 const _: () = assert!(size_of::<Short>() == 88);
+const _: () = assert!(size_of::<Brief>() == 144);
 const _: () = assert!(size_of::<Creator>() == 24);
 const _: () = assert!(size_of::<Thread>() == 24);
 const _: () = assert!(size_of::<Ancestor>() == 64);
 const _: () = assert!(size_of::<Process>() == 128 + 64 * ANCESTORS);
 const _: () = assert!(core::mem::offset_of!(Full, text) == FULL_FIXED);
+// Records of all sizes are put together in one place.
+const _: () = assert!(core::mem::offset_of!(Full, process) == core::mem::offset_of!(Brief, told));

@@ -14,10 +14,8 @@ pub(crate) fn listening(sock: Sock) {
         return;
     }
     let cookie = next_cookie(SLOT_STATE);
-    send_full(&Notice::new(
-        SLOT_STATE,
-        KIND_LISTEN,
-        cookie,
-        sock.address(),
-    ));
+    send_full(
+        &Notice::new(SLOT_STATE, KIND_LISTEN, cookie).made(sock),
+        sock,
+    );
 }

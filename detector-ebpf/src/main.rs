@@ -12,6 +12,8 @@
 #[cfg(target_arch = "bpf")]
 mod accept;
 #[cfg(target_arch = "bpf")]
+mod brief;
+#[cfg(target_arch = "bpf")]
 mod connect;
 #[cfg(target_arch = "bpf")]
 mod creator;

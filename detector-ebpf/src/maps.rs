@@ -9,7 +9,11 @@ use detector_ebpf::{
     SEARCH_WORDS, TOLD_WORDS,
 };
 
-use crate::{connect::Call, record::Notice};
+use crate::{
+    brief::{Sent, Witness},
+    connect::Call,
+    record::Notice,
+};
 
 /// Records on their way to user space.
 #[map]
@@ -90,6 +94,7 @@ pub(crate) struct Scratch {
     /// of a value that it reads from a map, so all ways through a loop look the same to it.
     pub(crate) text_end: u64,
     pub(crate) notice: Notice,
+    pub(crate) witness: Witness,
     pub(crate) record: Full,
 }
 
@@ -105,6 +110,14 @@ pub(crate) const SLOT_ACCEPT: u32 = 4;
 
 #[map]
 pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(PROGRAM_SLOTS, 0);
+
+/// Of each program, a power of two.
+pub(crate) const SENT_PLACES: u32 = 64;
+
+/// Processes that each program told last, by the slots of `SCRATCH`; see `brief`.
+#[map]
+pub(crate) static SENT: PerCpuArray<Sent> =
+    PerCpuArray::with_max_entries(PROGRAM_SLOTS * SENT_PLACES, 0);
 
 #[inline(always)]
 pub(crate) fn is_elsewhere(subject: u32) -> bool {

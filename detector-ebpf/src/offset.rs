@@ -54,6 +54,7 @@ members! {
     TASK_LEADER: "task_struct", ["group_leader"];
     TASK_PARENT: "task_struct", ["real_parent"];
     TASK_START: "task_struct", ["start_boottime", "real_start_time"];
+    TASK_EXECS: "task_struct", ["self_exec_id"];
     TASK_CRED: "task_struct", ["cred"];
     TASK_REAL_CRED: "task_struct", ["real_cred"];
     TASK_MM: "task_struct", ["mm"];

@@ -5,14 +5,15 @@ use aya_ebpf::helpers::generated::{
 };
 use core::mem::{MaybeUninit, size_of};
 use detector_ebpf::{
-    ABI_VERSION, COOKIE_SLOT_SHIFT, COUNTER_SLOTS, COUNTER_SUPPRESSED, COUNTER_UNJOINED,
-    FULL_FIXED, Header, KIND_CONNECT, Short, TEXT_LEN,
+    ABI_VERSION, BRIEF, Brief, COOKIE_SLOT_SHIFT, COUNTER_SLOTS, COUNTER_SUPPRESSED,
+    COUNTER_UNJOINED, FULL_FIXED, Header, KIND_CONNECT, Short, TEXT_LEN,
 };
 
 use crate::{
-    creator,
+    brief, creator,
     maps::{COOKIES, COUNTERS, EVENTS, SCRATCH, SLEEPING, SLOT_STATE, Scratch},
-    sock, task,
+    sock::{self, Readable},
+    task,
     text::Text,
 };
 
@@ -79,6 +80,8 @@ pub(crate) struct Notice {
     pub(crate) sock: u64,
     /// Whose creator is told: the socket, or of an accept the listener, 0 where it is not known.
     pub(crate) made: u64,
+    /// The credentials of that.
+    pub(crate) cred: u64,
     pub(crate) errno: i32,
     /// Of an attempt: its outcome is to be told next.
     pub(crate) ends: bool,
@@ -89,16 +92,27 @@ pub(crate) struct Notice {
 
 impl Notice {
     #[inline(always)]
-    pub(crate) fn new(slot: u32, kind: u16, cookie: u64, sock: u64) -> Self {
+    pub(crate) fn new(slot: u32, kind: u16, cookie: u64) -> Self {
         Self {
             slot,
             kind,
             cookie,
-            sock,
-            made: sock,
+            sock: 0,
+            made: 0,
+            cred: 0,
             errno: 0,
             ends: false,
             name: 0,
+        }
+    }
+
+    /// The creator of `sock` is to be told.
+    #[inline(always)]
+    pub(crate) fn made(self, sock: impl Readable) -> Self {
+        Self {
+            made: sock.address(),
+            cred: creator::credentials(sock),
+            ..self
         }
     }
 }
@@ -153,15 +167,19 @@ fn send(notice: &Notice, record: *mut core::ffi::c_void, length: u64) -> bool {
     sent == 0
 }
 
-/// A record without a process; false if it is lost. Apart, as the next, so that the way of an
+/// A record without a process; false if it is lost. Apart, as the last, so that the way of an
 /// unwatched socket is short.
 #[inline(never)]
-pub(crate) fn send_short(notice: &Notice) -> bool {
+pub(crate) fn send_short<S: Readable>(notice: &Notice, sock: S) -> bool {
+    let notice = &Notice {
+        sock: sock.address(),
+        ..*notice
+    };
     // Every member is written below.
     let mut record: MaybeUninit<Short> = MaybeUninit::uninit();
     let short = unsafe { &mut *record.as_mut_ptr() };
     short.header = header(notice, size_of::<Short>() as u32);
-    sock::fill(&mut short.socket, notice, true);
+    sock::fill(&mut short.socket, sock, notice, true);
     send(
         notice,
         record.as_mut_ptr().cast(),
@@ -172,36 +190,60 @@ pub(crate) fn send_short(notice: &Notice) -> bool {
 /// A record with the current process, put together in the scratch slot. What it is about is laid
 /// there first: the verifier forgets what it knew of it, and all ways to a record look the same.
 #[inline(always)]
-pub(crate) fn send_full(notice: &Notice) {
+pub(crate) fn send_full(notice: &Notice, sock: impl Readable) {
     if let Some(scratch) = SCRATCH.get_ptr_mut(notice.slot) {
-        unsafe { (*scratch).notice = *notice };
-        send_full_of(notice.slot);
+        let Scratch {
+            notice: laid,
+            record,
+            ..
+        } = unsafe { &mut *scratch };
+        *laid = Notice {
+            sock: sock.address(),
+            ..*notice
+        };
+        // The state tracepoint comes before the port, the functions' ends come after it.
+        sock::fill(&mut record.socket, sock, notice, notice.slot != SLOT_STATE);
+        send_laid(notice.slot);
     }
 }
 
 #[inline(never)]
-fn send_full_of(slot: u32) {
-    let Some(scratch) = SCRATCH.get_ptr_mut(slot) else {
+fn send_laid(slot: u32) {
+    let (Some(scratch), Some(sent)) = (SCRATCH.get_ptr_mut(slot), brief::place(slot)) else {
         return;
     };
-    let Scratch {
-        text_end,
-        notice,
-        record,
-    } = unsafe { &mut *scratch };
+    let (
+        Scratch {
+            text_end,
+            notice,
+            witness,
+            record,
+        },
+        sent,
+    ) = unsafe { (&mut *scratch, &mut *sent) };
     let notice = &Notice { slot, ..*notice };
-    // The state tracepoint comes before the port, the functions' ends come after it.
-    sock::fill(&mut record.socket, notice, slot != SLOT_STATE);
-    creator::fill(&mut record.creator, notice.made);
+    record.header = header(notice, size_of::<Brief>() as u32);
+    creator::fill(&mut record.creator, notice);
+    task::fill(&mut record.thread);
+    witness.fill();
+    if sent.holds(witness, record.header.time_ns) {
+        record.header.kind |= BRIEF;
+        let brief: *mut Brief = (&raw mut *record).cast();
+        unsafe { (*brief).told = sent.cookie };
+        send(notice, brief.cast(), size_of::<Brief>() as u64);
+        return;
+    }
     let mut text = Text::new(record.text.as_mut_ptr(), text_end);
-    task::snapshot(&mut record.thread, &mut record.process, &mut text);
+    task::snapshot(&mut record.process, &mut text);
     let mut written = text.end();
     if written > TEXT_LEN as u64 {
         written = TEXT_LEN as u64;
     }
     let length = FULL_FIXED as u64 + written;
-    record.header = header(notice, length as u32);
-    send(notice, (&raw mut *record).cast(), length);
+    record.header.length = length as u32;
+    if send(notice, (&raw mut *record).cast(), length) {
+        sent.keep(&record.header, witness);
+    }
 }
 
 /// What `send_full` told last, as if it were not known.

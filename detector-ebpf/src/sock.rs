@@ -16,6 +16,16 @@ const SOCKADDR_V6: u64 = 8;
 const SOCKADDR_IN_LEN: i32 = 16;
 const SOCKADDR_IN6_LEN: i32 = 24;
 
+/// A sock that can be read.
+pub(crate) trait Readable: Copy {
+    fn address(self) -> u64;
+
+    fn member<T: Copy + Default>(self, row: usize) -> T;
+
+    /// A member of what was come to from the sock.
+    fn beyond<T: Copy + Default>(base: u64, row: usize) -> T;
+}
+
 /// A sock that the verifier knows: an argument of a traced function, read without a helper. Never a
 /// null one: see `accept`.
 #[derive(Clone, Copy)]
@@ -23,34 +33,62 @@ pub(crate) struct Sock(pub(crate) *const u8);
 
 impl Sock {
     #[inline(always)]
-    fn load(self, row: usize) -> u16 {
-        unsafe { core::ptr::read_volatile(self.0.add(read::offset(row) as usize).cast()) }
-    }
-
-    #[inline(always)]
     pub(crate) fn is_tcp(self) -> bool {
-        self.load(offset::SOCK_PROTOCOL) == IPPROTO_TCP
+        self.member::<u16>(offset::SOCK_PROTOCOL) == IPPROTO_TCP
     }
 
     #[inline(always)]
     pub(crate) fn family(self) -> u16 {
-        self.load(offset::SOCK_FAMILY)
+        self.member(offset::SOCK_FAMILY)
     }
 
     /// Host byte order.
     #[inline(always)]
     pub(crate) fn local_port(self) -> u16 {
-        self.load(offset::SOCK_NUM)
+        self.member(offset::SOCK_NUM)
     }
 
     #[inline(always)]
     pub(crate) fn remote_port(self) -> u16 {
-        u16::from_be(self.load(offset::SOCK_DPORT))
+        u16::from_be(self.member(offset::SOCK_DPORT))
+    }
+}
+
+impl Readable for Sock {
+    #[inline(always)]
+    fn address(self) -> u64 {
+        self.0 as u64
     }
 
     #[inline(always)]
-    pub(crate) fn address(self) -> u64 {
-        self.0 as u64
+    fn member<T: Copy + Default>(self, row: usize) -> T {
+        unsafe { core::ptr::read_volatile(self.0.add(read::offset(row) as usize).cast()) }
+    }
+
+    #[inline(always)]
+    fn beyond<T: Copy + Default>(base: u64, row: usize) -> T {
+        read::known(base, row)
+    }
+}
+
+/// A sock at an address, read by helpers; of address 0 all is zero.
+#[derive(Clone, Copy)]
+pub(crate) struct At(pub(crate) u64);
+
+impl Readable for At {
+    #[inline(always)]
+    fn address(self) -> u64 {
+        self.0
+    }
+
+    #[inline(always)]
+    fn member<T: Copy + Default>(self, row: usize) -> T {
+        read::member(self.0, row)
+    }
+
+    #[inline(always)]
+    fn beyond<T: Copy + Default>(base: u64, row: usize) -> T {
+        read::member(base, row)
     }
 }
 
@@ -80,53 +118,36 @@ pub(crate) fn named_port(sock: u64, name: u64, length: i32) -> Option<u16> {
     Some(u16::from_be(read::read(name + SOCKADDR_PORT)))
 }
 
-/// The socket part of a record, for a sock at any address; `ended` if it may have lost its port.
+/// The socket part of a record; `ended` if the sock may have lost its port.
 #[inline(always)]
-pub(crate) fn fill(socket: &mut Socket, notice: &Notice, ended: bool) {
-    let Notice {
-        sock, errno, name, ..
-    } = *notice;
-    let family: u16 = read::member(sock, offset::SOCK_FAMILY);
+pub(crate) fn fill<S: Readable>(socket: &mut Socket, sock: S, notice: &Notice, ended: bool) {
+    let family: u16 = sock.member(offset::SOCK_FAMILY);
     socket.family = family;
     // `inet_put_port` clears the bound port before CLOSE is announced, but not its wire form. A
     // socket that connects again still has the one of its last connection.
-    let bound: u16 = read::member(sock, offset::SOCK_NUM);
-    let on_wire: u16 = read::member(sock, offset::INET_SPORT);
+    let bound: u16 = sock.member(offset::SOCK_NUM);
     socket.local_port = if bound == 0 && ended {
-        u16::from_be(on_wire)
+        u16::from_be(read::member(sock.address(), offset::INET_SPORT))
     } else {
         bound
     };
-    socket.remote_port = u16::from_be(read::member(sock, offset::SOCK_DPORT));
+    socket.remote_port = u16::from_be(sock.member(offset::SOCK_DPORT));
     socket.reserved = 0;
-    socket.errno = errno;
-    let net: u64 = read::member(sock, offset::SOCK_NET);
-    socket.netns = read::member(net, offset::NET_INUM);
-    if family == AF_INET6 {
-        read::copy(
-            socket.local.as_mut_ptr(),
-            16,
-            sock + read::offset(offset::SOCK_V6_RCV_SADDR),
-        );
-        read::copy(
-            socket.remote.as_mut_ptr(),
-            16,
-            sock + read::offset(offset::SOCK_V6_DADDR),
-        );
+    socket.errno = notice.errno;
+    let net: u64 = sock.member(offset::SOCK_NET);
+    socket.netns = S::beyond(net, offset::NET_INUM);
+    let (local, remote): ([u64; 2], [u64; 2]) = if family == AF_INET6 {
+        (
+            sock.member(offset::SOCK_V6_RCV_SADDR),
+            sock.member(offset::SOCK_V6_DADDR),
+        )
     } else {
-        read::clear(&mut socket.local);
-        read::clear(&mut socket.remote);
-        read::copy(
-            socket.local.as_mut_ptr(),
-            4,
-            sock + read::offset(offset::SOCK_RCV_SADDR),
-        );
-        read::copy(
-            socket.remote.as_mut_ptr(),
-            4,
-            sock + read::offset(offset::SOCK_DADDR),
-        );
-    }
+        let address = |row| [u64::from(sock.member::<u32>(row)), 0];
+        (address(offset::SOCK_RCV_SADDR), address(offset::SOCK_DADDR))
+    };
+    write(&mut socket.local, local);
+    write(&mut socket.remote, remote);
+    let name = notice.name;
     if name != 0 {
         socket.remote_port = u16::from_be(read::read(name + SOCKADDR_PORT));
         if family == AF_INET6 {
@@ -135,4 +156,10 @@ pub(crate) fn fill(socket: &mut Socket, notice: &Notice, ended: bool) {
             read::copy(socket.remote.as_mut_ptr(), 4, name + SOCKADDR_V4);
         }
     }
+}
+
+/// In words: the sum of a record's members before is a multiple of eight.
+#[inline(always)]
+fn write(address: &mut [u8; 16], words: [u64; 2]) {
+    unsafe { address.as_mut_ptr().cast::<[u64; 2]>().write(words) };
 }

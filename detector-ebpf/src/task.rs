@@ -21,8 +21,9 @@ const MNT_NS_ANON_INO: u32 = 0xefff_fff7;
 const PIDTYPE_PGID: u64 = 2;
 const PIDTYPE_SID: u64 = 3;
 
+/// With its type, where the kernel gives that.
 #[inline(always)]
-fn current() -> u64 {
+pub(crate) fn current() -> u64 {
     if read::is_typed() {
         unsafe { bpf_get_current_task_btf() as u64 }
     } else {
@@ -30,9 +31,8 @@ fn current() -> u64 {
     }
 }
 
-/// Fills the thread and the process and writes the texts.
 #[inline(always)]
-pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: &mut Text) {
+pub(crate) fn fill(thread: &mut Thread) {
     let task = current();
     thread.tid = known(task, offset::TASK_PID);
     thread.reserved = 0;
@@ -41,7 +41,12 @@ pub(crate) fn snapshot(thread: &mut Thread, process: &mut Process, text: &mut Te
         COMM_LEN as u32,
         task + read::offset(offset::TASK_COMM),
     );
+}
 
+/// Fills the process and writes the texts.
+#[inline(always)]
+pub(crate) fn snapshot(process: &mut Process, text: &mut Text) {
+    let task = current();
     let leader: u64 = known(task, offset::TASK_LEADER);
     process.pid = known(task, offset::TASK_TGID);
     process.start_time_ns = known(leader, offset::TASK_START);
@@ -117,10 +122,8 @@ fn identifiers(process: &mut Process, task: u64, leader: u64) {
     process.pid_ns = member(pid_ns, offset::PID_NS_INUM);
 
     let signal: u64 = known(leader, offset::TASK_SIGNAL);
-    let pids = signal + read::offset(offset::SIGNAL_PIDS);
-    let group: u64 = read::read(pids + 8 * PIDTYPE_PGID);
+    let [group, session] = pids(signal);
     process.process_group = member(group, offset::PID_NUMBERS);
-    let session: u64 = read::read(pids + 8 * PIDTYPE_SID);
     process.session = member(session, offset::PID_NUMBERS);
     let tty: u64 = known(signal, offset::SIGNAL_TTY);
     let driver: u64 = known(tty, offset::TTY_DRIVER);
@@ -138,6 +141,16 @@ fn identifiers(process: &mut Process, task: u64, leader: u64) {
     process.mnt_ns = known(mnt_ns, offset::MNT_NS_INUM);
     let net_ns: u64 = known(nsproxy, offset::NSPROXY_NET);
     process.net_ns = known(net_ns, offset::NET_INUM);
+}
+
+/// The `struct pid` of the process group and of the session.
+#[inline(always)]
+pub(crate) fn pids(signal: u64) -> [u64; 2] {
+    let pids = signal + read::offset(offset::SIGNAL_PIDS);
+    [
+        read::read(pids + 8 * PIDTYPE_PGID),
+        read::read(pids + 8 * PIDTYPE_SID),
+    ]
 }
 
 #[inline(always)]

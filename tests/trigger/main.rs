@@ -6,6 +6,7 @@
     reason = "it says what it made, and why it could not"
 )]
 
+mod changes;
 mod compat;
 mod fastopen;
 mod flood;
@@ -209,6 +210,29 @@ fn spoofed(name: &str, port: u16) -> Result {
         "exec-between" => spoof::exec_between(port),
         "without-leader" => spoof::without_leader(port),
         "parent-without-leader" => spoof::parent_without_leader(port),
+        other => changed(other, port),
+    }
+}
+
+/// A process that changes, by the name that the table of identities has.
+fn changed(name: &str, port: u16) -> Result {
+    match name {
+        "changed-name" => changes::name(port),
+        "changed-user" => changes::user(port),
+        "changed-capabilities" => changes::capabilities(port),
+        "changed-folder" => changes::working_folder(port),
+        "changed-session" => changes::session(port),
+        "changed-mounts" => changes::mounts(port),
+        "changed-cgroup" => changes::cgroup(port),
+        "changed-thread" => changes::thread(port),
+        "changed-by-fork" => changes::forked(port),
+        "changed-parent" => changes::orphaned(port),
+        "changed-program" => changes::program(port),
+        "changed-removed" => changes::removed(port),
+        "changed-removed-inner" => changes::removed_inner(port),
+        "changed-moved" => changes::moved(port),
+        "changed-moved-inner" => changes::moved_inner(port),
+        "changed-arguments" => changes::arguments(port),
         other => Err(format!("the scenario {other} is not known").into()),
     }
 }

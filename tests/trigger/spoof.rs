@@ -46,8 +46,13 @@ fn refused(port: u16) -> Result {
     traffic::refused(([127, 0, 0, 1], port))
 }
 
+/// The inode of a namespace that the process is in.
+pub(crate) fn namespace(kind: &str) -> io::Result<u64> {
+    Ok(fs::metadata(format!("/proc/self/ns/{kind}"))?.ino())
+}
+
 /// What the executable truly is.
-fn tell(path: &Path) -> Result {
+pub(crate) fn tell(path: &Path) -> Result {
     let about = fs::metadata(path)?;
     tell_file(path.to_str().ok_or("the path is no UTF-8")?, &about);
     Ok(())
@@ -370,7 +375,7 @@ pub(crate) fn user_namespace(port: u16) -> Result {
     if rustix::process::getuid().as_raw() != 0 {
         return Err("the user is not root inside".into());
     }
-    fact("user_ns", fs::metadata("/proc/self/ns/user")?.ino());
+    fact("user_ns", namespace("user")?);
     refused(port)
 }
 
@@ -402,7 +407,7 @@ pub(crate) fn inherited(port: u16, number: u32) -> Result {
 /// The thread that the process began with is gone when another connects.
 pub(crate) fn without_leader(port: u16) -> Result {
     tell(&own()?)?;
-    fact("mnt_ns", fs::metadata("/proc/self/ns/mnt")?.ino());
+    fact("mnt_ns", namespace("mnt")?);
     leave(move || refused(port))
 }
 

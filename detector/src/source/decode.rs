@@ -1,9 +1,6 @@
 //! Bytes of a ring-buffer record to an [`Event`]: total, whatever the bytes are.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use detector_ebpf as wire;
 
@@ -54,7 +51,9 @@ pub fn decode(
     if abi != wire::ABI_VERSION {
         return Err(DecodeError::Version { found: abi });
     }
-    let kind = match reader.u16()? {
+    let kind = reader.u16()?;
+    let is_brief = kind & wire::BRIEF != 0;
+    let kind = match kind & !wire::BRIEF {
         wire::KIND_CONNECT => Kind::ConnectAttempt,
         wire::KIND_OUTCOME => Kind::ConnectOutcome,
         wire::KIND_ACCEPT => Kind::Accept,
@@ -78,15 +77,24 @@ pub fn decode(
     reader.u32()?;
     let (socket, errno) = socket(&mut reader, kind, cookie)?;
     let mut maker = None;
-    let (attribution, thread, process) = if reader.rest().is_empty() {
-        (Attribution::Unknown, Thread::default(), Arc::default())
-    } else {
+    let (mut thread_of, mut process_of) = (Thread::default(), None);
+    if !reader.rest().is_empty() {
         maker = Some(creator::read(&mut reader)?);
-        let thread = thread(&mut reader)?;
-        let parts = process_parts(reader.rest());
-        let process = processes.intern(&parts, || process(&mut reader))?;
-        (Attribution::Caller, thread, process)
+        thread_of = thread(&mut reader)?;
+        process_of = if is_brief {
+            processes.told(reader.u64()?)
+        } else {
+            let parts = process_parts(reader.rest());
+            let process = processes.intern(&parts, || process(&mut reader))?;
+            processes.tell(cookie, &process);
+            Some(process)
+        };
+    }
+    let attribution = match process_of {
+        Some(_) => Attribution::Caller,
+        None => Attribution::Unknown,
     };
+    let (thread, process) = (thread_of, process_of.unwrap_or_default());
     let (creator, wanted) = maker.map_or((None, None), |maker| maker.of(&process));
     let (refused, errno) = match kind {
         Kind::ConnectAttempt => (errno, None),
@@ -351,6 +359,8 @@ fn split_args(text: &[u8]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -403,6 +413,41 @@ mod tests {
         assert_eq!(event.attribution, Attribution::Unknown);
     }
 
+    /// An attempt by the process of the record with this cookie.
+    fn brief(told: u64) -> Vec<u8> {
+        let mut bytes = outcome();
+        bytes[2..4].copy_from_slice(&(wire::KIND_CONNECT | wire::BRIEF).to_ne_bytes());
+        bytes.extend([0; size_of::<wire::Creator>()]);
+        bytes.extend(8_u32.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(b"worker\0\0\0\0\0\0\0\0\0\0");
+        bytes.extend(told.to_ne_bytes());
+        let length = u32::try_from(bytes.len()).unwrap();
+        bytes[4..8].copy_from_slice(&length.to_ne_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_brief_record_has_the_process_of_the_one_that_it_names() {
+        let mut processes = Processes::default();
+        let process = Arc::new(Process {
+            pid: 5,
+            ..Process::default()
+        });
+        processes.tell(3, &process);
+        let mut read = |told| decode(&brief(told), 0, &mut processes).unwrap().event;
+        let event = read(3);
+        assert!(Arc::ptr_eq(&event.process, &process));
+        assert_eq!(event.attribution, Attribution::Caller);
+        assert_eq!(
+            (event.thread.tid, event.thread.comm.as_str()),
+            (8, "worker")
+        );
+        let event = read(4);
+        assert_eq!(event.attribution, Attribution::Unknown);
+        assert_eq!((event.thread.tid, event.process.pid), (8, 0));
+    }
+
     #[test]
     fn wrong_versions_kinds_and_lengths_are_named() {
         let mut bytes = outcome();
@@ -438,7 +483,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..2000), kind in 0_u16..6) {
+        fn never_panics(
+            body in proptest::collection::vec(any::<u8>(), 0..2000),
+            kind in 0_u16..6,
+            is_brief in any::<bool>(),
+        ) {
+            let kind = kind | if is_brief { wire::BRIEF } else { 0 };
             let mut bytes = wire::ABI_VERSION.to_ne_bytes().to_vec();
             bytes.extend(kind.to_ne_bytes());
             bytes.extend(u32::try_from(body.len() + 8).unwrap().to_ne_bytes());

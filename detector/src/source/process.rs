@@ -1,17 +1,27 @@
 //! Processes seen before: the same bytes give the same `Arc`, so that a process is decoded and
-//! enriched once, however often it connects.
+//! enriched once, however often it connects. A brief record names the one that has its process.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use crate::event::Process;
 
 /// Distinct processes that are remembered; beyond, all are forgotten and learnt anew.
 const MAX_PROCESSES: usize = 1024;
+/// Full records whose processes brief ones may name; beyond, the oldest is forgotten. The probes name
+/// none that is older than `BRIEF_NS`.
+const MAX_TOLD: usize = 4096;
 
 #[derive(Debug, Default)]
 pub struct Processes {
     known: HashMap<Box<[u8]>, Arc<Process>>,
     key: Vec<u8>,
+    /// By the cookie of the record.
+    told: HashMap<u64, Arc<Process>>,
+    /// The cookies, as they came.
+    told_order: VecDeque<u64>,
 }
 
 impl Processes {
@@ -35,6 +45,23 @@ impl Processes {
         let key = self.key.clone().into_boxed_slice();
         self.known.insert(key, Arc::clone(&process));
         Ok(process)
+    }
+
+    /// The full record with this cookie has this process.
+    pub fn tell(&mut self, cookie: u64, process: &Arc<Process>) {
+        if self.told.insert(cookie, Arc::clone(process)).is_none() {
+            self.told_order.push_back(cookie);
+        }
+        if self.told_order.len() > MAX_TOLD
+            && let Some(oldest) = self.told_order.pop_front()
+        {
+            self.told.remove(&oldest);
+        }
+    }
+
+    /// The process of the full record with this cookie.
+    pub fn told(&self, cookie: u64) -> Option<Arc<Process>> {
+        self.told.get(&cookie).cloned()
     }
 }
 
@@ -61,5 +88,20 @@ mod tests {
         }
         assert!(processes.known.len() <= MAX_PROCESSES);
         assert_eq!(made, MAX_PROCESSES + 10);
+    }
+
+    #[test]
+    fn the_last_records_are_named_by_their_cookies() {
+        let mut processes = Processes::default();
+        let first = Arc::new(Process::default());
+        processes.tell(7, &first);
+        assert!(Arc::ptr_eq(&processes.told(7).unwrap(), &first));
+        assert_eq!(processes.told(8), None);
+        for cookie in 8..8 + u64::try_from(MAX_TOLD).unwrap() {
+            processes.tell(cookie, &first);
+        }
+        assert_eq!(processes.told(7), None);
+        assert_eq!(processes.told.len(), MAX_TOLD);
+        assert!(processes.told(8).is_some());
     }
 }

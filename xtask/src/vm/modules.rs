@@ -9,9 +9,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-/// Rules of nftables, sockets of SMC, and overlays. A kernel that has one built in, or not at all,
-/// has no file of it.
-const WANTED: [&str; 5] = [
+/// Tracked connections, rules of nftables, sockets of SMC, and overlays. A kernel that has one built
+/// in, or not at all, has no file of it.
+const WANTED: [&str; 6] = [
+    "nf_conntrack_netlink",
     "nft_chain_nat",
     "nft_nat",
     "nft_reject_ipv4",

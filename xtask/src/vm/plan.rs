@@ -29,10 +29,11 @@ const fn test(program: &'static str, words: &'static str, ci: bool) -> Test {
 }
 
 /// Run once for each mechanism.
-const TESTS: [Test; 11] = [
+const TESTS: [Test; 12] = [
     test("live", "", false),
     test("live_ways", "", false),
     test("live_identity", "", false),
+    test("live_changes", "", false),
     test("live_creators", "", false),
     test("live_original", "", false),
     test("live_let_off", "", true),
@@ -49,7 +50,7 @@ const TESTS_OF_ALL: [Test; 4] = [
     test("live_health", "", false),
 ];
 /// Connects of a flood, here and where each change is tested: emulation is slow.
-const FLOOD: [&str; 2] = ["3000", "1000"];
+const FLOOD: [&str; 2] = ["12000", "1000"];
 /// Seconds that a test program may take. One that hangs costs no more, and those after it run.
 const LIMIT: u32 = 600;
 

@@ -98,12 +98,15 @@ impl Load<'_> {
         } = self;
         let boot_time_ns = *boot_time_ns;
         let flag = u32::from(typed);
+        // A daemon after this one has not read what this one was told before.
+        let in_full = u32::from(pins.is_some());
         let log_level = if options.probe_log { u8::MAX } else { 0 };
         let mut loader = EbpfLoader::new();
         loader
             .btf(Some(kernel))
             .override_global("OFFSETS", offsets, true)
             .override_global("TYPED", &flag, true)
+            .override_global("IN_FULL", &in_full, true)
             .override_global("AYA_LOG_LEVEL", &log_level, true);
         if let Some(pins) = pins {
             pins.name_maps(&mut loader);
