@@ -11,7 +11,7 @@ use detector_ebpf::{BRIEF_NS, COMM_LEN, Header, offset};
 use crate::{
     maps::{SENT, SENT_PLACES},
     read::{self, known},
-    task::{current, pids},
+    task::pids,
 };
 
 /// Set where each record is to tell its process: a daemon may come that has not read those before.
@@ -29,8 +29,7 @@ pub(crate) struct Witness([u64; WORDS]);
 impl Witness {
     /// To be taken before the process is read: what changes meanwhile is seen the next time.
     #[inline(always)]
-    pub(crate) fn fill(&mut self) {
-        let task = current();
+    pub(crate) fn fill(&mut self, task: u64) {
         let leader: u64 = known(task, offset::TASK_LEADER);
         let forked: u64 = known(leader, offset::TASK_PARENT);
         let parent: u64 = known(forked, offset::TASK_LEADER);

@@ -18,12 +18,12 @@ use detector_ebpf::{ELSEWHERE_CONNECT, KIND_CONNECT, KIND_OUTCOME, PORTS_CONNECT
 use crate::{
     fair,
     let_off::is_let_off,
-    maps::{CALLS, PENDING, SLOT_CONNECT_V4, SLOT_CONNECT_V6, SLOT_PERF, SLOT_STATE, is_elsewhere},
+    maps::{CALLS, SLOT_CONNECT_V4, SLOT_CONNECT_V6, SLOT_PERF, SLOT_STATE, is_elsewhere},
     pending::{COOKIE, ENDED, Entry, LET_OFF, SUPPRESSED, UNTOLD, flag},
     read,
     record::{
-        Notice, count_lost, count_suppressed, count_unjoined, next_cookie, send_full, send_short,
-        told,
+        Notice, count_lost, count_suppressed, count_unjoined, ending, next_cookie, send_full,
+        send_short,
     },
     sock::{AF_INET, At, Readable, Sock, is_watched, named_port},
 };
@@ -61,7 +61,7 @@ pub(crate) fn attempt(ctx: &BtfTracePointContext, sock: Sock) {
     if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {
         return;
     }
-    let Some(entry) = Entry::of(sock.address()) else {
+    let Some(entry) = Entry::of(sock.address(), SLOT_STATE) else {
         return;
     };
     let elsewhere = is_elsewhere(ELSEWHERE_CONNECT);
@@ -90,7 +90,7 @@ pub(crate) fn attempt(ctx: &BtfTracePointContext, sock: Sock) {
 #[inline(always)]
 pub(crate) fn is_pending(sock: Sock) -> bool {
     is_watched(PORTS_CONNECT, sock.remote_port())
-        && Entry::of(sock.address()).is_some_and(|entry| entry.pending().is_some())
+        && Entry::of(sock.address(), SLOT_STATE).is_some_and(|entry| entry.pending().is_some())
 }
 
 #[inline(always)]
@@ -98,7 +98,7 @@ pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool)
     if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {
         return;
     }
-    let Some(entry) = Entry::of(sock.address()) else {
+    let Some(entry) = Entry::of(sock.address(), SLOT_STATE) else {
         return;
     };
     let Some(pending) = entry.pending() else {
@@ -214,7 +214,7 @@ fn returned(ctx: &impl EbpfContext, call: &Call, sock: impl Readable, result: i3
     if !is_watched(PORTS_CONNECT, port) {
         return;
     }
-    let Some(entry) = Entry::of(call.sock) else {
+    let Some(entry) = Entry::of(call.sock, slot) else {
         return;
     };
     let pending = entry.pending().filter(|pending| pending & UNTOLD != 0);
@@ -256,9 +256,7 @@ fn returned(ctx: &impl EbpfContext, call: &Call, sock: impl Readable, result: i3
         ..Notice::new(slot, KIND_CONNECT, cookie)
     };
     send_full(&notice.made(sock), sock);
-    if let Some(attempt) = told(slot)
-        && attempt.ends
-    {
+    if let Some(attempt) = ending(slot) {
         let outcome = Notice {
             kind: KIND_OUTCOME,
             ..attempt
@@ -276,8 +274,7 @@ fn returned(ctx: &impl EbpfContext, call: &Call, sock: impl Readable, result: i3
 extern "C" fn source_port(ctx: *mut core::ffi::c_void) -> u32 {
     let ctx = RawTracePointContext::new(ctx);
     let (sock, cookie): (u64, u64) = (ctx.arg(0), ctx.arg(1));
-    let pending = unsafe { PENDING.get(sock) };
-    if pending.copied() != Some(cookie) {
+    if Entry::of_number(sock).and_then(|entry| entry.pending()) != Some(cookie) {
         return 0;
     }
     u32::from(read::member::<u16>(sock, offset::SOCK_NUM))

@@ -12,17 +12,22 @@ use crate::{
     read::{known, member},
     record::Notice,
     sock::{At, Readable},
-    task::current,
 };
 
 /// Of the socket that the notice names; where that is none, nothing is known.
 #[inline(always)]
-pub(crate) fn fill(creator: &mut Creator, notice: &Notice) {
+pub(crate) fn fill(creator: &mut Creator, notice: &Notice, task: u64) {
     let Notice { made, cred, .. } = *notice;
     creator.sock = made;
     creator.cred = cred;
-    creator.uid = member(cred, offset::CRED_UID);
-    creator.relation = relation(cred);
+    let own: u64 = known(task, offset::TASK_REAL_CRED);
+    // Read in any case: where both are equal, the compiler would read it from the one without a type.
+    let own_uid = known(own, offset::CRED_UID);
+    (creator.uid, creator.relation) = if cred == own {
+        (own_uid, CREATOR_OWN)
+    } else {
+        (member(cred, offset::CRED_UID), relation(cred, task))
+    };
 }
 
 /// 0 of a socket of the kernel's own, and of one that nobody has accepted yet.
@@ -34,13 +39,12 @@ pub(crate) fn credentials<S: Readable>(sock: S) -> u64 {
 }
 
 #[inline(always)]
-fn relation(cred: u64) -> u32 {
+fn relation(cred: u64, task: u64) -> u32 {
     if cred == 0 {
         return CREATOR_UNKNOWN;
     }
-    let task = current();
     // A worker of io_uring acts with the credentials of another.
-    if holds(task, cred) || cred == known(task, offset::TASK_CRED) {
+    if cred == known(task, offset::TASK_CRED) {
         return CREATOR_OWN;
     }
     // Threads that set their ids one by one have their own.

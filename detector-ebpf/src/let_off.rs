@@ -2,20 +2,19 @@
 //! no record.
 
 use aya_ebpf::helpers::generated::bpf_get_current_comm;
-use detector_ebpf::{COMM_LEN, PORT_WORDS, PROGRAM_SLOTS};
+use detector_ebpf::{COMM_LEN, PORT_WORDS, PROGRAM_SLOTS, offset};
 
 use crate::{
-    maps::{LET_OFF_COUNTS, LET_OFF_NAMES, LET_OFF_PORTS, LET_OFF_SOCKS, MARKS},
+    maps::{LET_OFF_COUNTS, LET_OFF_NAMES, LET_OFF_PORTS},
     read,
+    task::current,
 };
 
 /// Whether the rules let off the current thread's connects to the port, by its name; counts it
 /// for the program of `slot`.
 #[inline(always)]
 pub(crate) fn is_let_off(port: u16, slot: u32) -> bool {
-    let mut name = [0u64; COMM_LEN / 8];
-    // Fills it up with zeroes.
-    unsafe { bpf_get_current_comm((&raw mut name).cast(), COMM_LEN as u32) };
+    let name = name();
     let Some(entry) = (unsafe { LET_OFF_NAMES.get(name) }).copied() else {
         return false;
     };
@@ -29,50 +28,14 @@ pub(crate) fn is_let_off(port: u16, slot: u32) -> bool {
     true
 }
 
-/// Socks are aligned: the low bits of a place are free for flags.
-const FLAGS: u64 = 7;
-
-/// Where a sock is marked whose outcome is let off too: the one place that its address gives it, at
-/// a fraction of what a hash map costs. A place that another sock has is no place.
-pub(crate) struct Place {
-    held: *mut u64,
-    address: u64,
-}
-
-impl Place {
-    /// The address as a number: the verifier does no arithmetic with a pointer that it knows.
-    #[inline(always)]
-    pub(crate) fn of(sock: u64) -> Option<Self> {
-        let address: u64 = read::read(&raw const sock as u64);
-        // Socks are so far apart at least.
-        let folded = (address >> 6) ^ (address >> 18);
-        let held = LET_OFF_SOCKS.get_ptr_mut(folded as u32 & (MARKS - 1))?;
-        Some(Self { held, address })
+/// Of the current thread, with zeroes at its end.
+#[inline(always)]
+fn name() -> [u64; COMM_LEN / 8] {
+    if read::is_typed() {
+        // So it is in the kernels that give types (`strscpy_pad` in `__set_task_comm`, since 5.17).
+        return read::known(current(), offset::TASK_COMM);
     }
-
-    /// Marks the sock; false if another is there. Of two that come at the same time one loses its
-    /// mark: its outcome counts as unjoined.
-    #[inline(always)]
-    pub(crate) fn mark(&self, flags: u64) -> bool {
-        let held = unsafe { *self.held };
-        let free = held == 0 || held & !FLAGS == self.address;
-        if free {
-            unsafe { *self.held = self.address | flags };
-        }
-        free
-    }
-
-    /// The flags of the sock's mark.
-    #[inline(always)]
-    pub(crate) fn marked(&self) -> Option<u64> {
-        let held = unsafe { *self.held };
-        (held & !FLAGS == self.address).then_some(held & FLAGS)
-    }
-
-    #[inline(always)]
-    pub(crate) fn unmark(&self) {
-        if self.marked().is_some() {
-            unsafe { *self.held = 0 };
-        }
-    }
+    let mut name = [0u64; COMM_LEN / 8];
+    unsafe { bpf_get_current_comm((&raw mut name).cast(), COMM_LEN as u32) };
+    name
 }

@@ -1,6 +1,7 @@
 //! The probes: one program on `inet_sock_set_state`, others on the exits of the functions that
 //! connect and accept, of which user space attaches those that the kernel has.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 #![cfg_attr(
     target_arch = "bpf",
     expect(

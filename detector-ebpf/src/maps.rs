@@ -12,6 +12,7 @@ use detector_ebpf::{
 use crate::{
     brief::{Sent, Witness},
     connect::Call,
+    pending::Place,
     record::Notice,
 };
 
@@ -33,7 +34,13 @@ pub(crate) static PORTS: Array<u64> = Array::with_max_entries(3 * PORT_WORDS, 0)
 #[map]
 pub(crate) static ELSEWHERE: Array<u32> = Array::with_max_entries(2, 0);
 
-/// Connects under way: address of the sock to its cookie, with the flags of `pending`.
+/// Connects under way, as `pending` has them. A power of two.
+pub(crate) const PLACES: u32 = 4096;
+
+#[map]
+pub(crate) static PLACED: Array<Place> = Array::with_max_entries(PLACES, 0);
+
+/// Those that have no place there: address of the sock to its cookie, with the flags of `pending`.
 #[map]
 pub(crate) static PENDING: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
 
@@ -73,12 +80,6 @@ pub(crate) static LET_OFF_PORTS: Array<u64> = Array::with_max_entries(LET_OFF_SE
 pub(crate) static LET_OFF_COUNTS: PerCpuArray<u64> =
     PerCpuArray::with_max_entries(detector_ebpf::LET_OFF_NAMES * PROGRAM_SLOTS, 0);
 
-pub(crate) const MARKS: u32 = 4096;
-
-/// Addresses of socks with flags; see `let_off`.
-#[map]
-pub(crate) static LET_OFF_SOCKS: Array<u64> = Array::with_max_entries(MARKS, 0);
-
 /// Of user space alone: what it told of `EVENTS` and `COUNTERS`, for its successor.
 #[map]
 pub(crate) static TOLD: Array<[u64; TOLD_WORDS]> = Array::with_max_entries(1, 0);
@@ -93,6 +94,7 @@ pub(crate) struct Scratch {
     /// Bytes of text written so far. Kept in memory on purpose: the verifier forgets what it knew
     /// of a value that it reads from a map, so all ways through a loop look the same to it.
     pub(crate) text_end: u64,
+    pub(crate) number: u64,
     pub(crate) notice: Notice,
     pub(crate) witness: Witness,
     pub(crate) record: Full,

@@ -1,11 +1,16 @@
 //! Connects whose outcome is still to come.
 
+use core::{
+    arch::asm,
+    ptr::{read_volatile, write_volatile},
+};
+
 use aya_ebpf::EbpfContext;
 use aya_log_ebpf::warn;
 
-use crate::{let_off::Place, maps::PENDING};
+use crate::maps::{PENDING, PLACED, PLACES, SCRATCH};
 
-/// Beside the cookie in `PENDING`: the attempt is not told yet, the function's end will.
+/// Beside the cookie: the attempt is not told yet, the function's end will.
 pub(crate) const UNTOLD: u64 = 1 << 63;
 /// Its outcome was told before: the function failed after SYN_SENT.
 pub(crate) const ENDED: u64 = 1 << 62;
@@ -13,8 +18,6 @@ pub(crate) const ENDED: u64 = 1 << 62;
 pub(crate) const SUPPRESSED: u64 = 1 << 61;
 /// The attempt was let off, and its outcome will be.
 pub(crate) const LET_OFF: u64 = 1 << 60;
-/// Where the first two are, of the flags of a mark.
-const MARKED: u32 = 62;
 pub(crate) const COOKIE: u64 = !(UNTOLD | ENDED | SUPPRESSED | LET_OFF);
 
 #[inline(always)]
@@ -22,37 +25,58 @@ pub(crate) fn flag(flag: u64, set: bool) -> u64 {
     if set { flag } else { 0 }
 }
 
-/// What is remembered of a sock whose outcome is still to come: the attempt's cookie and flags.
+/// The one place that the address of a sock gives it, at a fraction of what a hash map costs.
+#[repr(C)]
+pub(crate) struct Place {
+    /// How many have it or try to: who finds 1 after adding itself has it, and is the only one.
+    claims: u64,
+    /// Who has it, as long as it does.
+    sock: u64,
+    pending: u64,
+}
+
+/// What is remembered of a sock whose outcome is still to come: the attempt's cookie and flags. In
+/// its place, or where another sock has that, in a hash map.
 pub(crate) struct Entry {
     sock: u64,
-    place: Place,
+    place: *mut Place,
 }
 
 impl Entry {
     #[inline(always)]
-    pub(crate) fn of(sock: u64) -> Option<Self> {
-        let place = Place::of(sock)?;
+    pub(crate) fn of(sock: u64, slot: u32) -> Option<Self> {
+        Self::of_number(number(sock, slot)?)
+    }
+
+    /// Of an address that the verifier takes for a number.
+    #[inline(always)]
+    pub(crate) fn of_number(sock: u64) -> Option<Self> {
+        // Socks are so far apart at least.
+        let folded = (sock >> 6) ^ (sock >> 18);
+        let place = PLACED.get_ptr_mut(folded as u32 & (PLACES - 1))?;
         Some(Self { sock, place })
     }
 
     #[inline(always)]
+    fn is_placed(&self) -> bool {
+        unsafe { read_volatile(&raw const (*self.place).sock) == self.sock }
+    }
+
+    #[inline(always)]
     pub(crate) fn pending(&self) -> Option<u64> {
-        match self.place.marked() {
-            Some(flags) => Some(LET_OFF | flags << MARKED),
-            None => (unsafe { PENDING.get(self.sock) }).copied(),
+        if self.is_placed() {
+            Some(unsafe { (*self.place).pending })
+        } else {
+            (unsafe { PENDING.get(self.sock) }).copied()
         }
     }
 
     /// A full LRU map evicts; the outcome of the evicted attempt counts as unjoined.
     #[inline(always)]
     pub(crate) fn remember(&self, ctx: &impl EbpfContext, pending: u64) {
-        if pending & LET_OFF == 0 {
-            // One that was left where the kernel skipped an outcome is not this connect's.
-            self.place.unmark();
-        } else if self.place.mark(pending >> MARKED) {
-            return;
-        }
-        if PENDING.insert(self.sock, pending, 0).is_err() {
+        if self.is_placed() || self.take_place() {
+            unsafe { write_volatile(&raw mut (*self.place).pending, pending) };
+        } else if PENDING.insert(self.sock, pending, 0).is_err() {
             warn!(
                 ctx,
                 "attempt {} is not remembered: its outcome will be unjoined",
@@ -61,12 +85,49 @@ impl Entry {
         }
     }
 
+    /// False if another sock has it, or tries to have it at the same time.
+    #[inline(always)]
+    fn take_place(&self) -> bool {
+        let claims = unsafe { &raw mut (*self.place).claims };
+        if unsafe { read_volatile(claims) } != 0 {
+            return false;
+        }
+        add(claims, 1);
+        let is_taken = unsafe { read_volatile(claims) } == 1;
+        if is_taken {
+            unsafe { write_volatile(&raw mut (*self.place).sock, self.sock) };
+        } else {
+            add(claims, -1);
+        }
+        is_taken
+    }
+
     #[inline(always)]
     pub(crate) fn forget(&self) {
-        if self.place.marked().is_some() {
-            self.place.unmark();
+        if self.is_placed() {
+            unsafe { write_volatile(&raw mut (*self.place).sock, 0) };
+            add(unsafe { &raw mut (*self.place).claims }, -1);
         } else {
             let _ = PENDING.remove(self.sock);
         }
     }
+}
+
+/// An address as a number: the verifier does no arithmetic with a pointer that it knows, and forgets
+/// what it knew of a value that is read from a map.
+#[inline(always)]
+fn number(address: u64, slot: u32) -> Option<u64> {
+    let scratch = SCRATCH.get_ptr_mut(slot)?;
+    let number = unsafe { &raw mut (*scratch).number };
+    unsafe {
+        write_volatile(number, address);
+        Some(read_volatile(number))
+    }
+}
+
+/// In one step. The compiler has none for this machine: the first kernels knew only this one
+/// (`BPF_XADD`), which gives no result.
+#[inline(always)]
+fn add(number: *mut u64, value: i64) {
+    unsafe { asm!("lock *(u64 *)({} + 0) += {}", in(reg) number, in(reg) value) };
 }

@@ -218,14 +218,16 @@ fn send_laid(slot: u32) {
             notice,
             witness,
             record,
+            ..
         },
         sent,
     ) = unsafe { (&mut *scratch, &mut *sent) };
     let notice = &Notice { slot, ..*notice };
     record.header = header(notice, size_of::<Brief>() as u32);
-    creator::fill(&mut record.creator, notice);
-    task::fill(&mut record.thread);
-    witness.fill();
+    let task = task::current();
+    creator::fill(&mut record.creator, notice, task);
+    task::fill(&mut record.thread, task);
+    witness.fill(task);
     if sent.holds(witness, record.header.time_ns) {
         record.header.kind |= BRIEF;
         let brief: *mut Brief = (&raw mut *record).cast();
@@ -234,7 +236,7 @@ fn send_laid(slot: u32) {
         return;
     }
     let mut text = Text::new(record.text.as_mut_ptr(), text_end);
-    task::snapshot(&mut record.process, &mut text);
+    task::snapshot(&mut record.process, task, &mut text);
     let mut written = text.end();
     if written > TEXT_LEN as u64 {
         written = TEXT_LEN as u64;
@@ -246,12 +248,10 @@ fn send_laid(slot: u32) {
     }
 }
 
-/// What `send_full` told last, as if it were not known.
+/// The attempt that `send_full` told last, as if it were not known, if its outcome is to be told.
 #[inline(always)]
-pub(crate) fn told(slot: u32) -> Option<Notice> {
+pub(crate) fn ending(slot: u32) -> Option<Notice> {
     let scratch = SCRATCH.get_ptr_mut(slot)?;
-    Some(Notice {
-        slot,
-        ..unsafe { (*scratch).notice }
-    })
+    let notice = unsafe { &(*scratch).notice };
+    notice.ends.then(|| Notice { slot, ..*notice })
 }

@@ -18,8 +18,8 @@ const CGROUP_DEPTH: u32 = 12;
 /// include/uapi/linux/nsfs.h).
 const MNT_NS_ANON_INO: u32 = 0xefff_fff7;
 /// `PIDTYPE_PGID` and `PIDTYPE_SID` (include/linux/pid_types.h).
-const PIDTYPE_PGID: u64 = 2;
-const PIDTYPE_SID: u64 = 3;
+const PIDTYPE_PGID: usize = 2;
+const PIDTYPE_SID: usize = 3;
 
 /// With its type, where the kernel gives that.
 #[inline(always)]
@@ -32,21 +32,15 @@ pub(crate) fn current() -> u64 {
 }
 
 #[inline(always)]
-pub(crate) fn fill(thread: &mut Thread) {
-    let task = current();
+pub(crate) fn fill(thread: &mut Thread, task: u64) {
     thread.tid = known(task, offset::TASK_PID);
     thread.reserved = 0;
-    read::copy(
-        thread.comm.as_mut_ptr(),
-        COMM_LEN as u32,
-        task + read::offset(offset::TASK_COMM),
-    );
+    thread.comm = known(task, offset::TASK_COMM);
 }
 
 /// Fills the process and writes the texts.
 #[inline(always)]
-pub(crate) fn snapshot(process: &mut Process, text: &mut Text) {
-    let task = current();
+pub(crate) fn snapshot(process: &mut Process, task: u64, text: &mut Text) {
     let leader: u64 = known(task, offset::TASK_LEADER);
     process.pid = known(task, offset::TASK_TGID);
     process.start_time_ns = known(leader, offset::TASK_START);
@@ -146,11 +140,8 @@ fn identifiers(process: &mut Process, task: u64, leader: u64) {
 /// The `struct pid` of the process group and of the session.
 #[inline(always)]
 pub(crate) fn pids(signal: u64) -> [u64; 2] {
-    let pids = signal + read::offset(offset::SIGNAL_PIDS);
-    [
-        read::read(pids + 8 * PIDTYPE_PGID),
-        read::read(pids + 8 * PIDTYPE_SID),
-    ]
+    let pids: [u64; PIDTYPE_SID + 1] = known(signal, offset::SIGNAL_PIDS);
+    [pids[PIDTYPE_PGID], pids[PIDTYPE_SID]]
 }
 
 #[inline(always)]

@@ -27,6 +27,7 @@ const MAPS: [&str; 16] = [
     "SLEEPING",
     "PORTS",
     "ELSEWHERE",
+    "PLACED",
     "PENDING",
     "UNACCEPTED",
     "CALLS",
@@ -36,7 +37,6 @@ const MAPS: [&str; 16] = [
     "LET_OFF_NAMES",
     "LET_OFF_PORTS",
     "LET_OFF_COUNTS",
-    "LET_OFF_SOCKS",
     "SCRATCH",
     TOLD,
 ];
