@@ -26,8 +26,9 @@ const HEAD: &str = "\
 # Coverage
 
 Written by `cargo xtask vm`, which runs the live tests on each of these kernels by each mechanism of
-the probes. A way in or an identity is tested in tests/live_ways.rs or tests/live_identity.rs under
-this name: its events, exactly. A dash is a mechanism that the kernel refuses.
+the probes. A way in or an identity is tested under this name, its events exactly: in
+tests/live_ways.rs, live_identity.rs, live_changes.rs, live_creators.rs or live_original.rs. A dash is
+a mechanism that the kernel refuses.
 
 ## Ways in and identities
 ";
