@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use detector::event::{Event, Kind};
 use lines::{accepts_by_state, by_state, check, interrupted, line, lines};
-use watched::{Row, Told, Trigger, drain, watch};
+use watched::{Row, Shared, Told, Trigger, drain, watch};
 
 /// How often a way is tried again when a softirq interrupted a probe on its own CPU: the kernel
 /// skips the probe then, and counts it.
@@ -35,7 +35,7 @@ fn way_and(
     further: impl FnOnce(&[Event], &Trigger),
 ) {
     let row = Row::new(name);
-    let mut live = match watch(port) {
+    let mut live = match Shared::watch(port) {
         Ok(live) => live,
         Err(why) => return row.lacks(&why),
     };
@@ -274,7 +274,7 @@ async fn an_accept_by_a_child() {
 /// that was somebody else.
 fn late(name: &'static str, port: u16, acceptor: Option<&str>) {
     let row = Row::new(name);
-    let mut live = match watch(port) {
+    let mut live = match Shared::watch(port) {
         Ok(live) => live,
         Err(why) => return row.lacks(&why),
     };

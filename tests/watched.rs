@@ -3,8 +3,10 @@
 use std::{
     collections::HashMap,
     io::{BufRead as _, BufReader, Write as _},
+    ops::{Deref, DerefMut},
     path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use clap::ValueEnum as _;
@@ -51,13 +53,61 @@ pub(crate) fn watch(port: u16) -> Result<Live, String> {
     watch_apart(port, port)
 }
 
+/// Probes that a test has done with: to attach them takes longer than most tests, where the machine is
+/// emulated.
+static ATTACHED: Mutex<Vec<Live>> = Mutex::new(Vec::new());
+
+/// Probes that may be older than the test.
+pub(crate) struct Shared(Option<Live>);
+
+impl Shared {
+    pub(crate) fn watch(port: u16) -> Result<Self, String> {
+        let idle = ATTACHED.lock().unwrap().pop();
+        let Some(mut live) = idle else {
+            return watch(port).map(|live| Self(Some(live)));
+        };
+        let bits = only(port);
+        let ports = Ports {
+            connect: &bits,
+            accept: &bits,
+            listen: &bits,
+        };
+        live.watch_only(&ports).unwrap();
+        drop(drain(&mut live));
+        println!("live: attached before, now to port {port}");
+        Ok(Self(Some(live)))
+    }
+}
+
+impl Deref for Shared {
+    type Target = Live;
+
+    fn deref(&self) -> &Live {
+        self.0.as_ref().unwrap()
+    }
+}
+
+impl DerefMut for Shared {
+    fn deref_mut(&mut self) -> &mut Live {
+        self.0.as_mut().unwrap()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let mut idle = ATTACHED.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.extend(self.0.take());
+    }
+}
+
+fn only(port: u16) -> [u64; 1024] {
+    let mut bits = [0; 1024];
+    bits[usize::from(port >> 6)] = 1 << (port & 63);
+    bits
+}
+
 /// The same of one port to connect to, and another to serve.
 pub(crate) fn watch_apart(port: u16, server: u16) -> Result<Live, String> {
-    let only = |port: u16| {
-        let mut bits = [0; 1024];
-        bits[usize::from(port >> 6)] = 1 << (port & 63);
-        bits
-    };
     let (connect, serve) = (only(port), only(server));
     let ports = Ports {
         connect: &connect,
@@ -200,7 +250,7 @@ pub(crate) fn kind(event: &Event) -> &'static str {
 /// What the probes told of a scenario from its beginning to its end.
 pub(crate) struct Told {
     pub(crate) row: Row,
-    pub(crate) live: Live,
+    pub(crate) live: Shared,
     pub(crate) made: Trigger,
     pub(crate) events: Vec<Event>,
 }
@@ -209,7 +259,7 @@ impl Told {
     /// `None` where something is lacking for it, which the row of this name says then.
     pub(crate) fn of(name: &'static str, scenario: &str, port: u16) -> Option<Self> {
         let row = Row::new(name);
-        let mut live = match watch(port) {
+        let mut live = match Shared::watch(port) {
             Ok(live) => live,
             Err(why) => {
                 row.lacks(&why);
