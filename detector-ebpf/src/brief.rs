@@ -2,8 +2,8 @@
 //! that has it, at a tenth of the cost and of the room.
 //!
 //! What can change without a sign here is as old as that record, `BRIEF_NS` at most: the names of
-//! folders and mounts above a file, of ancestors beyond the parent, and arguments that a process
-//! writes over its own.
+//! folders and mounts above a file, the layer of an overlay that it is in, ancestors beyond the parent,
+//! and arguments that a process writes over its own.
 
 use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
 use detector_ebpf::{BRIEF_NS, COMM_LEN, Header, offset};
@@ -55,7 +55,10 @@ impl Witness {
         self.0 = [
             known(leader, offset::TASK_START),
             pair([known(task, offset::TASK_TGID), login_uid]),
-            known::<u32>(task, offset::TASK_EXECS) as u64,
+            pair([
+                known(task, offset::TASK_EXECS),
+                known(cred, offset::CRED_GID),
+            ]),
             comm,
             comm_end,
             cred,

@@ -113,7 +113,7 @@ pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool)
     if pending & UNTOLD == 0 {
         entry.forget();
     } else {
-        entry.remember(ctx, pending | ENDED);
+        entry.change(ctx, pending | ENDED);
     }
     if pending & LET_OFF != 0 {
         return;
@@ -227,6 +227,8 @@ fn returned(ctx: &impl EbpfContext, call: &Call, sock: impl Readable, result: i3
     if let_off {
         if failed || ended {
             entry.forget();
+        } else if pending.is_some() {
+            entry.change(ctx, LET_OFF);
         } else {
             entry.remember(ctx, LET_OFF);
         }
@@ -237,10 +239,13 @@ fn returned(ctx: &impl EbpfContext, call: &Call, sock: impl Readable, result: i3
         None => next_cookie(slot),
     };
     let suppressed = fair::is_over_budget();
+    let told = cookie | flag(SUPPRESSED, suppressed);
     if failed || ended {
         entry.forget();
+    } else if pending.is_some() {
+        entry.change(ctx, told);
     } else {
-        entry.remember(ctx, cookie | flag(SUPPRESSED, suppressed));
+        entry.remember(ctx, told);
     }
     if suppressed {
         count_suppressed(slot, KIND_CONNECT);

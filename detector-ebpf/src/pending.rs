@@ -71,12 +71,30 @@ impl Entry {
         }
     }
 
-    /// A full LRU map evicts; the outcome of the evicted attempt counts as unjoined.
+    /// Of an attempt that is not remembered yet.
     #[inline(always)]
     pub(crate) fn remember(&self, ctx: &impl EbpfContext, pending: u64) {
         if self.is_placed() || self.take_place() {
             unsafe { write_volatile(&raw mut (*self.place).pending, pending) };
-        } else if PENDING.insert(self.sock, pending, 0).is_err() {
+        } else {
+            self.list(ctx, pending);
+        }
+    }
+
+    /// Of one that is, where it is.
+    #[inline(always)]
+    pub(crate) fn change(&self, ctx: &impl EbpfContext, pending: u64) {
+        if self.is_placed() {
+            unsafe { write_volatile(&raw mut (*self.place).pending, pending) };
+        } else {
+            self.list(ctx, pending);
+        }
+    }
+
+    /// A full LRU map evicts; the outcome of the evicted attempt counts as unjoined.
+    #[inline(always)]
+    fn list(&self, ctx: &impl EbpfContext, pending: u64) {
+        if PENDING.insert(self.sock, pending, 0).is_err() {
             warn!(
                 ctx,
                 "attempt {} is not remembered: its outcome will be unjoined",
