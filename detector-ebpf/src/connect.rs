@@ -224,14 +224,17 @@ fn returned(ctx: &impl EbpfContext, call: &Call, sock: impl Readable, result: i3
         Some(pending) => pending & LET_OFF != 0,
         None => is_let_off(port, slot),
     };
-    if let_off {
+    let keep = |told: u64| {
         if failed || ended {
             entry.forget();
         } else if pending.is_some() {
-            entry.change(ctx, LET_OFF);
+            entry.change(ctx, told);
         } else {
-            entry.remember(ctx, LET_OFF);
+            entry.remember(ctx, told);
         }
+    };
+    if let_off {
+        keep(LET_OFF);
         return;
     }
     let cookie = match pending {
@@ -239,14 +242,7 @@ fn returned(ctx: &impl EbpfContext, call: &Call, sock: impl Readable, result: i3
         None => next_cookie(slot),
     };
     let suppressed = fair::is_over_budget();
-    let told = cookie | flag(SUPPRESSED, suppressed);
-    if failed || ended {
-        entry.forget();
-    } else if pending.is_some() {
-        entry.change(ctx, told);
-    } else {
-        entry.remember(ctx, told);
-    }
+    keep(cookie | flag(SUPPRESSED, suppressed));
     if suppressed {
         count_suppressed(slot, KIND_CONNECT);
         if failed && !ended {
