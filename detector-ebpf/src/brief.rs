@@ -6,23 +6,26 @@
 //! and arguments that a process writes over its own.
 
 use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
-use detector_ebpf::{BRIEF_NS, COMM_LEN, Header, offset};
+use detector_ebpf::{BRIEF_NS, BRIEF_SPAN, COMM_LEN, Header, offset};
 
 use crate::{
-    maps::{SENT, SENT_PLACES},
+    maps::{FULLS, SENT, SENT_PLACES},
+    pending::add,
     read::{self, known},
-    task::pids,
+    task::{groups, namespaces},
 };
 
 /// Set where each record is to tell its process: a daemon may come that has not read those before.
 #[unsafe(no_mangle)]
 static IN_FULL: u32 = 0;
 
-const WORDS: usize = 26;
+const WORDS: usize = 31;
 const COMM_WORDS: usize = COMM_LEN / 8;
+/// include/uapi/linux/magic.h
+const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
 
-/// What the current process is told with, as far as it costs little: its values, and the addresses of
-/// what its texts and ancestors are read from.
+/// What the current process is told with, as far as it costs little. Values rather than addresses, for an
+/// address is given to others when what was there is freed, which may be at once.
 #[repr(C)]
 pub(crate) struct Witness([u64; WORDS]);
 
@@ -31,63 +34,99 @@ impl Witness {
     #[inline(always)]
     pub(crate) fn fill(&mut self, task: u64) {
         let leader: u64 = known(task, offset::TASK_LEADER);
-        let forked: u64 = known(leader, offset::TASK_PARENT);
-        let parent: u64 = known(forked, offset::TASK_LEADER);
         let [comm, comm_end]: [u64; COMM_WORDS] = known(leader, offset::TASK_COMM);
-        let [parent_comm, parent_comm_end]: [u64; COMM_WORDS] = known(parent, offset::TASK_COMM);
         let cred: u64 = known(task, offset::TASK_CRED);
-        let ids = [
-            known(cred, offset::CRED_UID),
-            known(cred, offset::CRED_EUID),
-        ];
+        let user_ns: u64 = known(cred, offset::CRED_USER_NS);
+        let cgroups: u64 = known(task, offset::TASK_CGROUPS);
+        let cgroup: u64 = known(cgroups, offset::CSS_SET_DFL);
+        let node: u64 = known(cgroup, offset::CGROUP_KN);
         let mm: u64 = known(task, offset::TASK_MM);
         let exe: u64 = known(mm, offset::MM_EXE_FILE);
         let inode: u64 = known(exe, offset::FILE_INODE);
-        let dentry: u64 = known(exe, offset::FILE_DENTRY);
+        let name: u64 = known(exe, offset::FILE_DENTRY);
         let fs: u64 = known(task, offset::TASK_FS);
+        let folder: u64 = known(fs, offset::FS_PWD_DENTRY);
         let signal: u64 = known(leader, offset::TASK_SIGNAL);
-        let [group, session] = pids(signal);
-        let login_uid: u32 = if read::offset(offset::TASK_LOGIN_UID) == offset::ABSENT as u64 {
-            0
-        } else {
-            known(task, offset::TASK_LOGIN_UID)
-        };
+        let forked: u64 = known(leader, offset::TASK_PARENT);
+        let parent: u64 = known(forked, offset::TASK_LEADER);
+        let [parent_comm, parent_comm_end]: [u64; COMM_WORDS] = known(parent, offset::TASK_COMM);
+        let parent_mm: u64 = known(forked, offset::TASK_MM);
+        let parent_exe: u64 = known(parent_mm, offset::MM_EXE_FILE);
+        let parent_name: u64 = known(parent_exe, offset::FILE_DENTRY);
         self.0 = [
             known(leader, offset::TASK_START),
-            pair([known(task, offset::TASK_TGID), login_uid]),
-            pair([
-                known(task, offset::TASK_EXECS),
-                known(cred, offset::CRED_GID),
-            ]),
+            pair([known(task, offset::TASK_TGID), login_uid(task)]),
             comm,
             comm_end,
             cred,
-            pair(ids),
+            pair([
+                known(cred, offset::CRED_UID),
+                known(cred, offset::CRED_EUID),
+            ]),
+            pair([
+                known(cred, offset::CRED_GID),
+                known(user_ns, offset::USER_NS_INUM),
+            ]),
             known(cred, offset::CRED_CAP_EFFECTIVE),
-            known(task, offset::TASK_CGROUPS),
-            known(leader, offset::TASK_NSPROXY),
+            pair(namespaces(task, leader)),
+            pair(groups(signal)),
+            known(signal, offset::SIGNAL_TTY),
+            cgroups,
+            known(node, offset::KN_ID),
+            // Of the executable.
+            pair([
+                known(task, offset::TASK_EXECS),
+                known(inode, offset::INODE_NLINK),
+            ]),
             exe,
-            inode,
-            known::<u32>(inode, offset::INODE_NLINK) as u64,
-            dentry,
-            known(dentry, offset::DENTRY_PARENT),
-            // Another where the name has changed, none where it is gone.
-            known(dentry, offset::DENTRY_HASHED),
+            known(inode, offset::INODE_INO),
+            upper(inode),
+            name,
+            known(name, offset::DENTRY_PARENT),
+            hashed(name),
             known(mm, offset::MM_ARG_START),
             known(mm, offset::MM_ARG_END),
-            known(fs, offset::FS_PWD_DENTRY),
+            // Of the working folder.
+            folder,
             known(fs, offset::FS_PWD_MNT),
-            group,
-            session,
-            known(signal, offset::SIGNAL_TTY),
+            known(folder, offset::DENTRY_PARENT),
+            hashed(folder),
+            // Of the parent.
             pair([
                 known(parent, offset::TASK_TGID),
                 known(parent, offset::TASK_EXECS),
             ]),
             parent_comm,
             parent_comm_end,
+            parent_name,
+            hashed(parent_name),
         ];
     }
+}
+
+/// Where the kernel's table has the name of a dentry: elsewhere after a change of the name, nowhere
+/// after its end.
+#[inline(always)]
+fn hashed(dentry: u64) -> u64 {
+    known(dentry, offset::DENTRY_HASHED)
+}
+
+#[inline(always)]
+fn login_uid(task: u64) -> u32 {
+    if read::offset(offset::TASK_LOGIN_UID) == offset::ABSENT as u64 {
+        return 0;
+    }
+    known(task, offset::TASK_LOGIN_UID)
+}
+
+/// As `task::executable` tells it, of an overlay alone: no type has it.
+#[inline(always)]
+fn upper(inode: u64) -> u64 {
+    let superblock: u64 = known(inode, offset::INODE_SB);
+    if known::<u64>(superblock, offset::SB_MAGIC) != OVERLAYFS_MAGIC {
+        return 0;
+    }
+    read::read(inode + read::offset(offset::SIZE_INODE))
 }
 
 #[inline(always)]
@@ -99,12 +138,14 @@ fn pair([first, second]: [u32; 2]) -> u64 {
 #[repr(C)]
 pub(crate) struct Sent {
     pub(crate) cookie: u64,
+    /// How many full records there were before.
+    number: u64,
     time_ns: u64,
     witness: Witness,
 }
 
 impl Sent {
-    /// Whether it has the process that `witness` is of.
+    /// Whether it has the process that `witness` is of, and user space still knows it.
     #[inline(always)]
     pub(crate) fn holds(&self, witness: &Witness, time_ns: u64) -> bool {
         if unsafe { core::ptr::read_volatile(&raw const IN_FULL) } != 0 {
@@ -114,15 +155,25 @@ impl Sent {
         for index in 0..WORDS {
             differing |= self.witness.0[index] ^ witness.0[index];
         }
-        differing == 0 && time_ns < self.time_ns + BRIEF_NS
+        differing == 0 && time_ns < self.time_ns + BRIEF_NS && fulls() < self.number + BRIEF_SPAN
     }
 
+    /// The record was sent, when there were so many full ones.
     #[inline(always)]
-    pub(crate) fn keep(&mut self, header: &Header, witness: &Witness) {
+    pub(crate) fn keep(&mut self, header: &Header, witness: &Witness, number: u64) {
+        if let Some(count) = FULLS.get_ptr_mut(0) {
+            add(count, 1);
+        }
         self.cookie = header.cookie;
+        self.number = number;
         self.time_ns = header.time_ns;
         self.witness.0 = witness.0;
     }
+}
+
+#[inline(always)]
+pub(crate) fn fulls() -> u64 {
+    FULLS.get(0).copied().unwrap_or(u64::MAX)
 }
 
 /// Where the current process is kept; another that has the same place takes its turn.

@@ -93,6 +93,19 @@ pub(crate) fn is_pending(sock: Sock) -> bool {
         && Entry::of(sock.address(), SLOT_STATE).is_some_and(|entry| entry.pending().is_some())
 }
 
+/// A connection begins at its server: what is known of its address is of a connect whose end was not
+/// seen, because its port was not watched any more then.
+#[inline(always)]
+pub(crate) fn forget(sock: Sock) {
+    if is_watched(PORTS_CONNECT, sock.remote_port())
+        && let Some(entry) = Entry::of(sock.address(), SLOT_STATE)
+        && entry.pending().is_some()
+    {
+        entry.forget();
+        count_unjoined(SLOT_STATE);
+    }
+}
+
 #[inline(always)]
 pub(crate) fn outcome(ctx: &BtfTracePointContext, sock: Sock, established: bool) {
     if !is_watched(PORTS_CONNECT, sock.remote_port()) || !sock.is_tcp() {

@@ -34,8 +34,10 @@ pub const COUNTER_SUPPRESSED: u32 = 9;
 
 /// Bytes of the ring buffer: about 3,500 attempts of as many processes, or 18,000 of one.
 pub const RING_BYTES: u32 = 4 << 20;
-/// How long after a [`Full`] record those of the same process may be [`Brief`].
+/// How long after a [`Full`] record those of the same process may be [`Brief`], and how many other
+/// full ones may be between.
 pub const BRIEF_NS: u64 = 100_000_000;
+pub const BRIEF_SPAN: u64 = 2048;
 /// What each process may add to a ring buffer that is half full: 100 attempts a second, and 100 at
 /// once.
 pub const FAIR_INTERVAL_NS: u64 = 10_000_000;

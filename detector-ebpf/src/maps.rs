@@ -113,6 +113,10 @@ pub(crate) const SLOT_ACCEPT: u32 = 4;
 #[map]
 pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(PROGRAM_SLOTS, 0);
 
+/// Full records of all programs and CPUs.
+#[map]
+pub(crate) static FULLS: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Of each program, a power of two.
 pub(crate) const SENT_PLACES: u32 = 64;
 

@@ -116,6 +116,7 @@ members! {
     CGROUP_LEVEL: "cgroup", ["level"];
     KN_PARENT: "kernfs_node", ["__parent", "parent"];
     KN_NAME: "kernfs_node", ["name"];
+    KN_ID: "kernfs_node", ["id"];
 }
 
 /// Sizes of kernel structs and values of kernel enumerators, after the members.

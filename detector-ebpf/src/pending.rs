@@ -146,6 +146,6 @@ fn number(address: u64, slot: u32) -> Option<u64> {
 /// In one step. The compiler has none for this machine: the first kernels knew only this one
 /// (`BPF_XADD`), which gives no result.
 #[inline(always)]
-fn add(number: *mut u64, value: i64) {
+pub(crate) fn add(number: *mut u64, value: i64) {
     unsafe { asm!("lock *(u64 *)({} + 0) += {}", in(reg) number, in(reg) value) };
 }

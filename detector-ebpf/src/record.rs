@@ -243,8 +243,9 @@ fn send_laid(slot: u32) {
     }
     let length = FULL_FIXED as u64 + written;
     record.header.length = length as u32;
+    let number = brief::fulls();
     if send(notice, (&raw mut *record).cast(), length) {
-        sent.keep(&record.header, witness);
+        sent.keep(&record.header, witness, number);
     }
 }
 

@@ -22,11 +22,16 @@ pub(crate) fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     match (old, new) {
         (_, SYN_SENT) => connect::attempt(&ctx, sock),
         (SYN_SENT, ESTABLISHED | CLOSE) => connect::outcome(&ctx, sock, new == ESTABLISHED),
-        // Of two sockets that connect to one another, or one to itself, each comes by SYN_RECV too.
-        (SYN_RECV, ESTABLISHED | CLOSE) if connect::is_pending(sock) => {
+        // Of two sockets that connect to one another, or one to itself, each comes by SYN_RECV too. Its
+        // own side may close it there, which is FIN_WAIT1.
+        (SYN_RECV, _) if connect::is_pending(sock) => {
             connect::outcome(&ctx, sock, new == ESTABLISHED);
         }
-        (_, SYN_RECV) => accept::begun(sock),
+        (SYN_SENT, SYN_RECV) => accept::begun(sock),
+        (_, SYN_RECV) => {
+            connect::forget(sock);
+            accept::begun(sock);
+        }
         (SYN_RECV, ESTABLISHED) => accept::established(sock),
         (_, LISTEN) => listen::listening(sock),
         _ => {}

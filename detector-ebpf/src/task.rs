@@ -116,9 +116,7 @@ fn identifiers(process: &mut Process, task: u64, leader: u64) {
     process.pid_ns = member(pid_ns, offset::PID_NS_INUM);
 
     let signal: u64 = known(leader, offset::TASK_SIGNAL);
-    let [group, session] = pids(signal);
-    process.process_group = member(group, offset::PID_NUMBERS);
-    process.session = member(session, offset::PID_NUMBERS);
+    [process.process_group, process.session] = groups(signal);
     let tty: u64 = known(signal, offset::SIGNAL_TTY);
     let driver: u64 = known(tty, offset::TTY_DRIVER);
     let index: u32 = known(tty, offset::TTY_INDEX);
@@ -126,22 +124,33 @@ fn identifiers(process: &mut Process, task: u64, leader: u64) {
     process.tty_major = known(driver, offset::TTY_DRIVER_MAJOR);
     process.tty_minor = first + index;
 
+    [process.mnt_ns, process.net_ns] = namespaces(task, leader);
+}
+
+/// Of the process group and of the session.
+#[inline(always)]
+pub(crate) fn groups(signal: u64) -> [u32; 2] {
+    let pids: [u64; PIDTYPE_SID + 1] = known(signal, offset::SIGNAL_PIDS);
+    [
+        known(pids[PIDTYPE_PGID], offset::PID_NUMBERS),
+        known(pids[PIDTYPE_SID], offset::PID_NUMBERS),
+    ]
+}
+
+/// Of mounts and of the network.
+#[inline(always)]
+pub(crate) fn namespaces(task: u64, leader: u64) -> [u32; 2] {
     // A leader that has ended is in no namespaces any more, its process still is.
     let mut nsproxy: u64 = known(leader, offset::TASK_NSPROXY);
     if nsproxy == 0 {
         nsproxy = known(task, offset::TASK_NSPROXY);
     }
     let mnt_ns: u64 = known(nsproxy, offset::NSPROXY_MNT);
-    process.mnt_ns = known(mnt_ns, offset::MNT_NS_INUM);
     let net_ns: u64 = known(nsproxy, offset::NSPROXY_NET);
-    process.net_ns = known(net_ns, offset::NET_INUM);
-}
-
-/// The `struct pid` of the process group and of the session.
-#[inline(always)]
-pub(crate) fn pids(signal: u64) -> [u64; 2] {
-    let pids: [u64; PIDTYPE_SID + 1] = known(signal, offset::SIGNAL_PIDS);
-    [pids[PIDTYPE_PGID], pids[PIDTYPE_SID]]
+    [
+        known(mnt_ns, offset::MNT_NS_INUM),
+        known(net_ns, offset::NET_INUM),
+    ]
 }
 
 #[inline(always)]

@@ -231,9 +231,11 @@ struct Invalid(String);
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log(cli.log_format, cli.log_level);
+    // Whoever closes a pipe has read enough; but of what watches, nobody would read the next alert.
+    let watches = matches!(cli.command, Command::Run(_) | Command::Record { .. });
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if broken_pipe(&error) && !watches => ExitCode::SUCCESS,
         Err(error) => {
             let code = if error.is::<Invalid>() { 3 } else { 1 };
             // One paragraph: the whole chain of causes.
@@ -251,6 +253,8 @@ fn log(format: LogFormat, level: tracing::Level) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
+        // A log that cannot be written must not end what it is of.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),

@@ -30,17 +30,19 @@ pub const MISSED: &str = "kretprobe_missed";
 
 /// The cause of a [`Loss`]: the process had added its share to a ring buffer that filled up.
 pub const SUPPRESSED: &str = "suppressed";
+/// `Loss::cause`: events are told without their process, which was told too long before.
+pub const FORGOTTEN: &str = "process_forgotten";
 
 /// Events that the kernel could not deliver, counted since the last such item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// Nanoseconds since the Unix epoch, when the counters were read.
     pub time_ns: u64,
-    /// `connect`, `outcome`, `accept` or `listen`; `inventory`; `probe` or `record` where it cannot be
-    /// told.
+    /// `connect`, `outcome`, `accept` or `listen`; `inventory`; `process`; `probe` or `record` where it
+    /// cannot be told.
     pub subject: String,
     /// `ring_buffer_full`, `suppressed`, `recursion`, `kretprobe_missed`, `malformed`,
-    /// `attempt_unknown` or `too_many_found`.
+    /// `attempt_unknown`, `process_forgotten` or `too_many_found`.
     pub cause: String,
     pub count: u64,
 }

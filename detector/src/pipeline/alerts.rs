@@ -5,7 +5,7 @@ use std::io::Write;
 use super::{PipelineError, reload::Refused};
 use crate::{
     alert::{Alert, Field, INTERNAL, Name, Priority, Value},
-    event::{Event, Loss, MISSED, RECURSION, SUPPRESSED},
+    event::{Event, FORGOTTEN, Loss, MISSED, RECURSION, SUPPRESSED},
     host::Host,
     rules::Rule,
     sink::{Encoder, Style},
@@ -85,6 +85,10 @@ impl<W: Write> Alerts<W> {
                     "{count} {subject} events of processes that flood the detector were {cause}, so \
                      that those of others are seen"
                 ),
+            ),
+            FORGOTTEN => (
+                Priority::Critical,
+                format!("{count} events were told without their process ({cause})"),
             ),
             _ => (
                 Priority::Critical,

@@ -139,6 +139,12 @@ impl Heart {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false);
         let file = file.open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is no regular file: name another with `--state`",
+            ));
+        }
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         let mut text = String::new();
         (&file).take(LONGEST).read_to_string(&mut text)?;

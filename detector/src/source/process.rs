@@ -6,13 +6,15 @@ use std::{
     sync::Arc,
 };
 
+use detector_ebpf::BRIEF_SPAN;
+
 use crate::event::Process;
 
 /// Distinct processes that are remembered; beyond, all are forgotten and learnt anew.
 const MAX_PROCESSES: usize = 1024;
 /// Full records whose processes brief ones may name; beyond, the oldest is forgotten. The probes name
-/// none that is older than `BRIEF_NS`.
-const MAX_TOLD: usize = 4096;
+/// one that is half as far back at most, but may take their time to send what names it.
+const MAX_TOLD: usize = 2 * BRIEF_SPAN as usize;
 
 #[derive(Debug, Default)]
 pub struct Processes {
@@ -22,6 +24,8 @@ pub struct Processes {
     told: HashMap<u64, Arc<Process>>,
     /// The cookies, as they came.
     told_order: VecDeque<u64>,
+    /// How many records named a process that is forgotten.
+    pub forgotten: u64,
 }
 
 impl Processes {
@@ -60,8 +64,10 @@ impl Processes {
     }
 
     /// The process of the full record with this cookie.
-    pub fn told(&self, cookie: u64) -> Option<Arc<Process>> {
-        self.told.get(&cookie).cloned()
+    pub fn told(&mut self, cookie: u64) -> Option<Arc<Process>> {
+        let process = self.told.get(&cookie).cloned();
+        self.forgotten += u64::from(process.is_none());
+        process
     }
 }
 
@@ -97,6 +103,7 @@ mod tests {
         processes.tell(7, &first);
         assert!(Arc::ptr_eq(&processes.told(7).unwrap(), &first));
         assert_eq!(processes.told(8), None);
+        assert_eq!(processes.forgotten, 1);
         for cookie in 8..8 + u64::try_from(MAX_TOLD).unwrap() {
             processes.tell(cookie, &first);
         }

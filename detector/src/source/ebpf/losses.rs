@@ -7,7 +7,7 @@ use detector_ebpf as wire;
 
 use super::{Ebpf, kretprobe, tracefs};
 use crate::{
-    event::{Loss, MISSED, RECURSION, SUPPRESSED},
+    event::{FORGOTTEN, Loss, MISSED, RECURSION, SUPPRESSED},
     source::Summary,
 };
 
@@ -117,6 +117,10 @@ impl Ebpf {
             let count = self.malformed - self.malformed_seen;
             losses.push(loss(time_ns, "record", "malformed", count));
             self.malformed_seen = self.malformed;
+        }
+        let forgotten = std::mem::take(&mut self.processes.forgotten);
+        if forgotten > 0 {
+            losses.push(loss(time_ns, "process", FORGOTTEN, forgotten));
         }
         losses
     }
