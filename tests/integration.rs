@@ -9,7 +9,7 @@
 use std::{
     net::IpAddr,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::Arc,
 };
 
@@ -263,6 +263,28 @@ fn detector(args: &[&str]) -> Output {
         .args(args)
         .output()
         .unwrap()
+}
+
+/// Neither a full disk nor a reader of the log that is gone.
+#[test]
+fn a_log_that_cannot_be_written_hinders_no_alert() {
+    let replay = |log: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubelet-detector"));
+        command
+            .args(["replay", "traces/accept.jsonl", "-r", "../rules"])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests"));
+        command.stderr(log).output().unwrap()
+    };
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let (nobody, pipe) = std::io::pipe().unwrap();
+    drop(nobody);
+    let expected = replay(Stdio::null());
+    assert!(!expected.stdout.is_empty());
+    for log in [Stdio::from(full.unwrap()), Stdio::from(pipe)] {
+        let output = replay(log);
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(output.stdout, expected.stdout);
+    }
 }
 
 #[test]

@@ -62,6 +62,13 @@ async fn its_user() {
 }
 
 #[tokio::test]
+async fn its_group() {
+    changed("changed-group", 24_140, |event, _| {
+        event.process.gid == NOBODY
+    });
+}
+
+#[tokio::test]
 async fn its_capabilities() {
     changed("changed-capabilities", 24_020, |event, _| {
         event.process.capabilities == 0
@@ -72,6 +79,13 @@ async fn its_capabilities() {
 async fn its_working_folder() {
     changed("changed-folder", 24_030, |event, _| {
         event.process.cwd == "/proc"
+    });
+}
+
+#[tokio::test]
+async fn the_name_of_its_working_folder() {
+    changed("changed-folder-name", 24_150, |event, _| {
+        event.process.cwd.ends_with("/after")
     });
 }
 
@@ -129,6 +143,13 @@ async fn its_program() {
 async fn its_file_is_removed() {
     changed("changed-removed", 24_100, |event, _| {
         event.process.exe.deleted
+    });
+}
+
+#[tokio::test]
+async fn the_layer_of_its_file() {
+    changed("changed-layer", 24_160, |event, _| {
+        event.process.exe.upper_layer
     });
 }
 

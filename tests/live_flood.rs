@@ -18,10 +18,11 @@ use std::{
     net::{TcpListener, TcpStream},
     process::{Command, Stdio},
     sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use daemon::{Daemon, Summary};
-use detector::event::{Kind, SUPPRESSED};
+use detector::event::{Event, FORGOTTEN, Kind, SUPPRESSED};
 use watched::{Trigger, drain, trigger, watch, watch_apart};
 
 /// Several times what the ring buffer holds; a smaller flood fills half of it at least.
@@ -80,6 +81,42 @@ async fn a_flood_past_a_reader_that_stands_still_hides_nobody_else() {
     assert!(lost(Some(SUPPRESSED)) > 0, "the flood fits the ring buffer");
     let in_full = u64::from(detector_ebpf::RING_BYTES) / detector_ebpf::FULL_FIXED as u64;
     assert!(delivered > in_full, "the flooder is told in full each time");
+}
+
+/// A process that changes at each connect is told in full each time, so that what was told of another is
+/// soon far back: that one is told in full again.
+#[tokio::test]
+async fn a_flood_of_names_takes_no_process_away() {
+    const PORT: u16 = 23_240;
+    let mut live = match watch(PORT) {
+        Ok(live) => live,
+        Err(why) => return println!("skipped: {why}"),
+    };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut flood = Command::new(trigger())
+        .args(["flood-renamed", &PORT.to_string(), "20000"])
+        .spawn()
+        .unwrap();
+    let (mut events, mut made) = (Vec::new(), 0);
+    while flood.try_wait().unwrap().is_none() {
+        assert!(TcpStream::connect(("127.0.0.1", PORT)).is_err());
+        made += 1;
+        let next = Instant::now() + Duration::from_millis(2);
+        while Instant::now() < next {
+            while live.drain(0, &mut events).unwrap() {}
+        }
+    }
+    events.extend(drain(&mut live));
+    let attempts = events.iter().filter(|one| one.kind == Kind::ConnectAttempt);
+    let (own, others): (Vec<&Event>, Vec<&Event>) =
+        attempts.partition(|one| one.process.pid == std::process::id());
+    assert_eq!(own.len(), made);
+    assert!(others.iter().all(|one| one.process.pid == flood.id()));
+    let losses = live.losses(0, true);
+    assert!(
+        losses.iter().all(|loss| loss.cause != FORGOTTEN),
+        "{losses:?}"
+    );
 }
 
 /// Whoever is let in from outside cannot fill the ring buffer with what it makes the kernel accept.

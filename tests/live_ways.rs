@@ -138,6 +138,9 @@ ways! {
     a_socket_that_connects_to_itself: "to-itself", 22_700, [
         "attempt 127.0.0.1 by trigger", "outcome 127.0.0.1 errno 0 by trigger",
     ];
+    a_socket_that_is_closed_in_syn_recv: "crossed", 24_200, [
+        "attempt 127.0.0.1 by trigger", "outcome 127.0.0.1 errno 103 by trigger",
+    ];
     a_repaired_socket: "repaired", 22_710, [
         "attempt 127.0.0.1 by trigger", "outcome 127.0.0.1 errno 0 by trigger",
     ];

@@ -1,9 +1,9 @@
 //! A process that was told a moment ago and has not changed is not told again: the record names the one
-//! that has it, at a tenth of the cost and of the room.
+//! that has it, at a fraction of the cost and of the room.
 //!
 //! What can change without a sign here is as old as that record, `BRIEF_NS` at most: the names of
-//! folders and mounts above a file, the layer of an overlay that it is in, ancestors beyond the parent,
-//! and arguments that a process writes over its own.
+//! folders and mounts above a file, ancestors beyond the parent, and arguments that a process writes
+//! over its own.
 
 use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
 use detector_ebpf::{BRIEF_NS, BRIEF_SPAN, COMM_LEN, Header, offset};

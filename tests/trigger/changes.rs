@@ -55,6 +55,16 @@ pub(crate) fn user(port: u16) -> Result {
     })
 }
 
+pub(crate) fn group(port: u16) -> Result {
+    twice(port, || {
+        // SAFETY: as above.
+        match unsafe { libc::setgid(NOBODY) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error().into()),
+        }
+    })
+}
+
 pub(crate) fn capabilities(port: u16) -> Result {
     twice(port, || {
         let mut sets = rustix::thread::capabilities(None)?;
@@ -65,6 +75,15 @@ pub(crate) fn capabilities(port: u16) -> Result {
 
 pub(crate) fn working_folder(port: u16) -> Result {
     twice(port, || Ok(std::env::set_current_dir("/proc")?))
+}
+
+pub(crate) fn working_folder_name(port: u16) -> Result {
+    in_folder(|folder| {
+        let (before, after) = (folder.join("before"), folder.join("after"));
+        fs::create_dir(&before)?;
+        std::env::set_current_dir(&before)?;
+        twice(port, || Ok(fs::rename(&before, &after)?))
+    })
 }
 
 pub(crate) fn session(port: u16) -> Result {
@@ -168,6 +187,14 @@ pub(crate) fn removed(port: u16) -> Result {
 pub(crate) fn removed_inner(port: u16) -> Result {
     let path = std::env::current_exe()?;
     twice(port, || Ok(fs::remove_file(&path)?))
+}
+
+/// Of an overlay whose lower layer has the executable: it is copied to the upper one.
+pub(crate) fn layer_inner(port: u16) -> Result {
+    let path = std::env::current_exe()?;
+    twice(port, || {
+        Ok(std::os::unix::fs::chown(&path, Some(NOBODY), None)?)
+    })
 }
 
 pub(crate) fn moved(port: u16) -> Result {

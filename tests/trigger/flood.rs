@@ -35,6 +35,16 @@ pub(crate) fn flood(port: u16, count: u32) -> Result {
     Ok(())
 }
 
+/// Refused connects of a thread that has another name for each.
+pub(crate) fn renamed(port: u16, count: u32) -> Result {
+    for number in 0..count {
+        let name = std::ffi::CString::new(format!("name-{number}"))?;
+        rustix::thread::set_name(&name)?;
+        traffic::refused(([127, 0, 0, 1], port))?;
+    }
+    Ok(())
+}
+
 /// Refused connects by two threads, each of one socket, which is the cheapest there is: `rate` a
 /// second, or as many as the machine can.
 pub(crate) fn refused(port: u16, count: u32, rate: u32) -> Result {

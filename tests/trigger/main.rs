@@ -106,6 +106,7 @@ fn run() -> Result {
             let rate = arguments.next().ok_or("name a rate")?;
             flood::refused(port, count, rate.parse()?)
         }
+        "flood-renamed" => flood::renamed(port, count),
         "steady" => flood::steady(port, count),
         "apart" | "apart-down" => {
             let program = arguments.next().ok_or("name a program")?;
@@ -137,6 +138,7 @@ fn way(name: &str, port: u16) -> Result {
         "given-up" => ways::given_up(port),
         "reset-before-accept" => ways::reset_before_accept(port),
         "to-itself" => ways::to_itself(port),
+        "crossed" => ways::crossed(port),
         "repaired" => ways::repaired(port),
         "redirected" => ways::redirected(port),
         "blocked-accept" => ways::blocked_accept(port),
@@ -219,8 +221,10 @@ fn changed(name: &str, port: u16) -> Result {
     match name {
         "changed-name" => changes::name(port),
         "changed-user" => changes::user(port),
+        "changed-group" => changes::group(port),
         "changed-capabilities" => changes::capabilities(port),
         "changed-folder" => changes::working_folder(port),
+        "changed-folder-name" => changes::working_folder_name(port),
         "changed-session" => changes::session(port),
         "changed-mounts" => changes::mounts(port),
         "changed-cgroup" => changes::cgroup(port),
@@ -228,6 +232,8 @@ fn changed(name: &str, port: u16) -> Result {
         "changed-by-fork" => changes::forked(port),
         "changed-parent" => changes::orphaned(port),
         "changed-program" => changes::program(port),
+        "changed-layer" => spoof::overlay(port, spoof::Layer::Changing),
+        "changed-layer-inner" => changes::layer_inner(port),
         "changed-removed" => changes::removed(port),
         "changed-removed-inner" => changes::removed_inner(port),
         "changed-moved" => changes::moved(port),

@@ -203,13 +203,19 @@ pub(crate) enum Layer {
     Lower,
     /// Changed since it was in the lower layer.
     CopiedUp,
+    /// Changed while it runs.
+    Changing,
 }
 
 pub(crate) fn overlay(port: u16, layer: Layer) -> Result {
     in_folder(|folder| {
         own_mounts()?;
         mount("t", folder, "tmpfs", MountFlags::empty(), None)?;
-        let outcome = layered(folder, layer).and_then(|path| run(&path, port));
+        let scenario = match layer {
+            Layer::Changing => "changed-layer-inner",
+            _ => "refused",
+        };
+        let outcome = layered(folder, layer).and_then(|path| run_as(&path, scenario, port));
         unmount(folder, UnmountFlags::DETACH)?;
         outcome
     })
@@ -232,7 +238,7 @@ fn layered(folder: &Path, layer: Layer) -> Result<PathBuf> {
     let path = merged.join(KUBELET);
     match layer {
         Layer::Upper => copy_to(&path)?,
-        Layer::Lower => {}
+        Layer::Lower | Layer::Changing => {}
         Layer::CopiedUp => std::os::unix::fs::chown(&path, Some(NOBODY), None)?,
     }
     Ok(path)

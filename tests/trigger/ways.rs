@@ -3,7 +3,7 @@
 use std::{
     io::{self, Read as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
-    os::fd::OwnedFd,
+    os::fd::{AsFd as _, OwnedFd},
     time::Duration,
 };
 
@@ -188,9 +188,31 @@ pub(crate) fn to_itself(port: u16) -> Result {
     Ok(())
 }
 
+/// A socket that another connects to while it connects there itself is in SYN_RECV. Its answer does not
+/// arrive, and its own side closes it.
+pub(crate) fn crossed(port: u16) -> Result {
+    const SYN_RECV: u8 = 3;
+    netns::enter()?;
+    nft::filter(port, nft::Verdict::Drop)?;
+    let connect = |from: u16, to: u16| -> Result<OwnedFd> {
+        let socket = tcp(local(to))?;
+        net::bind(&socket, &local(from))?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        fails(&socket, local(to), Errno::INPROGRESS)?;
+        Ok(socket)
+    };
+    let socket = connect(port + 1, port)?;
+    tell_source(&socket)?;
+    let _other = connect(port, port + 1)?;
+    while raw::state(socket.as_fd())? != SYN_RECV {
+        std::thread::yield_now();
+    }
+    drop(socket);
+    Ok(())
+}
+
 /// `TCP_REPAIR`: the kernel takes the connection for established and sends nothing.
 pub(crate) fn repaired(port: u16) -> Result {
-    use std::os::fd::AsFd as _;
     netns::enter()?;
     let socket = tcp(local(port))?;
     raw::option(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_REPAIR, 1)
