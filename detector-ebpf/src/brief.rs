@@ -53,54 +53,59 @@ impl Witness {
         let parent_mm: u64 = known(forked, offset::TASK_MM);
         let parent_exe: u64 = known(parent_mm, offset::MM_EXE_FILE);
         let parent_name: u64 = known(parent_exe, offset::FILE_DENTRY);
-        self.0 = [
-            known(leader, offset::TASK_START),
-            pair([known(task, offset::TASK_TGID), login_uid(task)]),
-            comm,
-            comm_end,
-            cred,
-            pair([
-                known(cred, offset::CRED_UID),
-                known(cred, offset::CRED_EUID),
-            ]),
-            pair([
-                known(cred, offset::CRED_GID),
-                known(user_ns, offset::USER_NS_INUM),
-            ]),
-            known(cred, offset::CRED_CAP_EFFECTIVE),
-            pair(namespaces(task, leader)),
-            pair(groups(signal)),
-            known(signal, offset::SIGNAL_TTY),
-            cgroups,
-            known(node, offset::KN_ID),
-            // Of the executable.
-            pair([
-                known(task, offset::TASK_EXECS),
-                known(inode, offset::INODE_NLINK),
-            ]),
-            exe,
-            known(inode, offset::INODE_INO),
-            upper(inode),
-            name,
-            known(name, offset::DENTRY_PARENT),
-            hashed(name),
-            known(mm, offset::MM_ARG_START),
-            known(mm, offset::MM_ARG_END),
-            // Of the working folder.
-            folder,
-            known(fs, offset::FS_PWD_MNT),
-            known(folder, offset::DENTRY_PARENT),
-            hashed(folder),
-            // Of the parent.
-            pair([
-                known(parent, offset::TASK_TGID),
-                known(parent, offset::TASK_EXECS),
-            ]),
-            parent_comm,
-            parent_comm_end,
-            parent_name,
-            hashed(parent_name),
-        ];
+        // One by one: together they would be more than the stack of the oldest kernels has room for.
+        let words = self.0.as_mut_ptr();
+        let mut index = 0;
+        let mut put = |word: u64| {
+            unsafe { words.add(index).write_volatile(word) };
+            index += 1;
+        };
+        put(known(leader, offset::TASK_START));
+        put(pair([known(task, offset::TASK_TGID), login_uid(task)]));
+        put(comm);
+        put(comm_end);
+        put(cred);
+        put(pair([
+            known(cred, offset::CRED_UID),
+            known(cred, offset::CRED_EUID),
+        ]));
+        put(pair([
+            known(cred, offset::CRED_GID),
+            known(user_ns, offset::USER_NS_INUM),
+        ]));
+        put(known(cred, offset::CRED_CAP_EFFECTIVE));
+        put(pair(namespaces(task, leader)));
+        put(pair(groups(signal)));
+        put(known(signal, offset::SIGNAL_TTY));
+        put(cgroups);
+        put(known(node, offset::KN_ID));
+        // Of the executable.
+        put(pair([
+            known(task, offset::TASK_EXECS),
+            known(inode, offset::INODE_NLINK),
+        ]));
+        put(exe);
+        put(known(inode, offset::INODE_INO));
+        put(upper(inode));
+        put(name);
+        put(known(name, offset::DENTRY_PARENT));
+        put(hashed(name));
+        put(known(mm, offset::MM_ARG_START));
+        put(known(mm, offset::MM_ARG_END));
+        // Of the working folder.
+        put(folder);
+        put(known(fs, offset::FS_PWD_MNT));
+        put(known(folder, offset::DENTRY_PARENT));
+        put(hashed(folder));
+        // Of the parent.
+        put(pair([
+            known(parent, offset::TASK_TGID),
+            known(parent, offset::TASK_EXECS),
+        ]));
+        put(parent_comm);
+        put(parent_comm_end);
+        put(parent_name);
+        put(hashed(parent_name));
     }
 }
 
