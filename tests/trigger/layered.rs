@@ -79,6 +79,8 @@ pub(crate) fn smc_refused(port: u16) -> Result {
 
 pub(crate) fn smc_both(port: u16) -> Result {
     let socket = smc()?;
+    // A run shortly before may have left a connection in TIME_WAIT.
+    net::sockopt::set_socket_reuseaddr(&socket, true)?;
     net::bind(&socket, &local(port))?;
     net::listen(&socket, 1)?;
     connected(&TcpListener::from(socket), smc()?, port)
