@@ -12,7 +12,10 @@
 mod lines;
 mod watched;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use detector::event::{Event, Kind};
 use lines::{accepts_by_state, by_state, check, interrupted, line, lines};
@@ -21,6 +24,8 @@ use watched::{Row, Shared, Told, Trigger, drain, watch};
 /// How often a way is tried again when a softirq interrupted a probe on its own CPU: the kernel
 /// skips the probe then, and counts it.
 const TRIES: u32 = 5;
+/// Longer than any machine takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The way's events are exactly these, in any order.
 fn way(name: &'static str, port: u16, expected: &[&str]) {
@@ -289,7 +294,9 @@ fn late(name: &'static str, port: u16, acceptor: Option<&str>) {
         accepts.count()
     };
     // The handshake's end is another thread's work where the CPU is busy.
+    let begin = Instant::now();
     while told(&events) == 0 {
+        assert!(begin.elapsed() < PATIENCE, "no handshake is told");
         events.extend(drain(&mut live));
     }
     assert_eq!(told(&events), 1, "{events:#?}");

@@ -9,10 +9,9 @@ use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
 use detector_ebpf::{BRIEF_NS, BRIEF_SPAN, COMM_LEN, Header, offset};
 
 use crate::{
-    maps::{FULLS, SENT, SENT_PLACES},
-    pending::add,
-    read::{self, known},
-    task::{groups, namespaces},
+    maps::{FULLS, SENT, SENT_PLACES, add},
+    read::known,
+    task::{groups, login_uid, namespaces, upper},
 };
 
 /// Set where each record is to tell its process: a daemon may come that has not read those before.
@@ -24,8 +23,8 @@ const COMM_WORDS: usize = COMM_LEN / 8;
 /// include/uapi/linux/magic.h
 const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
 
-/// What the current process is told with, as far as it costs little. Values rather than addresses, for an
-/// address is given to others when what was there is freed, which may be at once.
+/// What the current process is told with, as far as it costs little. Beside an address is a value that it
+/// leads to wherever one is at hand: what is freed may have another in its place at once.
 #[repr(C)]
 pub(crate) struct Witness([u64; WORDS]);
 
@@ -86,7 +85,7 @@ impl Witness {
         ]));
         put(exe);
         put(known(inode, offset::INODE_INO));
-        put(upper(inode));
+        put(upper_of_overlay(inode));
         put(name);
         put(known(name, offset::DENTRY_PARENT));
         put(hashed(name));
@@ -116,22 +115,15 @@ fn hashed(dentry: u64) -> u64 {
     known(dentry, offset::DENTRY_HASHED)
 }
 
+/// A helper has to read it: it costs nothing but on an overlay.
 #[inline(always)]
-fn login_uid(task: u64) -> u32 {
-    if read::offset(offset::TASK_LOGIN_UID) == offset::ABSENT as u64 {
-        return 0;
-    }
-    known(task, offset::TASK_LOGIN_UID)
-}
-
-/// As `task::executable` tells it, of an overlay alone: no type has it.
-#[inline(always)]
-fn upper(inode: u64) -> u64 {
+fn upper_of_overlay(inode: u64) -> u64 {
     let superblock: u64 = known(inode, offset::INODE_SB);
-    if known::<u64>(superblock, offset::SB_MAGIC) != OVERLAYFS_MAGIC {
-        return 0;
+    if known::<u64>(superblock, offset::SB_MAGIC) == OVERLAYFS_MAGIC {
+        upper(inode)
+    } else {
+        0
     }
-    read::read(inode + read::offset(offset::SIZE_INODE))
 }
 
 #[inline(always)]

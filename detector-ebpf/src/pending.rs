@@ -1,14 +1,11 @@
 //! Connects whose outcome is still to come.
 
-use core::{
-    arch::asm,
-    ptr::{read_volatile, write_volatile},
-};
+use core::ptr::{read_volatile, write_volatile};
 
 use aya_ebpf::EbpfContext;
 use aya_log_ebpf::warn;
 
-use crate::maps::{PENDING, PLACED, PLACES, SCRATCH};
+use crate::maps::{PENDING, PLACED, PLACES, SCRATCH, add};
 
 /// Beside the cookie: the attempt is not told yet, the function's end will.
 pub(crate) const UNTOLD: u64 = 1 << 63;
@@ -141,11 +138,4 @@ fn number(address: u64, slot: u32) -> Option<u64> {
         write_volatile(number, address);
         Some(read_volatile(number))
     }
-}
-
-/// In one step. The compiler has none for this machine: the first kernels knew only this one
-/// (`BPF_XADD`), which gives no result.
-#[inline(always)]
-pub(crate) fn add(number: *mut u64, value: i64) {
-    unsafe { asm!("lock *(u64 *)({} + 0) += {}", in(reg) number, in(reg) value) };
 }

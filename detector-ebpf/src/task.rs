@@ -97,11 +97,17 @@ fn credentials(process: &mut Process, task: u64) {
     process.capabilities = member(cred, offset::CRED_CAP_EFFECTIVE);
     let user_ns: u64 = known(cred, offset::CRED_USER_NS);
     process.user_ns = known(user_ns, offset::USER_NS_INUM);
-    process.login_uid = if read::offset(offset::TASK_LOGIN_UID) == offset::ABSENT as u64 {
+    process.login_uid = login_uid(task);
+}
+
+/// Of a kernel that has none it is as if it was never set.
+#[inline(always)]
+pub(crate) fn login_uid(task: u64) -> u32 {
+    if read::offset(offset::TASK_LOGIN_UID) == offset::ABSENT as u64 {
         u32::MAX
     } else {
         known(task, offset::TASK_LOGIN_UID)
-    };
+    }
 }
 
 #[inline(always)]
@@ -165,8 +171,13 @@ fn executable(process: &mut Process, file: u64) {
     let superblock: u64 = member(inode, offset::INODE_SB);
     process.exe_device = member(superblock, offset::SB_DEV);
     process.exe_fs_magic = member(superblock, offset::SB_MAGIC);
-    // `struct ovl_inode` (fs/overlayfs/ovl_entry.h) embeds the inode; the upper dentry follows it.
-    process.exe_upper = read::read(inode + read::offset(offset::SIZE_INODE));
+    process.exe_upper = upper(inode);
+}
+
+/// `struct ovl_inode` (fs/overlayfs/ovl_entry.h) embeds the inode; the upper dentry follows it.
+#[inline(always)]
+pub(crate) fn upper(inode: u64) -> u64 {
+    read::read(inode + read::offset(offset::SIZE_INODE))
 }
 
 /// `d_unlinked` (include/linux/dcache.h): this name of the file is gone, whether it has others or not.

@@ -18,14 +18,13 @@ use rustix::{
     thread::{CapabilitySet, CpuSet, UnshareFlags, sched_setaffinity},
 };
 
-use crate::{Lacks, Result, fact, in_a_thread, in_folder, raw, spoof, succeed, traffic};
+use crate::{
+    Lacks, Result, fact, in_a_thread, in_folder, raw, renamed,
+    spoof::{self, NOBODY, refused},
+};
 
-/// A user who may do nothing.
-const NOBODY: u32 = 65_534;
-
-fn refused(port: u16) -> Result {
-    traffic::refused(([127, 0, 0, 1], port))
-}
+/// `BRIEF_NS`: what was told of a process so long before is told again. There is nothing else to wait for.
+const OLD: Duration = Duration::from_millis(100);
 
 /// Each CPU has its own memory of the processes that were told there.
 fn stay() -> Result {
@@ -48,20 +47,14 @@ pub(crate) fn name(port: u16) -> Result {
 pub(crate) fn user(port: u16) -> Result {
     twice(port, || {
         // SAFETY: the process has one thread, and the call takes a number.
-        match unsafe { libc::setuid(NOBODY) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error().into()),
-        }
+        Ok(raw::checked(unsafe { libc::setuid(NOBODY) })?)
     })
 }
 
 pub(crate) fn group(port: u16) -> Result {
     twice(port, || {
-        // SAFETY: as above.
-        match unsafe { libc::setgid(NOBODY) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error().into()),
-        }
+        // SAFETY: the process has one thread, and the call takes a number.
+        Ok(raw::checked(unsafe { libc::setgid(NOBODY) })?)
     })
 }
 
@@ -171,17 +164,8 @@ pub(crate) fn program(port: u16) -> Result {
     })
 }
 
-/// A copy of this program that runs a scenario.
-fn copy(scenario: &str, port: u16) -> Result {
-    in_folder(|folder| {
-        let path = folder.join("kubelet");
-        fs::copy(std::env::current_exe()?, &path)?;
-        succeed(Command::new(&path).args([scenario, &port.to_string()]))
-    })
-}
-
 pub(crate) fn removed(port: u16) -> Result {
-    copy("changed-removed-inner", port)
+    renamed("kubelet", "changed-removed-inner", port)
 }
 
 pub(crate) fn removed_inner(port: u16) -> Result {
@@ -198,7 +182,7 @@ pub(crate) fn layer_inner(port: u16) -> Result {
 }
 
 pub(crate) fn moved(port: u16) -> Result {
-    copy("changed-moved-inner", port)
+    renamed("kubelet", "changed-moved-inner", port)
 }
 
 pub(crate) fn moved_inner(port: u16) -> Result {
@@ -218,6 +202,6 @@ pub(crate) fn arguments(port: u16) -> Result {
     let start: u64 = start.parse()?;
     let memory = File::options().write(true).open("/proc/self/mem")?;
     twice(port, || Ok(memory.write_all_at(b"kubelet\0", start)?))?;
-    std::thread::sleep(Duration::from_millis(150));
+    std::thread::sleep(OLD);
     refused(port)
 }

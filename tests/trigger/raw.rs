@@ -192,7 +192,7 @@ pub(crate) fn sockaddr(address: SocketAddrV4) -> libc::sockaddr_in {
     }
 }
 
-fn checked(result: libc::c_int) -> io::Result<()> {
+pub(crate) fn checked(result: libc::c_int) -> io::Result<()> {
     if result < 0 {
         Err(io::Error::last_os_error())
     } else {

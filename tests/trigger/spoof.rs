@@ -36,13 +36,13 @@ use crate::{
 /// The name that all of them take.
 const KUBELET: &str = "kubelet";
 /// A user who may do nothing.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 fn own() -> io::Result<PathBuf> {
     std::env::current_exe()
 }
 
-fn refused(port: u16) -> Result {
+pub(crate) fn refused(port: u16) -> Result {
     traffic::refused(([127, 0, 0, 1], port))
 }
 

@@ -76,12 +76,12 @@ pub fn decode(
     let cpu = reader.u32()?;
     reader.u32()?;
     let (socket, errno) = socket(&mut reader, kind, cookie)?;
-    let mut maker = None;
-    let (mut thread_of, mut process_of) = (Thread::default(), None);
-    if !reader.rest().is_empty() {
-        maker = Some(creator::read(&mut reader)?);
-        thread_of = thread(&mut reader)?;
-        process_of = if is_brief {
+    let (maker, thread, process) = if reader.rest().is_empty() {
+        (None, Thread::default(), None)
+    } else {
+        let maker = creator::read(&mut reader)?;
+        let thread = thread(&mut reader)?;
+        let process = if is_brief {
             processes.told(reader.u64()?)
         } else {
             let parts = process_parts(reader.rest());
@@ -89,12 +89,13 @@ pub fn decode(
             processes.tell(cookie, &process);
             Some(process)
         };
-    }
-    let attribution = match process_of {
+        (Some(maker), thread, process)
+    };
+    let attribution = match process {
         Some(_) => Attribution::Caller,
         None => Attribution::Unknown,
     };
-    let (thread, process) = (thread_of, process_of.unwrap_or_default());
+    let process = process.unwrap_or_default();
     let (creator, wanted) = maker.map_or((None, None), |maker| maker.of(&process));
     let (refused, errno) = match kind {
         Kind::ConnectAttempt => (errno, None),
