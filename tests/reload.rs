@@ -26,7 +26,7 @@ use detector::{
     host::Host,
     pipeline::{Pipeline, reload::Refused},
     rules::{self, Ruleset, SourceFile},
-    sink::{Format, Style},
+    sink::{Format, Stream, Style},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -174,7 +174,8 @@ fn rules_that_judge_alike_change_nothing_when_they_are_reloaded() {
     let texts = alike();
     let pipeline = |out| {
         let first = ruleset(texts.first().unwrap()).unwrap();
-        Pipeline::new(first, Host::default(), style, out)
+        let host = Host::default();
+        Pipeline::new(first, host.clone(), Stream::new(style, &host, out))
     };
     let (mut steady, mut changing) = (Vec::new(), Vec::new());
     let (mut reloads, mut failures) = (0, 0);
@@ -229,7 +230,9 @@ fn new_rules_decide_from_the_next_event_on() {
     let text = |port: u16| rule("r", &format!("fd.sport = {port}"));
     {
         let first = ruleset(&text(10250)).unwrap();
-        let mut pipeline = Pipeline::new(first, Host::default(), Style::default(), &mut lines);
+        let host = Host::default();
+        let stream = Stream::new(Style::default(), &host, &mut lines);
+        let mut pipeline = Pipeline::new(first, host, stream);
         let judge = |pipeline: &mut Pipeline<_>, port| {
             let mut event = event(&mut Numbers(1), 1);
             event.kind = Kind::ConnectAttempt;

@@ -6,10 +6,17 @@ use std::{
     net::IpAddr,
 };
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::event::Event;
+
 /// Falco's eight levels, most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Priority {
     Emergency,
     Alert,
@@ -22,7 +29,7 @@ pub enum Priority {
 }
 
 impl Priority {
-    const ALL: [Self; 8] = [
+    pub const ALL: [Self; 8] = [
         Self::Emergency,
         Self::Alert,
         Self::Critical,
@@ -65,7 +72,7 @@ impl fmt::Display for Priority {
 
 /// What a field of an event has. Missing (`None` of an option), empty and the text `<NA>` are
 /// three values.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Value<'a> {
     Text(Cow<'a, str>),
     Signed(i64),
@@ -77,6 +84,19 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
+    /// On its own.
+    pub fn to_owned(&self) -> Value<'static> {
+        match self {
+            Self::Text(value) => Value::Text(Cow::Owned(value.clone().into_owned())),
+            Self::Signed(number) => Value::Signed(*number),
+            Self::Unsigned(number) => Value::Unsigned(*number),
+            Self::Double(number) => Value::Double(*number),
+            Self::Bool(value) => Value::Bool(*value),
+            Self::Ip(ip) => Value::Ip(*ip),
+            Self::List(items) => Value::List(items.iter().map(Self::to_owned).collect()),
+        }
+    }
+
     /// As an output prints it.
     pub fn push_to(&self, text: &mut String) {
         match self {
@@ -118,7 +138,8 @@ fn push_ip(ip: IpAddr, text: &mut String) {
 }
 
 /// What a field is called: as its rule wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub struct Name {
     text: String,
     key: String,
@@ -138,6 +159,18 @@ impl Name {
     /// As the key of a JSON object, with its colon.
     pub fn key(&self) -> &str {
         &self.key
+    }
+}
+
+impl From<String> for Name {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.text
     }
 }
 
@@ -172,6 +205,8 @@ pub struct Alert<'a> {
     pub fields: &'a [Field<'a>],
     /// Sorted.
     pub tags: &'a [String],
+    /// What the rule matched; `None` of the detector's own.
+    pub event: Option<&'a Event>,
 }
 
 impl Alert<'_> {

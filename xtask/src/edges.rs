@@ -6,14 +6,14 @@ use anyhow::{Result, bail};
 /// A module, and those that it may import.
 const MODULES: [(&str, &[&str]); 12] = [
     ("event", &[]),
-    ("alert", &[]),
+    ("alert", &["event"]),
     ("host", &[]),
     ("time", &["host"]),
     ("trace", &["event", "host"]),
     ("source", &["event"]),
     ("enrich", &["event"]),
     ("rules", &["alert", "event", "host", "time"]),
-    ("sink", &["alert", "host", "time"]),
+    ("sink", &["alert", "event", "host", "time"]),
     ("config", &["alert", "rules", "sink"]),
     (
         "pipeline",

@@ -36,7 +36,7 @@ use crate::{
         replay,
     },
     rules::Ruleset,
-    sink::Format,
+    sink::{Format, Stream},
     source::{
         AcceptVia, Attach, Options, PINS, Summary,
         live::{Live as Source, since_boot_ns},
@@ -379,7 +379,8 @@ async fn watch_with(
     }
     let mut enrich = Enrich::new(&config.host_root, asked);
     let out = BufWriter::new(std::io::stdout());
-    let mut pipeline = Pipeline::new(ruleset, host, config.style, out);
+    let stream = Stream::new(config.style, &host, out);
+    let mut pipeline = Pipeline::new(ruleset, host, stream);
     if let Some(recorder) = recorder {
         pipeline = pipeline.record(recorder);
     }
@@ -433,7 +434,9 @@ fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
         let ruleset = rules::load(&config)?;
         warn_of_lacking(path, &ruleset.asked().without(&reader.asked))?;
         let out = BufWriter::new(std::io::stdout());
-        let pipeline = Pipeline::new(ruleset, reader.host.clone(), config.style, out);
+        let host = reader.host.clone();
+        let stream = Stream::new(config.style, &host, out);
+        let pipeline = Pipeline::new(ruleset, host, stream);
         let outcome = replay::replay(&mut reader, pipeline);
         if let Some(bar) = bar {
             bar.finish_and_clear();

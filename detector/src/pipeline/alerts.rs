@@ -1,45 +1,35 @@
 //! Numbers the alerts and writes them: those of rules, and the detector's own.
 
-use std::io::Write;
-
 use super::{PipelineError, reload::Refused};
 use crate::{
     alert::{Alert, Field, INTERNAL, Name, Priority, Value},
     event::{Event, FORGOTTEN, Loss, MISSED, RECURSION, SUPPRESSED},
     host::Host,
     rules::Rule,
-    sink::{Encoder, Style},
+    sink::Sink,
     source::{
         Fault,
         beat::{Blind, End},
     },
 };
 
-pub struct Alerts<W: Write> {
+pub struct Alerts<S: Sink> {
     host: Host,
     /// Of the alert that is being made.
     message: String,
-    lines: Lines<W>,
+    numbered: Numbered<S>,
 }
 
-struct Lines<W: Write> {
-    encoder: Encoder,
-    /// The line that is being made.
-    line: Vec<u8>,
-    out: W,
+struct Numbered<S: Sink> {
+    sink: S,
     count: u64,
 }
 
-impl<W: Write> Alerts<W> {
-    pub fn new(host: Host, style: Style, out: W) -> Self {
+impl<S: Sink> Alerts<S> {
+    pub fn new(host: Host, sink: S) -> Self {
         Self {
             message: String::new(),
-            lines: Lines {
-                encoder: Encoder::new(style, &host),
-                line: Vec::new(),
-                out,
-                count: 0,
-            },
+            numbered: Numbered { sink, count: 0 },
             host,
         }
     }
@@ -48,7 +38,7 @@ impl<W: Write> Alerts<W> {
     pub fn matched(&mut self, rule: &Rule, event: &Event) -> Result<(), PipelineError> {
         self.message.clear();
         let fields = rule.render(event, &self.host, &mut self.message);
-        self.lines.write(Alert {
+        self.numbered.write(Alert {
             sequence: 0,
             instance: self.host.instance,
             time_ns: event.time_ns,
@@ -59,6 +49,7 @@ impl<W: Write> Alerts<W> {
             message: &self.message,
             fields: &fields,
             tags: &rule.tags,
+            event: Some(event),
         })
     }
 
@@ -183,7 +174,7 @@ impl<W: Write> Alerts<W> {
         fields: [(&str, Value<'_>); N],
     ) -> Result<(), PipelineError> {
         let fields = fields.map(|(name, value)| (Name::new(name), value));
-        self.lines.write(Alert {
+        self.numbered.write(Alert {
             sequence: 0,
             instance: self.host.instance,
             time_ns,
@@ -197,6 +188,7 @@ impl<W: Write> Alerts<W> {
                 value: Some(value.clone()),
             }),
             tags: &[],
+            event: None,
         })
     }
 
@@ -205,22 +197,18 @@ impl<W: Write> Alerts<W> {
     }
 
     pub fn flush(&mut self) -> Result<(), PipelineError> {
-        self.lines.out.flush().map_err(PipelineError::Output)
+        Ok(self.numbered.sink.flush()?)
     }
 
     pub fn count(&self) -> u64 {
-        self.lines.count
+        self.numbered.count
     }
 }
 
-impl<W: Write> Lines<W> {
+impl<S: Sink> Numbered<S> {
     fn write(&mut self, mut alert: Alert<'_>) -> Result<(), PipelineError> {
         self.count += 1;
         alert.sequence = self.count;
-        self.line.clear();
-        self.encoder.line(&alert, &mut self.line);
-        self.out
-            .write_all(&self.line)
-            .map_err(PipelineError::Output)
+        Ok(self.sink.write(&alert)?)
     }
 }

@@ -1,6 +1,6 @@
 //! Follows the probes until told to stop: events go through `enrich` into the pipeline.
 
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -19,6 +19,7 @@ use crate::{
         let_off::{self, LetOff},
         ports::WatchedPorts,
     },
+    sink::Sink,
     source::{
         Ports,
         beat::{Heart, PERIOD},
@@ -113,10 +114,10 @@ pub fn ports(watched: &WatchedPorts) -> Ports<'_> {
 }
 
 /// Runs until told to stop; what the probes saw until then is processed.
-pub async fn follow<W: Write>(
+pub async fn follow<S: Sink>(
     source: &mut Live,
     enrich: &mut Enrich,
-    pipeline: &mut Pipeline<W>,
+    pipeline: &mut Pipeline<S>,
     control: &mut Control,
 ) -> Result<(), PipelineError> {
     let end = |duration| Instant::now().checked_add(duration);
@@ -198,16 +199,16 @@ fn let_off(source: &mut Live, names: &[LetOff]) -> Result<(), EbpfError> {
 }
 
 /// What was processed is told from now on, whatever becomes of this process.
-fn settle<W: Write>(source: &mut Live, pipeline: &mut Pipeline<W>) -> Result<(), PipelineError> {
+fn settle<S: Sink>(source: &mut Live, pipeline: &mut Pipeline<S>) -> Result<(), PipelineError> {
     pipeline.flush()?;
     Ok(source.told()?)
 }
 
 /// What is open on these ports already.
-fn inventory<W: Write>(
+fn inventory<S: Sink>(
     source: &mut Live,
     enrich: &mut Enrich,
-    pipeline: &mut Pipeline<W>,
+    pipeline: &mut Pipeline<S>,
     watched: &WatchedPorts,
 ) -> Result<(), PipelineError> {
     let mut events = Vec::new();
@@ -220,10 +221,10 @@ fn inventory<W: Write>(
 }
 
 /// One batch; false when the ring buffer is empty.
-fn take<W: Write>(
+fn take<S: Sink>(
     source: &mut Live,
     enrich: &mut Enrich,
-    pipeline: &mut Pipeline<W>,
+    pipeline: &mut Pipeline<S>,
     events: &mut Vec<Event>,
     now_ns: u64,
 ) -> Result<bool, PipelineError> {
@@ -236,9 +237,9 @@ fn take<W: Write>(
 }
 
 /// Says once that the probes see, and each time that they do not, or were changed.
-fn prove<W: Write>(
+fn prove<S: Sink>(
     source: &mut Live,
-    pipeline: &mut Pipeline<W>,
+    pipeline: &mut Pipeline<S>,
     proven: &mut bool,
 ) -> Result<(), PipelineError> {
     let now_ns = source.now_ns();
@@ -263,9 +264,9 @@ fn prove<W: Write>(
     Ok(())
 }
 
-fn report_losses<W: Write>(
+fn report_losses<S: Sink>(
     source: &mut Live,
-    pipeline: &mut Pipeline<W>,
+    pipeline: &mut Pipeline<S>,
     last: bool,
 ) -> Result<(), PipelineError> {
     let losses = source.losses(source.now_ns(), last);
@@ -276,10 +277,10 @@ fn report_losses<W: Write>(
 
 /// Puts rules in force between two events. While they change, the ports of the old and of the new
 /// ones are watched, and let off is only who both let off.
-fn swap<W: Write>(
+fn swap<S: Sink>(
     source: &mut Live,
     enrich: &mut Enrich,
-    pipeline: &mut Pipeline<W>,
+    pipeline: &mut Pipeline<S>,
     read: Result<Ruleset, Refused>,
 ) -> Result<(), PipelineError> {
     let widened = read.and_then(|ruleset| {

@@ -5,13 +5,11 @@ pub mod live;
 pub mod reload;
 pub mod replay;
 
-use std::io::Write;
-
 use crate::{
     event::{Counter, Item},
     host::Host,
     rules::{Memory, Ruleset, let_off::LetOff, ports::WatchedPorts},
-    sink::Style,
+    sink::{Sink, SinkError},
     source::{Fault, beat::Blind, ebpf::EbpfError},
     trace::{TraceError, Writer},
 };
@@ -20,32 +18,32 @@ use reload::Refused;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
-    #[error("cannot write an alert to stdout")]
-    Output(#[source] std::io::Error),
     #[error("cannot wait for the probes or for signals")]
     Wait(#[source] std::io::Error),
     #[error(transparent)]
     Source(#[from] EbpfError),
     #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error(transparent)]
     Trace(#[from] TraceError),
 }
 
-pub struct Pipeline<W: Write> {
+pub struct Pipeline<S: Sink> {
     ruleset: Ruleset,
     memory: Memory,
     recorder: Option<Writer>,
     counter: Counter,
-    alerts: Alerts<W>,
+    alerts: Alerts<S>,
 }
 
-impl<W: Write> Pipeline<W> {
-    pub fn new(ruleset: Ruleset, host: Host, style: Style, out: W) -> Self {
+impl<S: Sink> Pipeline<S> {
+    pub fn new(ruleset: Ruleset, host: Host, sink: S) -> Self {
         Self {
             ruleset: ruleset.on_host(host.clone()),
             memory: Memory::default(),
             recorder: None,
             counter: Counter::default(),
-            alerts: Alerts::new(host, style, out),
+            alerts: Alerts::new(host, sink),
         }
     }
 

@@ -1,15 +1,13 @@
 //! Judges a recorded trace: its header gives the host, so the alerts are those of the recording.
 
-use std::io::Write;
-
 use super::{Pipeline, PipelineError};
-use crate::trace::Reader;
+use crate::{sink::Sink, trace::Reader};
 
 /// Returns the numbers of events and alerts. What precedes a damaged line is judged and written
 /// before the error is returned.
-pub fn replay<W: Write>(
+pub fn replay<S: Sink>(
     reader: &mut Reader,
-    mut pipeline: Pipeline<W>,
+    mut pipeline: Pipeline<S>,
 ) -> Result<(u64, u64), PipelineError> {
     let outcome = loop {
         match reader.next_item() {

@@ -1,0 +1,339 @@
+//! What is configured of the sinks and of the spool.
+
+mod values;
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Format;
+use crate::alert::Priority;
+
+pub use values::{Period, Secret, Size};
+
+/// One sink: which alerts it gets, how they look, and where they go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SinkSettings {
+    /// Names it in the log, the metrics and the spool; unique among the sinks.
+    pub name: String,
+    /// By default Falco's JSON; of `otlp` its own.
+    #[serde(default)]
+    pub format: Option<Format>,
+    /// Only alerts that are at least as urgent.
+    #[serde(default = "every_priority")]
+    pub priority: Priority,
+    /// Only alerts of these rules, `*` stands for any text; of all if empty.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// Only alerts of rules with one of these tags; of all if empty.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    // Where they go: exactly one is given.
+    #[serde(default)]
+    pub stdout: Option<StdoutSettings>,
+    #[serde(default)]
+    pub file: Option<FileSettings>,
+    #[serde(default)]
+    pub syslog: Option<SyslogSettings>,
+    #[serde(default)]
+    pub http: Option<HttpSettings>,
+    #[serde(default)]
+    pub elasticsearch: Option<ElasticsearchSettings>,
+    #[serde(default)]
+    pub otlp: Option<OtlpSettings>,
+    #[serde(default)]
+    pub nats: Option<NatsSettings>,
+}
+
+fn every_priority() -> Priority {
+    Priority::Debug
+}
+
+/// Where a sink's alerts go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    Stdout(&'a StdoutSettings),
+    File(&'a FileSettings),
+    Syslog(&'a SyslogSettings),
+    Http(&'a HttpSettings),
+    Elasticsearch(&'a ElasticsearchSettings),
+    Otlp(&'a OtlpSettings),
+    Nats(&'a NatsSettings),
+}
+
+impl SinkSettings {
+    /// The one that is given; the mistake, if there is none or more.
+    pub fn target(&self) -> Result<Target<'_>, String> {
+        let all = [
+            self.stdout.as_ref().map(Target::Stdout),
+            self.file.as_ref().map(Target::File),
+            self.syslog.as_ref().map(Target::Syslog),
+            self.http.as_ref().map(Target::Http),
+            self.elasticsearch.as_ref().map(Target::Elasticsearch),
+            self.otlp.as_ref().map(Target::Otlp),
+            self.nats.as_ref().map(Target::Nats),
+        ];
+        let mut given = all.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(target), None) => Ok(target),
+            _ => Err(format!(
+                "the sink `{}` must have exactly one of stdout, file, syslog, http, elasticsearch, \
+                 otlp and nats",
+                self.name
+            )),
+        }
+    }
+}
+
+/// What becomes of an alert when the queue of a local sink is full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// It waits, and so do the events behind it, in the probes' ring buffer: nothing is lost here.
+    #[default]
+    Block,
+    /// It is dropped and counted.
+    Drop,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StdoutSettings {
+    #[serde(default)]
+    pub when_full: WhenFull,
+}
+
+/// A file with the mode 0600; SIGUSR1 opens it anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileSettings {
+    pub path: PathBuf,
+    /// A file that would become larger is renamed to `path.1`, and that to `path.2`; never if 0.
+    #[serde(default = "file_bytes")]
+    pub max_bytes: Size,
+    /// The same for one that is older.
+    #[serde(default)]
+    pub max_age: Option<Period>,
+    /// How many renamed ones stay.
+    #[serde(default = "file_keep")]
+    pub keep: u32,
+    #[serde(default)]
+    pub when_full: WhenFull,
+}
+
+fn file_bytes() -> Size {
+    Size(100 << 20)
+}
+
+fn file_keep() -> u32 {
+    5
+}
+
+/// RFC 5424.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SyslogSettings {
+    /// `unix:/dev/log`, `udp://host:514`, `tcp://host:601` or `tls://host:6514`.
+    pub address: String,
+    /// A name of RFC 5424's table, `user` or `local0` for example.
+    #[serde(default = "syslog_facility")]
+    pub facility: String,
+    #[serde(default)]
+    pub tls: TlsSettings,
+    #[serde(default = "timeout")]
+    pub timeout: Period,
+}
+
+fn syslog_facility() -> String {
+    "local0".to_owned()
+}
+
+/// What one request carries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// One alert, as Falco's `http_output`.
+    #[default]
+    One,
+    /// A JSON array.
+    Array,
+    /// Lines.
+    Lines,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    pub url: String,
+    #[serde(default)]
+    pub body: Body,
+    /// Requests under way at once, where each has one alert.
+    #[serde(default = "http_concurrency")]
+    pub concurrency: usize,
+    /// Alerts of one request at most, where it may have more.
+    #[serde(default = "batch")]
+    pub batch: usize,
+    #[serde(flatten)]
+    pub request: RequestSettings,
+}
+
+fn http_concurrency() -> usize {
+    8
+}
+
+fn batch() -> usize {
+    500
+}
+
+/// What is the same of every sink that posts over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RequestSettings {
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
+    /// Of `Authorization: Bearer`.
+    #[serde(default)]
+    pub bearer: Option<Secret>,
+    /// The body is compressed.
+    #[serde(default)]
+    pub gzip: bool,
+    #[serde(default)]
+    pub tls: TlsSettings,
+    #[serde(default = "timeout")]
+    pub timeout: Period,
+}
+
+fn timeout() -> Period {
+    Period(Duration::from_secs(10))
+}
+
+/// Elasticsearch's or OpenSearch's `_bulk`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ElasticsearchSettings {
+    /// Of the server; `/_bulk` is added.
+    pub url: String,
+    /// A data stream or an index.
+    #[serde(default = "elasticsearch_index")]
+    pub index: String,
+    /// Of `Authorization: ApiKey`.
+    #[serde(default)]
+    pub api_key: Option<Secret>,
+    #[serde(default)]
+    pub user: Option<String>,
+    #[serde(default)]
+    pub password: Option<Secret>,
+    #[serde(default = "batch")]
+    pub batch: usize,
+    #[serde(flatten)]
+    pub request: RequestSettings,
+}
+
+fn elasticsearch_index() -> String {
+    "logs-kubelet_detector-default".to_owned()
+}
+
+/// OTLP's logs over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OtlpSettings {
+    /// Such as `http://collector:4318/v1/logs`.
+    pub url: String,
+    #[serde(default)]
+    pub encoding: OtlpEncoding,
+    #[serde(default = "batch")]
+    pub batch: usize,
+    #[serde(flatten)]
+    pub request: RequestSettings,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OtlpEncoding {
+    #[default]
+    Protobuf,
+    Json,
+}
+
+/// A subject of JetStream: an alert counts as delivered when the stream has acknowledged it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NatsSettings {
+    /// `nats://host:4222` or `tls://host:4222`; several are separated by commas.
+    pub url: String,
+    pub subject: String,
+    #[serde(default)]
+    pub user: Option<String>,
+    #[serde(default)]
+    pub password: Option<Secret>,
+    #[serde(default)]
+    pub token: Option<Secret>,
+    /// A file of credentials (`.creds`).
+    #[serde(default)]
+    pub credentials: Option<PathBuf>,
+    #[serde(default = "batch")]
+    pub batch: usize,
+    #[serde(default)]
+    pub tls: TlsSettings,
+    #[serde(default = "timeout")]
+    pub timeout: Period,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// Certificates of the authorities that are trusted, PEM; the system's by default.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// The client's certificate and those above it, PEM.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// The name that the peer's certificate has, if it is not the host of the address.
+    #[serde(default)]
+    pub server_name: Option<String>,
+}
+
+/// Where alerts wait for the sinks that go over a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpoolSettings {
+    /// A folder of its own; in memory only if not given.
+    pub path: Option<PathBuf>,
+    /// Of all segments; the oldest of the least urgent alerts go when there are more.
+    pub max_bytes: Size,
+    /// Alerts that are older go.
+    pub max_age: Option<Period>,
+    /// In memory: all of them without a folder, and while the disk cannot be written.
+    pub memory_bytes: Size,
+    pub fsync: Fsync,
+}
+
+impl Default for SpoolSettings {
+    fn default() -> Self {
+        Self {
+            path: None,
+            max_bytes: Size(256 << 20),
+            max_age: None,
+            memory_bytes: Size(8 << 20),
+            fsync: Fsync::default(),
+        }
+    }
+}
+
+/// When what was written is made to survive a loss of power; a killed daemon loses nothing in any
+/// case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fsync {
+    /// Before an alert counts as told.
+    Always,
+    /// Each second.
+    #[default]
+    Interval,
+    /// When the kernel sees fit.
+    Never,
+}

@@ -1,0 +1,237 @@
+//! Values of settings that have a unit, or that nobody is to read.
+
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// A length of time: `10s`, `500ms`, `2m`, `1h` or `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct Period(pub Duration);
+
+impl FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const EXPECTED: &str = "write 10s, 500ms, 2m, 1h or 7d";
+        let (amount, unit) = amount(text).ok_or_else(|| format!("no number: {EXPECTED}"))?;
+        let seconds = |each: u64| Duration::from_secs(amount.saturating_mul(each));
+        match unit {
+            "ms" => Ok(Self(Duration::from_millis(amount))),
+            "s" => Ok(Self(seconds(1))),
+            "m" => Ok(Self(seconds(60))),
+            "h" => Ok(Self(seconds(3600))),
+            "d" => Ok(Self(seconds(86_400))),
+            _ => Err(format!("the unit is missing: {EXPECTED}")),
+        }
+    }
+}
+
+impl TryFrom<String> for Period {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            millis if !millis.is_multiple_of(1000) => write!(f, "{millis}ms"),
+            millis => write!(f, "{}s", millis / 1000),
+        }
+    }
+}
+
+impl Serialize for Period {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A number of bytes: `512`, `64KiB`, `10MiB` or `1GiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(try_from = "Amount")]
+#[schemars(with = "String")]
+pub struct Size(pub u64);
+
+/// YAML writes a bare number of bytes as a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Amount {
+    Bytes(u64),
+    Text(String),
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const EXPECTED: &str = "write 512, 64KiB, 10MiB or 1GiB";
+        let (amount, unit) = amount(text).ok_or_else(|| format!("no number: {EXPECTED}"))?;
+        let shift = match unit {
+            "" | "B" => 0,
+            "KiB" => 10,
+            "MiB" => 20,
+            "GiB" => 30,
+            _ => return Err(format!("`{unit}` is no unit: {EXPECTED}")),
+        };
+        let bytes = amount.checked_mul(1 << shift);
+        bytes
+            .map(Self)
+            .ok_or_else(|| format!("too much: {EXPECTED}"))
+    }
+}
+
+impl TryFrom<Amount> for Size {
+    type Error = String;
+
+    fn try_from(amount: Amount) -> Result<Self, String> {
+        match amount {
+            Amount::Bytes(bytes) => Ok(Self(bytes)),
+            Amount::Text(text) => text.parse(),
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0;
+        let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+        let whole = units
+            .into_iter()
+            .find(|(shift, _)| bytes != 0 && bytes.trailing_zeros() >= *shift);
+        match whole {
+            Some((shift, unit)) => write!(f, "{}{unit}", bytes >> shift),
+            None => write!(f, "{bytes}"),
+        }
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The digits that a text begins with, and what follows them.
+fn amount(text: &str) -> Option<(u64, &str)> {
+    let text = text.trim();
+    let unit = text.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    let digits = text.strip_suffix(unit)?;
+    Some((digits.parse().ok()?, unit.trim_start()))
+}
+
+/// Where a password or a token is: never the text itself in a command line or a log.
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Secret {
+    /// The text itself.
+    Text(String),
+    /// A file that has it, read anew at each reload; a line feed at its end is no part of it.
+    File { file: PathBuf },
+    /// A variable of the environment.
+    Environment { env: String },
+}
+
+impl Secret {
+    /// The secret itself.
+    pub fn read(&self) -> Result<String, String> {
+        let text = match self {
+            Self::Text(text) => return Ok(text.clone()),
+            Self::File { file } => std::fs::read_to_string(file).map_err(|error| {
+                format!("cannot read the secret in {}: {error}", file.display())
+            })?,
+            Self::Environment { env } => std::env::var(env)
+                .map_err(|error| format!("no secret in the environment variable {env}: {error}"))?,
+        };
+        Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(_) => f.write_str("***"),
+            Self::File { file } => write!(f, "file {}", file.display()),
+            Self::Environment { env } => write!(f, "environment variable {env}"),
+        }
+    }
+}
+
+/// As it was written, but masked.
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap as _;
+        let (key, value) = match self {
+            Self::Text(_) => return serializer.serialize_str("***"),
+            Self::File { file } => ("file", file.to_string_lossy()),
+            Self::Environment { env } => ("env", env.into()),
+        };
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(key, &value)?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_and_sizes_are_read_and_printed() {
+        for (text, millis) in [
+            ("10s", 10_000),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+        ] {
+            let period: Period = text.parse().unwrap();
+            assert_eq!(period.0, Duration::from_millis(millis), "{text}");
+            assert_eq!(period.to_string().parse(), Ok(period));
+        }
+        for (text, bytes) in [
+            ("512", 512),
+            ("64KiB", 65_536),
+            ("10 MiB", 10 << 20),
+            ("1GiB", 1 << 30),
+        ] {
+            let size: Size = text.parse().unwrap();
+            assert_eq!(size.0, bytes, "{text}");
+            assert_eq!(size.to_string().parse(), Ok(size));
+        }
+        for text in [
+            "",
+            "s",
+            "10",
+            "10 weeks",
+            "-1s",
+            "1.5s",
+            "99999999999999999999s",
+        ] {
+            assert!(text.parse::<Period>().is_err(), "{text}");
+        }
+        for text in ["", "MiB", "10MB", "-1", "99999999999GiB"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let secret = Secret::Text("hunter2".into());
+        assert_eq!(format!("{secret:?}"), "***");
+        assert_eq!(serde_json::to_string(&secret).unwrap(), r#""***""#);
+        let file = Secret::File {
+            file: "/token".into(),
+        };
+        assert_eq!(
+            serde_json::to_string(&file).unwrap(),
+            r#"{"file":"/token"}"#
+        );
+        assert_eq!(secret.read().unwrap(), "hunter2");
+        assert!(file.read().unwrap_err().contains("/token"));
+    }
+}
