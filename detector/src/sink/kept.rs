@@ -66,6 +66,16 @@ impl Kept {
         }
     }
 
+    /// `None` if these bytes are none.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        postcard::from_bytes(bytes).ok()
+    }
+
+    /// Appends it.
+    pub fn push_to(&self, out: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
+        postcard::to_extend(self, out)
+    }
+
     pub fn fields(&self) -> Vec<Field<'_>> {
         let fields = self.fields.iter();
         fields

@@ -4,9 +4,11 @@
 //! (stdout, a file) is handed to a thread of its own through a bounded queue; what goes over a
 //! network is kept in the spool until the peer has it.
 
+pub mod filter;
 pub mod format;
 pub mod kept;
 pub mod settings;
+pub mod spool;
 mod stream;
 
 pub use format::{Format, Include, Style};

@@ -1,0 +1,138 @@
+//! Alerts on their way to sinks that may not be there: an append-only log with a place in it for each
+//! sink.
+//!
+//! Alerts of each priority have segments of their own, so that what has to go when there is no more
+//! room are the oldest of the least urgent. Positions of a priority are gapless: whatever is missing,
+//! because it was dropped, or because somebody changed or removed a file, is missed and counted by
+//! each sink that should have had it. What was committed survives the death of the daemon, and by
+//! its `fsync` setting that of the machine.
+
+mod frame;
+mod keeper;
+mod mark;
+mod open;
+mod progress;
+mod reader;
+mod segment;
+mod state;
+
+use std::{
+    fs::File,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use self::{
+    frame::{Frame, LEVELS, MAX_LENGTH},
+    keeper::Keeper,
+    segment::Pending,
+    state::{Ends, State},
+};
+use super::kept::Kept;
+use crate::alert::Alert;
+
+pub use open::SpoolError;
+pub use reader::Reader;
+
+/// What happened to a spool and is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// A sink will not get these.
+    Dropped {
+        sink: String,
+        /// `spool_full`, `too_old` or `spool_damaged`.
+        cause: &'static str,
+        count: u64,
+    },
+    /// Alerts are kept in memory meanwhile.
+    DiskFails(String),
+    DiskWorks,
+}
+
+/// Appends; there is one of a spool.
+#[derive(Debug)]
+pub struct Spool {
+    shared: Arc<Shared>,
+    pending: [Pending; LEVELS],
+    /// Of what is pending.
+    ends: Ends,
+    /// The alert that is being appended.
+    kept: Vec<u8>,
+    _keeper: Keeper,
+    /// Held for as long as the spool is open; `None` in memory.
+    _lock: Option<File>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// The place among all of the last alert that was committed.
+    grown: watch::Sender<u64>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held; and if it did, what is there is still what is kept.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Spool {
+    /// Takes an alert; it is kept from the next `commit` on. Only an alert of more than 1 MiB is not.
+    pub fn append(&mut self, alert: &Alert<'_>) -> bool {
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.clear();
+        self.kept = Kept::of(alert).push_to(kept).unwrap_or_default();
+        let level = alert.priority as usize;
+        let (Some(pending), Some(end)) = (
+            self.pending.get_mut(level),
+            self.ends.positions.get_mut(level),
+        ) else {
+            return false;
+        };
+        if self.kept.is_empty() || self.kept.len() > MAX_LENGTH {
+            return false;
+        }
+        *end += 1;
+        self.ends.order += 1;
+        if pending.is_empty() {
+            pending.first = *end;
+        }
+        pending.last = *end;
+        pending.order = self.ends.order;
+        let frame = Frame {
+            position: *end,
+            order: self.ends.order,
+            kept: &self.kept,
+        };
+        frame::push(frame, &mut pending.bytes);
+        true
+    }
+
+    /// What was appended is kept, whatever becomes of this process.
+    pub fn commit(&mut self) {
+        if self.pending.iter().all(Pending::is_empty) {
+            return;
+        }
+        let order = {
+            let mut state = self.shared.lock();
+            state.commit(&mut self.pending);
+            state.ends.order
+        };
+        self.shared.grown.send_replace(order);
+    }
+
+    /// What happened since the last call.
+    pub fn news(&self) -> Vec<News> {
+        std::mem::take(&mut self.shared.lock().news)
+    }
+
+    /// Changes with each commit.
+    pub fn grown(&self) -> watch::Receiver<u64> {
+        self.shared.grown.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! What one sink is to get, in the order in which it was made.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    News, Shared,
+    frame::{self, LEVELS, Next},
+    segment::{self, Place, Segment},
+};
+use crate::{alert::Priority, sink::kept::Kept};
+
+/// Bytes that are read at once.
+const CHUNK: usize = 64 << 10;
+
+/// Reads every alert that its sink wants and does not have.
+#[derive(Debug)]
+pub struct Reader {
+    shared: Arc<Shared>,
+    /// Its place among the readers.
+    id: usize,
+    heads: [Head; LEVELS],
+    /// Positions up to which everything was read.
+    read: [u64; LEVELS],
+    /// The same of what was acknowledged.
+    acked: [u64; LEVELS],
+}
+
+/// Where it reads one priority.
+#[derive(Debug, Default)]
+struct Head {
+    /// First position of the segment; 0 before there is one.
+    segment: u64,
+    /// Of the segment, where the buffer ends.
+    offset: u64,
+    buffer: Vec<u8>,
+    /// Of the buffer, the part that was read.
+    consumed: usize,
+}
+
+/// What the segments have for a head.
+enum More {
+    Bytes,
+    /// The segment has ended, another one follows.
+    Other(u64),
+    Nothing,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>, id: usize) -> Self {
+        let read = {
+            let state = shared.lock();
+            let reader = state.readers.get(id);
+            Priority::ALL.map(|level| reader.map_or(0, |reader| reader.acked(level)))
+        };
+        Self {
+            shared,
+            id,
+            heads: Default::default(),
+            acked: read,
+            read,
+        }
+    }
+
+    /// At most this many alerts and, after the first, bytes. What it passes over is acknowledged with
+    /// them.
+    pub fn batch(&mut self, limit: usize, bytes: usize) -> Vec<Kept> {
+        let mut batch = Vec::new();
+        let mut size = 0;
+        // The next of each priority, by its place among all.
+        let mut fronts: BTreeMap<u64, Priority> = BTreeMap::new();
+        for level in Priority::ALL {
+            fronts.extend(self.front(level).map(|order| (order, level)));
+        }
+        while let Some((_, level)) = fronts.pop_first() {
+            let Some((kept, length)) = self.take(level) else {
+                continue;
+            };
+            size += length;
+            batch.extend(kept.filter(|kept| self.wants(kept)));
+            if batch.len() >= limit || size >= bytes {
+                break;
+            }
+            fronts.extend(self.front(level).map(|order| (order, level)));
+        }
+        if batch.is_empty() {
+            self.ack();
+        }
+        batch
+    }
+
+    /// The sink has every alert of the batches so far.
+    pub fn ack(&mut self) {
+        if self.acked == self.read {
+            return;
+        }
+        let mut state = self.shared.lock();
+        if let Some(reader) = state.readers.get_mut(self.id) {
+            reader.ack(&self.read);
+        }
+        self.acked = self.read;
+    }
+
+    /// How many positions are between the reader and the writer.
+    pub fn behind(&self) -> u64 {
+        let state = self.shared.lock();
+        let ends = state.ends.positions.iter().zip(&self.read);
+        ends.map(|(end, read)| end.saturating_sub(*read)).sum()
+    }
+
+    fn wants(&self, kept: &Kept) -> bool {
+        let state = self.shared.lock();
+        let reader = state.readers.get(self.id);
+        reader.is_some_and(|reader| reader.wants(kept))
+    }
+
+    /// The place among all of the next frame of a priority, if there is one.
+    fn front(&mut self, level: Priority) -> Option<u64> {
+        loop {
+            let head = self.heads.get_mut(level as usize)?;
+            let rest = head.buffer.get(head.consumed..).unwrap_or_default();
+            match frame::next(rest, false) {
+                Next::Frame(frame) => {
+                    let read = self.read.get(level as usize).copied().unwrap_or(0);
+                    let (position, order) = (frame.position, frame.order);
+                    if position > read {
+                        self.missed(level, read, position);
+                        return Some(order);
+                    }
+                    head.consumed += frame.size();
+                }
+                Next::Damaged(size) => head.consumed += size,
+                Next::More => match self.more(level) {
+                    More::Bytes => {}
+                    // What is left is no frame, or what claims to be longer than it is.
+                    _ if self.skip_rest(level) => {}
+                    More::Other(segment) => self.turn(level, segment),
+                    More::Nothing => {
+                        self.missed_end(level);
+                        return None;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Whether bytes were left that are no frame: a later one may be among them.
+    fn skip_rest(&mut self, level: Priority) -> bool {
+        let Some(head) = self.heads.get_mut(level as usize) else {
+            return false;
+        };
+        let rest = head.buffer.get(head.consumed..).unwrap_or_default();
+        let Next::Damaged(size) = frame::next(rest, true) else {
+            return false;
+        };
+        head.consumed += size;
+        true
+    }
+
+    /// The frame that `front` found, and its bytes; `None` of an alert that another version kept in
+    /// another way.
+    fn take(&mut self, level: Priority) -> Option<(Option<Kept>, usize)> {
+        let head = self.heads.get_mut(level as usize)?;
+        let rest = head.buffer.get(head.consumed..).unwrap_or_default();
+        let Next::Frame(frame) = frame::next(rest, false) else {
+            return None;
+        };
+        let (position, size) = (frame.position, frame.size());
+        let kept = Kept::from_bytes(frame.kept);
+        head.consumed += size;
+        if let Some(read) = self.read.get_mut(level as usize) {
+            *read = position;
+        }
+        if kept.is_none() {
+            self.tell_missing(1);
+        }
+        Some((kept, size))
+    }
+
+    /// Positions after `read` and before `found` have no frame.
+    fn missed(&mut self, level: Priority, read: u64, found: u64) {
+        let missing = {
+            let state = self.shared.lock();
+            let reader = state.readers.get(self.id);
+            reader.map_or(0, |reader| reader.missing(level, read, found))
+        };
+        if let Some(read) = self.read.get_mut(level as usize) {
+            *read = found - 1;
+        }
+        self.tell_missing(missing);
+    }
+
+    fn tell_missing(&self, count: u64) {
+        if count > 0 {
+            let mut state = self.shared.lock();
+            let name = state.readers.get(self.id).map(|reader| reader.name());
+            let sink = name.unwrap_or_default().to_owned();
+            state.news.push(News::Dropped {
+                sink,
+                cause: "spool_damaged",
+                count,
+            });
+        }
+    }
+
+    /// What was written last was cut off.
+    fn missed_end(&mut self, level: Priority) {
+        let read = self.read.get(level as usize).copied().unwrap_or(0);
+        let end = {
+            let state = self.shared.lock();
+            state
+                .ends
+                .positions
+                .get(level as usize)
+                .copied()
+                .unwrap_or(0)
+        };
+        if end > read {
+            self.missed(level, read, end + 1);
+        }
+    }
+
+    fn more(&mut self, level: Priority) -> More {
+        let Some(head) = self.heads.get_mut(level as usize) else {
+            return More::Nothing;
+        };
+        head.buffer.drain(..head.consumed);
+        head.consumed = 0;
+        let read = self.read.get(level as usize).copied().unwrap_or(0);
+        let state = self.shared.lock();
+        let Some(segments) = state.levels.get(level as usize) else {
+            return More::Nothing;
+        };
+        let current = segments.iter().find(|one| one.first == head.segment);
+        let Some(segment) = current.filter(|segment| segment.length > head.offset) else {
+            let follows = |one: &&Segment| one.first > head.segment && one.last > read;
+            let next = segments.iter().find(follows);
+            return next.map_or(More::Nothing, |segment| More::Other(segment.first));
+        };
+        let (before, length) = (head.buffer.len(), segment.length);
+        let outcome = match &segment.place {
+            Place::Memory(bytes) => {
+                segment::copy(bytes, head.offset, CHUNK, &mut head.buffer);
+                Ok(())
+            }
+            Place::Disk { file, .. } => {
+                let file = Arc::clone(file);
+                // A disk may be slow, and alerts are to be appended meanwhile.
+                drop(state);
+                segment::read(&file, head.offset..length, CHUNK, &mut head.buffer)
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "a segment of the spool cannot be read");
+        }
+        // A file that was cut, or cannot be read, has nothing up to its end.
+        head.offset = match (head.buffer.len() - before) as u64 {
+            0 => length,
+            got => head.offset + got,
+        };
+        More::Bytes
+    }
+
+    fn turn(&mut self, level: Priority, segment: u64) {
+        let mut state = self.shared.lock();
+        if let Some(reader) = state.readers.get_mut(self.id) {
+            reader.begin(level, segment);
+        }
+        drop(state);
+        if let Some(head) = self.heads.get_mut(level as usize) {
+            *head = Head {
+                segment,
+                ..Head::default()
+            };
+        }
+    }
+}

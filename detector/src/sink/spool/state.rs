@@ -1,0 +1,339 @@
+//! What a spool holds, and how far each sink is: behind one lock, held for as long as bytes are
+//! copied to the page cache.
+
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    News,
+    frame::LEVELS,
+    mark::Mark,
+    progress::Progress,
+    segment::{Pending, Segment},
+};
+use crate::{
+    alert::Priority,
+    sink::{kept::Kept, settings::Fsync},
+};
+
+/// The bounds of a spool.
+#[derive(Debug, Clone)]
+pub(super) struct Limits {
+    /// `None`: memory only.
+    pub(super) folder: Option<PathBuf>,
+    pub(super) max_bytes: u64,
+    pub(super) memory_bytes: u64,
+    pub(super) max_age: Option<Duration>,
+    pub(super) fsync: Fsync,
+}
+
+impl Limits {
+    /// Small enough that what is dropped for a new alert is little of what is kept.
+    fn segment_bytes(&self, on_disk: bool) -> u64 {
+        let all = if on_disk {
+            self.max_bytes
+        } else {
+            self.memory_bytes
+        };
+        (all / 64).clamp(16 << 10, 4 << 20)
+    }
+}
+
+/// How far the writer is: kept on disk beside the segments, so that what is cut off the end of one
+/// is missed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ends {
+    /// The last position of each priority.
+    pub(super) positions: [u64; LEVELS],
+    /// The last of all.
+    pub(super) order: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) limits: Limits,
+    pub(super) levels: [VecDeque<Segment>; LEVELS],
+    pub(super) ends: Ends,
+    pub(super) readers: Vec<Progress>,
+    pub(super) news: Vec<News>,
+    /// `None` in memory.
+    mark: Option<Mark>,
+    /// The disk could not be written when it was last tried.
+    failing: bool,
+    /// Written since the last time that they were made to survive a loss of power.
+    dirty: Vec<Arc<File>>,
+}
+
+/// Why alerts that no sink has are given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Full,
+    Old,
+}
+
+impl Cause {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "spool_full",
+            Self::Old => "too_old",
+        }
+    }
+}
+
+impl State {
+    pub(super) fn new(
+        limits: Limits,
+        levels: [VecDeque<Segment>; LEVELS],
+        ends: Ends,
+        readers: Vec<Progress>,
+        mark: Option<Mark>,
+    ) -> Self {
+        Self {
+            limits,
+            levels,
+            ends,
+            readers,
+            news: Vec::new(),
+            mark,
+            failing: false,
+            dirty: Vec::new(),
+        }
+    }
+
+    /// Takes what is pending of each priority.
+    pub(super) fn commit(&mut self, pending: &mut [Pending; LEVELS]) {
+        for (level, pending) in Priority::ALL.into_iter().zip(pending) {
+            if pending.is_empty() {
+                continue;
+            }
+            match self.write(level, pending) {
+                Ok(()) => self.disk(Ok(())),
+                Err(error) => {
+                    self.disk(Err(error));
+                    self.remember(level, pending);
+                }
+            }
+            if let Some(end) = self.ends.positions.get_mut(level as usize) {
+                *end = pending.last;
+            }
+            self.ends.order = self.ends.order.max(pending.order);
+            pending.clear();
+        }
+        if let Some(mark) = &mut self.mark {
+            let marked = mark.set(&self.ends);
+            let synced = marked.and_then(|()| match self.limits.fsync {
+                Fsync::Always => mark.sync(),
+                Fsync::Interval | Fsync::Never => Ok(()),
+            });
+            if let Err(error) = synced {
+                self.disk(Err(error));
+            }
+        }
+        self.trim();
+    }
+
+    /// On disk; an error where there is none to write to, or it is full.
+    fn write(&mut self, level: Priority, pending: &Pending) -> io::Result<()> {
+        let Some(folder) = &self.limits.folder else {
+            self.remember(level, pending);
+            return Ok(());
+        };
+        let limit = self.limits.segment_bytes(true);
+        let segments = level_mut(&mut self.levels, level);
+        let size = pending.bytes.len() as u64;
+        let open = segments
+            .back_mut()
+            .filter(|segment| segment.is_on_disk() && segment.length + size <= limit);
+        match open {
+            Some(segment) => segment.append(pending)?,
+            None => segments.push_back(Segment::create(folder, level, pending)?),
+        }
+        let file = segments.back().and_then(Segment::file);
+        match self.limits.fsync {
+            Fsync::Always => {
+                if let Some(file) = file {
+                    file.sync_data()?;
+                }
+                File::open(folder)?.sync_all()?;
+            }
+            Fsync::Interval => {
+                let known = |file: &Arc<File>| self.dirty.iter().any(|one| Arc::ptr_eq(one, file));
+                self.dirty.extend(file.filter(|file| !known(file)));
+            }
+            Fsync::Never => {}
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, level: Priority, pending: &Pending) {
+        let limit = self.limits.segment_bytes(false);
+        let segments = level_mut(&mut self.levels, level);
+        let size = pending.bytes.len() as u64;
+        let open = segments
+            .back_mut()
+            .filter(|segment| !segment.is_on_disk() && segment.length + size <= limit);
+        let appended = open.map(|segment| segment.append(pending));
+        if !matches!(appended, Some(Ok(()))) {
+            segments.push_back(Segment::in_memory(pending));
+        }
+    }
+
+    /// Tells when the disk begins to fail, and when it works again.
+    fn disk(&mut self, outcome: io::Result<()>) {
+        if self.limits.folder.is_none() || self.failing == outcome.is_err() {
+            return;
+        }
+        self.failing = outcome.is_err();
+        self.news.push(match outcome {
+            Ok(()) => News::DiskWorks,
+            Err(error) => News::DiskFails(error.to_string()),
+        });
+    }
+
+    /// What is only in memory goes to the disk, as soon as it can be written again.
+    pub(super) fn spill(&mut self) {
+        let Some(folder) = self.limits.folder.clone() else {
+            return;
+        };
+        for level in Priority::ALL {
+            for segment in level_mut(&mut self.levels, level) {
+                if segment.is_on_disk() {
+                    continue;
+                }
+                if let Err(error) = segment.spill(&folder, level) {
+                    return self.disk(Err(error));
+                }
+            }
+        }
+        self.disk(Ok(()));
+    }
+
+    /// Files to sync.
+    pub(super) fn take_dirty(&mut self) -> Vec<Arc<File>> {
+        std::mem::take(&mut self.dirty)
+    }
+
+    pub(super) fn sync_marks(&self) -> io::Result<()> {
+        self.mark.as_ref().map_or(Ok(()), Mark::sync)?;
+        self.readers.iter().try_for_each(Progress::sync)
+    }
+
+    /// Removes what every sink has, and keeps the bounds.
+    pub(super) fn trim(&mut self) {
+        for level in Priority::ALL {
+            while let Some(segment) = level_mut(&mut self.levels, level).front() {
+                let has = |reader: &Progress| reader.is_past(level, segment.last);
+                if !self.readers.iter().all(has) {
+                    break;
+                }
+                segment.remove();
+                level_mut(&mut self.levels, level).pop_front();
+            }
+        }
+        while self.bytes(true) > self.limits.max_bytes && self.drop_one(true) {}
+        while self.bytes(false) > self.limits.memory_bytes && self.drop_one(false) {}
+    }
+
+    /// Gives up what is older than it may be.
+    pub(super) fn age(&mut self, now: SystemTime) {
+        let Some(max_age) = self.limits.max_age else {
+            return;
+        };
+        for level in Priority::ALL {
+            let old = |segment: &Segment| {
+                let age = now.duration_since(segment.changed);
+                age.is_ok_and(|age| age > max_age)
+            };
+            while let Some(index) = self.droppable(level, old) {
+                self.drop_segment(level, index, Cause::Old);
+            }
+        }
+    }
+
+    pub(super) fn bytes(&self, on_disk: bool) -> u64 {
+        let segments = self.levels.iter().flatten();
+        segments
+            .filter(|segment| segment.is_on_disk() == on_disk)
+            .map(|segment| segment.length)
+            .sum()
+    }
+
+    /// The oldest of the least urgent; false if each is being read.
+    fn drop_one(&mut self, on_disk: bool) -> bool {
+        let lowest = Priority::ALL.into_iter().rev().find_map(|level| {
+            let index = self.droppable(level, |segment| segment.is_on_disk() == on_disk)?;
+            Some((level, index))
+        });
+        if let Some((level, index)) = lowest {
+            self.drop_segment(level, index, Cause::Full);
+        }
+        lowest.is_some()
+    }
+
+    fn droppable(&self, level: Priority, fits: impl Fn(&Segment) -> bool) -> Option<usize> {
+        let segments = self.levels.get(level as usize)?;
+        segments.iter().position(|segment| {
+            let read = |reader: &Progress| reader.reads(level, segment.first);
+            fits(segment) && !self.readers.iter().any(read)
+        })
+    }
+
+    fn drop_segment(&mut self, level: Priority, index: usize, cause: Cause) {
+        let Some(segment) = level_mut(&mut self.levels, level).remove(index) else {
+            return;
+        };
+        let mut counts = vec![0; self.readers.len()];
+        let counted = segment.frames(|frame| {
+            let kept = Kept::from_bytes(frame.kept);
+            for (reader, count) in self.readers.iter().zip(&mut counts) {
+                let wanted = kept.as_ref().is_none_or(|kept| reader.wants(kept));
+                *count += u64::from(wanted && !reader.is_past(level, frame.position));
+            }
+        });
+        for (reader, count) in self.readers.iter_mut().zip(counts) {
+            let unread = segment.last.saturating_sub(segment.first) + 1;
+            let count = if counted.is_ok() { count } else { unread };
+            reader.pass(level, segment.first, segment.last);
+            if count > 0 {
+                self.news.push(News::Dropped {
+                    sink: reader.name().to_owned(),
+                    cause: cause.as_str(),
+                    count,
+                });
+            }
+        }
+        segment.remove();
+    }
+}
+
+fn level_mut(levels: &mut [VecDeque<Segment>; LEVELS], level: Priority) -> &mut VecDeque<Segment> {
+    // Priorities and levels are as many.
+    let [
+        emergency,
+        alert,
+        critical,
+        error,
+        warning,
+        notice,
+        informational,
+        debug,
+    ] = levels;
+    match level {
+        Priority::Emergency => emergency,
+        Priority::Alert => alert,
+        Priority::Critical => critical,
+        Priority::Error => error,
+        Priority::Warning => warning,
+        Priority::Notice => notice,
+        Priority::Informational => informational,
+        Priority::Debug => debug,
+    }
+}
