@@ -5,6 +5,7 @@
 
 mod creator;
 mod details;
+mod texts;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -15,6 +16,7 @@ pub use details::{
     Account, Asked, Details, Environment, Files, Image, Leader, Leaders, Once, Part, Relative,
     Status, Stream,
 };
+pub use texts::{errno_name, line};
 
 /// What the stream carries: an event, or the news that events were lost.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use super::{
     ast::Operator,
     compiler::{Condition, Test},
-    fields::{Get, event_type},
+    fields::Get,
     loader::Options,
     operand::Operand,
     predicate::{Constant, Predicate, Set},
@@ -38,7 +38,7 @@ impl Kinds {
                     left
                 }
                 Some((field, reason)) => {
-                    missing.push((event_type(kind), field, reason));
+                    missing.push((kind.name(), field, reason));
                     Condition::Constant(false)
                 }
             }

@@ -5,13 +5,10 @@ use super::{
     Get::{Ancestors, Indexed, Keyed, One},
     Type::{Duration, Int64, Text},
     owned, process,
-    process::{
-        age, command_line, details, exe, id, joined, line, name, on_host, path, started, variable,
-        whole,
-    },
+    process::{age, command_line, details, exe, id, name, on_host, path, started, variable, whole},
     signed, text, unsigned,
 };
-use crate::event::{Ancestor, Environment, Leader, Leaders, Part, Process, Relative};
+use crate::event::{Ancestor, Environment, Leader, Leaders, Part, Process, Relative, line};
 
 fn parent(context: Context<'_>) -> Option<&Ancestor> {
     ancestor(context, 1)
@@ -70,7 +67,7 @@ fn arguments_of(relative: &Relative) -> &str {
 /// Of all ancestors without an index, as one text.
 fn ancestor_arguments<'a>(context: Context<'a>, index: Option<usize>) -> Extracted<'a> {
     match index {
-        Some(0) => text(joined(&context.event.process)),
+        Some(0) => text(context.event.process.joined_arguments()),
         Some(index) => text(arguments_of(relative(context, index)?)),
         None => {
             let all = 1..=context.event.process.ancestors.len();

@@ -58,31 +58,8 @@ fn kind(context: Context<'_>) -> Extracted<'_> {
     }
 }
 
-/// `pod<uid>` below `kubepods` (driver cgroupfs), or `kubepods-<class>-pod<uid>.slice`, where `_`
-/// stands for `-` (driver systemd).
-fn pod(cgroup: &str) -> Option<(&str, bool)> {
-    if !cgroup.contains("kubepods") {
-        return None;
-    }
-    cgroup.rsplit('/').find_map(|component| {
-        let component = component.split(':').next().unwrap_or(component);
-        let found = match component.strip_suffix(".slice") {
-            Some(slice) => (slice.rsplit_once("-pod")?.1, true),
-            None => (component.strip_prefix("pod")?, false),
-        };
-        let is_uid = |next: u8| next.is_ascii_hexdigit() || matches!(next, b'-' | b'_');
-        (!found.0.is_empty() && found.0.bytes().all(is_uid)).then_some(found)
-    })
-}
-
 fn pod_uid(context: Context<'_>) -> Extracted<'_> {
-    id(context)?;
-    let process = &context.event.process;
-    let (uid, escaped) = pod(&process.cgroup)?;
-    if !escaped || !uid.contains('_') {
-        return text(uid);
-    }
-    text(process.texts.pod_uid.get_or_make(|| uid.replace('_', "-")))
+    text(context.event.process.pod_uid()?)
 }
 
 /// Not in the catalogue: what a rule on the fields below is guarded by.
@@ -145,60 +122,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_tells_runtime_and_pod() {
+    fn the_path_tells_the_runtime() {
         let hex = "0123456789abcdef".repeat(4);
-        let uid = "1a2b3c4d-0000-1111-2222-333344445555";
-        let slice = uid.replace('-', "_");
-        for (cgroup, made_by, pod_of) in [
-            (format!("/docker/{hex}"), Some("docker"), None),
-            (
-                format!("/system.slice/docker-{hex}.scope"),
-                Some("docker"),
-                None,
-            ),
+        let slice = "1a2b3c4d_0000_1111_2222_333344445555";
+        for (cgroup, made_by) in [
+            (format!("/docker/{hex}"), Some("docker")),
+            (format!("/system.slice/docker-{hex}.scope"), Some("docker")),
             (
                 format!("/machine.slice/libpod-{hex}.scope/container"),
                 Some("podman"),
-                None,
             ),
             (
-                format!(
-                    "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{slice}.slice/cri-containerd-{hex}.scope"
-                ),
+                format!("/kubepods.slice/kubepods-pod{slice}.slice/cri-containerd-{hex}.scope"),
                 Some("containerd"),
-                Some(slice.as_str()),
             ),
             (
                 format!(
                     "/system.slice/containerd.service/kubepods-pod{slice}.slice:cri-containerd:{hex}"
                 ),
                 Some("containerd"),
-                Some(slice.as_str()),
             ),
             (
                 format!("/kubepods.slice/kubepods-pod{slice}.slice/crio-{hex}.scope"),
                 Some("cri-o"),
-                Some(slice.as_str()),
             ),
-            (
-                format!("/kubepods/besteffort/pod{uid}/{hex}"),
-                None,
-                Some(uid),
-            ),
-            (
-                format!("/kubepods/pod{uid}/crio-{hex}"),
-                Some("cri-o"),
-                Some(uid),
-            ),
-            ("/user.slice/pod7".to_owned(), None, None),
-            (
-                "/kubepods.slice/kubepods-besteffort.slice".to_owned(),
-                None,
-                None,
-            ),
+            (format!("/kubepods/pod{slice}/crio-{hex}"), Some("cri-o")),
+            (format!("/kubepods/besteffort/pod{slice}/{hex}"), None),
+            ("/user.slice/pod7".to_owned(), None),
         ] {
             assert_eq!(runtime(&cgroup), made_by, "{cgroup}");
-            assert_eq!(pod(&cgroup).map(|(uid, _)| uid), pod_of, "{cgroup}");
         }
     }
 }

@@ -6,43 +6,7 @@ use super::{
     Type::{Bool, Duration, Int16, Int64, Text, Time, Uint32, Uint64},
     flag, owned, signed, text, time, unsigned,
 };
-use crate::event::{Event, Kind};
-
-pub fn event_type(kind: Kind) -> &'static str {
-    match kind {
-        Kind::ConnectAttempt | Kind::ConnectOutcome => "connect",
-        Kind::Accept => "accept",
-        Kind::Listen => "listen",
-    }
-}
-
-/// errno names of include/uapi/asm-generic/errno.h that a connect can end with.
-fn errno_name(errno: i32) -> Option<&'static str> {
-    Some(match errno {
-        1 => "EPERM",
-        4 => "EINTR",
-        11 => "EAGAIN",
-        12 => "ENOMEM",
-        13 => "EACCES",
-        22 => "EINVAL",
-        24 => "EMFILE",
-        98 => "EADDRINUSE",
-        99 => "EADDRNOTAVAIL",
-        100 => "ENETDOWN",
-        101 => "ENETUNREACH",
-        103 => "ECONNABORTED",
-        104 => "ECONNRESET",
-        105 => "ENOBUFS",
-        106 => "EISCONN",
-        110 => "ETIMEDOUT",
-        111 => "ECONNREFUSED",
-        112 => "EHOSTDOWN",
-        113 => "EHOSTUNREACH",
-        114 => "EALREADY",
-        115 => "EINPROGRESS",
-        _ => return None,
-    })
-}
+use crate::event::{Event, errno_name};
 
 pub(super) fn errno_text<'a>(errno: i32) -> Extracted<'a> {
     match errno_name(errno) {
@@ -83,11 +47,11 @@ pub(super) fn fields() -> Vec<Field> {
         Field::new("evt.deltatime", Duration, "nanoseconds since the event before", One(|c| unsigned(c.event.elapsed.since_previous_ns))),
         Field::new("evt.deltatime.s", Duration, "seconds since the event before", One(|c| unsigned(c.event.elapsed.since_previous_ns / SECOND))),
         Field::new("evt.deltatime.ns", Duration, "nanoseconds within the second of evt.deltatime", One(|c| unsigned(c.event.elapsed.since_previous_ns % SECOND))).padded(),
-        Field::new("evt.type", Text, "connect, accept or listen", OfKind(|kind| Some(event_type(kind)))),
+        Field::new("evt.type", Text, "connect, accept or listen", OfKind(|kind| Some(kind.name()))),
         Field::new("evt.type.is", Uint32, "1 if the event is of the type that follows: evt.type.is.connect", Keyed(|c, name| {
-            unsigned(u32::from(name == Some(event_type(c.event.kind))))
+            unsigned(u32::from(name == Some(c.event.kind.name())))
         })).needs_argument(),
-        Field::new("syscall.type", Text, "as evt.type", OfKind(|kind| Some(event_type(kind)))),
+        Field::new("syscall.type", Text, "as evt.type", OfKind(|kind| Some(kind.name()))),
         Field::new("evt.dir", Text, "always <", OfKind(|_| Some("<"))).deprecated(),
         Field::new("evt.category", Text, "net", OfKind(|_| Some("net"))),
         Field::new("evt.source", Text, "syscall", OfKind(|_| Some("syscall"))),

@@ -20,13 +20,12 @@ use std::{borrow::Cow, sync::LazyLock};
 
 pub use crate::alert::Value;
 pub(super) use container::METADATA;
-pub use event::event_type;
 pub(super) use lookup::is_dotted;
 pub use lookup::{Argument, find, resolve, suggestion};
 pub use short::Short;
 
 use crate::{
-    event::{Attribution, Event, Kind, Part, Process},
+    event::{Event, Kind, Part, Process},
     host::Host,
     time,
 };
@@ -330,12 +329,12 @@ fn flag<'a>(value: bool) -> Extracted<'a> {
 
 /// The process, if one is known.
 fn process(context: Context<'_>) -> Option<&Process> {
-    is_known(context).then_some(&*context.event.process)
+    context.event.actor()
 }
 
 /// Whether a process is known at all.
 fn is_known(context: Context<'_>) -> bool {
-    context.event.attribution != Attribution::Unknown
+    process(context).is_some()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::{
     Get::{Indexed, Keyed, One},
     NOT_AVAILABLE,
     Type::{Bool, Duration, Int64, Text, Time, Uint32, Uint64},
-    capabilities, flag, is_known, owned, process, signed, text, unsigned,
+    Value, capabilities, flag, is_known, owned, process, signed, text, unsigned,
 };
 use crate::event::{Details, Environment, HOST_PIDS, Part, Process};
 
@@ -38,53 +38,25 @@ pub(super) fn path(context: Context<'_>) -> Extracted<'_> {
     known(context, |process| &process.exe.path)
 }
 
-fn arguments(process: &Process) -> &[String] {
-    process.args.get(1..).unwrap_or_default()
-}
-
-/// Joined by blanks.
-pub(super) fn joined(process: &Process) -> &str {
-    let texts = &process.texts;
-    texts.arguments.get_or_make(|| arguments(process).join(" "))
-}
-
 fn argument<'a>(context: Context<'a>, index: Option<usize>) -> Extracted<'a> {
     let process = &context.event.process;
     text(match index {
-        None => joined(process),
-        Some(index) => arguments(process).get(index).map_or("", String::as_str),
+        None => process.joined_arguments(),
+        Some(index) => process.arguments().get(index).map_or("", String::as_str),
     })
 }
 
-/// A name and its arguments.
-pub(super) fn line(name: &str, arguments: &str) -> String {
-    if name.is_empty() || arguments.is_empty() {
-        return name.to_owned();
-    }
-    format!("{name} {arguments}")
-}
-
 pub(super) fn command_line(context: Context<'_>) -> Extracted<'_> {
-    let Some(process) = process(context) else {
-        return text(NOT_AVAILABLE);
-    };
-    let name = context.event.thread.comm.as_str();
-    // Other threads of the process may have names of their own.
-    if name != process.comm {
-        return owned(line(name, joined(process)));
+    match process(context) {
+        Some(_) => Some(Value::Text(context.event.command_line())),
+        None => text(NOT_AVAILABLE),
     }
-    let texts = &process.texts;
-    text(
-        texts
-            .command_line
-            .get_or_make(|| line(name, joined(process))),
-    )
 }
 
 /// The blank is there without arguments too, as in Falco.
 fn executable_line(context: Context<'_>) -> Extracted<'_> {
     let process = &context.event.process;
-    let line = || format!("{} {}", exe(context), joined(process));
+    let line = || format!("{} {}", exe(context), process.joined_arguments());
     if !is_known(context) {
         return owned(line());
     }
@@ -212,9 +184,9 @@ pub(super) fn fields() -> Vec<Field> {
         Field::new("proc.args", Text, "arguments after argv[0]; one with [n]", Indexed(argument)),
         Field::new("proc.cmdline", Text, "name and arguments", One(command_line)),
         Field::new("proc.exeline", Text, "argv[0] and arguments", One(executable_line)),
-        Field::new("proc.cmdnargs", Uint64, "number of arguments", One(|c| unsigned(u64::try_from(arguments(&c.event.process).len()).ok()?))),
+        Field::new("proc.cmdnargs", Uint64, "number of arguments", One(|c| unsigned(u64::try_from(c.event.process.arguments().len()).ok()?))),
         Field::new("proc.cmdlenargs", Uint64, "length of the arguments", One(|c| {
-            unsigned(u64::try_from(arguments(&c.event.process).iter().map(String::len).sum::<usize>()).ok()?)
+            unsigned(u64::try_from(c.event.process.arguments().iter().map(String::len).sum::<usize>()).ok()?)
         })),
         Field::new("proc.env", Text, "environment; the value of one variable with [NAME]", Keyed(environment)).of(Part::Environment),
         Field::new("proc.cwd", Text, "working directory, with a final /", One(cwd)),

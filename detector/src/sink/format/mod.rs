@@ -3,8 +3,16 @@
 //! An encoding is of the alert alone: what carries it, and what happens when it does not arrive, is
 //! the sinks' business.
 
+mod cef;
+mod ecs;
+mod facts;
 mod falco;
+mod flat;
 mod json;
+mod ocsf;
+pub(in crate::sink) mod otlp;
+#[cfg(test)]
+mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +30,14 @@ pub enum Format {
     Text,
     /// Falco's JSON object.
     Json,
+    /// OCSF 1.8, a Detection Finding.
+    Ocsf,
+    /// Elastic Common Schema 9.4.
+    Ecs,
+    /// Common Event Format, `CEF:0`.
+    Cef,
+    /// OTLP's JSON, a request with one log record.
+    Otlp,
 }
 
 /// What a line looks like.
@@ -69,6 +85,7 @@ impl Include {
 pub struct Encoder {
     style: Style,
     clock: Clock,
+    host: Host,
 }
 
 impl Encoder {
@@ -76,6 +93,7 @@ impl Encoder {
         Self {
             style,
             clock: Clock::new(host),
+            host: host.clone(),
         }
     }
 
@@ -87,10 +105,14 @@ impl Encoder {
 
     /// Appends the alert alone: no byte of it is a line feed.
     pub fn encode(&mut self, alert: &Alert<'_>, out: &mut Vec<u8>) {
-        let Self { style, clock } = self;
+        let Self { style, clock, host } = self;
         match style.format {
             Format::Text => falco::text(alert, *style, clock, out),
             Format::Json => falco::object(alert, *style, clock, out),
+            Format::Ocsf => ocsf::object(alert, host, clock, out),
+            Format::Ecs => ecs::object(alert, host, clock, out),
+            Format::Cef => cef::line(alert, out),
+            Format::Otlp => otlp::object(alert, host, out),
         }
     }
 }
