@@ -76,6 +76,10 @@ impl Kept {
         postcard::to_extend(self, out)
     }
 
+    pub fn uuid(&self) -> Uuid {
+        self.alert(&[]).uuid()
+    }
+
     pub fn fields(&self) -> Vec<Field<'_>> {
         let fields = self.fields.iter();
         fields

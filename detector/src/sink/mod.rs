@@ -4,14 +4,21 @@
 //! (stdout, a file) is handed to a thread of its own through a bounded queue; what goes over a
 //! network is kept in the spool until the peer has it.
 
+mod delivery;
+mod file;
 pub mod filter;
 pub mod format;
 pub mod kept;
+mod peer;
+mod queue;
 pub mod settings;
+mod sinks;
 pub mod spool;
 mod stream;
 
+pub use delivery::{Snapshot, Stats};
 pub use format::{Format, Include, Style};
+pub use sinks::{Sinks, SinksError};
 pub use stream::Stream;
 
 use crate::alert::Alert;

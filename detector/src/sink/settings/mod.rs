@@ -18,7 +18,7 @@ pub use values::{Period, Secret, Size};
 pub struct SinkSettings {
     /// Names it in the log, the metrics and the spool; unique among the sinks.
     pub name: String,
-    /// By default Falco's JSON; of `otlp` its own.
+    /// By default Falco's JSON, of `elasticsearch` ECS; `otlp` has its own.
     #[serde(default)]
     pub format: Option<Format>,
     /// Only alerts that are at least as urgent.
@@ -64,6 +64,16 @@ pub enum Target<'a> {
 }
 
 impl SinkSettings {
+    /// How its alerts are written.
+    pub fn format(&self) -> Format {
+        let own = match self.target() {
+            Ok(Target::Elasticsearch(_)) => Format::Ecs,
+            Ok(Target::Otlp(_)) => Format::Otlp,
+            Ok(_) | Err(_) => Format::Json,
+        };
+        self.format.unwrap_or(own)
+    }
+
     /// The one that is given; the mistake, if there is none or more.
     pub fn target(&self) -> Result<Target<'_>, String> {
         let all = [

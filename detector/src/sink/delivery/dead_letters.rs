@@ -1,0 +1,75 @@
+//! Alerts that a peer refuses for good: kept beside the spool, with the reason, for somebody to look.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    host::Host,
+    sink::{Format, Style, format::Encoder, kept::Kept},
+};
+
+/// A file that would become larger is renamed, and the one before goes.
+const MAX_BYTES: u64 = 16 << 20;
+
+pub(crate) struct DeadLetters {
+    sink: String,
+    /// `None` without a folder: the log alone tells of them.
+    path: Option<PathBuf>,
+    encoder: Encoder,
+}
+
+impl DeadLetters {
+    pub(crate) fn new(sink: &str, spool: Option<&Path>, host: &Host) -> Self {
+        let style = Style {
+            format: Format::Json,
+            ..Style::default()
+        };
+        Self {
+            sink: sink.to_owned(),
+            path: spool.map(|spool| spool.join("dead").join(format!("{sink}.jsonl"))),
+            encoder: Encoder::new(style, host),
+        }
+    }
+
+    pub(super) fn bury(&mut self, kept: &Kept, reason: &str) {
+        let uuid = kept.uuid();
+        tracing::error!(sink = self.sink, %uuid, "the sink refuses an alert: {reason}");
+        let (time, sink) = (Timestamp::now(), Value::from(self.sink.as_str()));
+        let reason = Value::from(reason);
+        let head = format!(r#"{{"time":"{time}","sink":{sink},"reason":{reason},"alert":"#);
+        let mut line = head.into_bytes();
+        self.encoder.encode(&kept.alert(&kept.fields()), &mut line);
+        line.extend_from_slice(b"}\n");
+        let written = self
+            .path
+            .as_deref()
+            .map_or(Ok(()), |path| append(path, &line));
+        if let Err(error) = written {
+            let line = String::from_utf8_lossy(&line);
+            tracing::error!(%error, "the dead letter cannot be written: {line}");
+        }
+    }
+}
+
+fn append(path: &Path, line: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let open = || -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600).open(path)
+    };
+    let mut file = open()?;
+    if file.metadata()?.len() + line.len() as u64 > MAX_BYTES {
+        fs::rename(path, path.with_extension("jsonl.1"))?;
+        file = open()?;
+    }
+    file.write_all(line)
+}

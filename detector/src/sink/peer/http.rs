@@ -1,0 +1,296 @@
+//! POST requests: Falco's `http_output`, with one alert each, or many in one.
+
+use std::{io::Write as _, time::Duration};
+
+use flate2::{Compression, write::GzEncoder};
+use futures_util::future::join_all;
+use jiff::{Timestamp, fmt::rfc2822};
+use reqwest::{
+    Url,
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    redirect::Policy,
+};
+
+use super::{Fate, Letter, Reply, chain, tls};
+use crate::sink::{
+    Format,
+    settings::{Body, HttpSettings, RequestSettings},
+};
+
+/// Of a reply, what is read: more than any receiver tells of a batch.
+const MAX_REPLY: usize = 8 << 20;
+/// Nobody is waited for longer, whatever it asks for.
+const LONGEST: Duration = Duration::from_secs(300);
+
+#[derive(Debug)]
+pub(super) struct Http {
+    client: Client,
+    content: &'static str,
+    body: Body,
+    concurrency: usize,
+    batch: usize,
+}
+
+impl Http {
+    pub(super) fn new(settings: &HttpSettings, format: Format) -> Result<Self, String> {
+        let json = matches!(
+            format,
+            Format::Json | Format::Ocsf | Format::Ecs | Format::Otlp
+        );
+        let content = match (settings.body, json) {
+            (Body::Array, false) => {
+                return Err("`body: array` needs an encoding in JSON".to_owned());
+            }
+            (Body::One | Body::Array, true) => "application/json",
+            (Body::Lines, true) => "application/x-ndjson",
+            (Body::One | Body::Lines, false) => "text/plain; charset=utf-8",
+        };
+        Ok(Self {
+            client: Client::new(&settings.url, &settings.request, HeaderMap::new())?,
+            content,
+            body: settings.body,
+            concurrency: settings.concurrency.max(1),
+            batch: settings.batch.max(1),
+        })
+    }
+
+    pub(super) fn batch(&self) -> usize {
+        self.batch
+    }
+
+    pub(super) async fn send(&self, letters: &[Letter]) -> Reply {
+        let joined = |open: &[u8], between: &[u8], close: &[u8]| {
+            let bodies: Vec<&[u8]> = letters.iter().map(|letter| &letter.body[..]).collect();
+            [open, &bodies.join(between), close].concat()
+        };
+        match self.body {
+            Body::One => self.one_by_one(letters).await,
+            Body::Array => self.together(letters.len(), joined(b"[", b",", b"]")).await,
+            Body::Lines => {
+                self.together(letters.len(), joined(b"", b"\n", b"\n"))
+                    .await
+            }
+        }
+    }
+
+    async fn together(&self, count: usize, body: Vec<u8>) -> Reply {
+        match self.client.post(self.content, body).await {
+            Ok(answer) => Reply {
+                fates: vec![answer.fate(); count],
+                after: answer.after,
+            },
+            Err(why) => Reply::again(count, why),
+        }
+    }
+
+    /// Some at a time; when one is to be tried again, those behind it are not tried first.
+    async fn one_by_one(&self, letters: &[Letter]) -> Reply {
+        let mut reply = Reply {
+            fates: Vec::with_capacity(letters.len()),
+            after: None,
+        };
+        for some in letters.chunks(self.concurrency) {
+            let posts = some
+                .iter()
+                .map(|letter| self.client.post(self.content, letter.body.clone()));
+            for answer in join_all(posts).await {
+                reply.fates.push(match answer {
+                    Ok(answer) => {
+                        reply.after = reply.after.max(answer.after);
+                        answer.fate()
+                    }
+                    Err(why) => Fate::Again(why),
+                });
+            }
+            if let Some(Fate::Again(why)) = reply.fates.last().cloned() {
+                reply.fates.resize(letters.len(), Fate::Again(why));
+                break;
+            }
+        }
+        reply
+    }
+}
+
+/// Posts to one address.
+#[derive(Debug)]
+pub(super) struct Client {
+    client: reqwest::Client,
+    url: Url,
+    headers: HeaderMap,
+    gzip: bool,
+}
+
+/// What the server said.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// `Retry-After`.
+    pub(super) after: Option<Duration>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Client {
+    /// `headers`: beside those of the settings.
+    pub(super) fn new(
+        url: &str,
+        settings: &RequestSettings,
+        mut headers: HeaderMap,
+    ) -> Result<Self, String> {
+        let url = Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("`{url}` is neither http:// nor https://"));
+        }
+        if let Some(bearer) = &settings.bearer {
+            headers.insert(
+                AUTHORIZATION,
+                secret(&format!("Bearer {}", bearer.read()?))?,
+            );
+        }
+        for (name, value) in &settings.headers {
+            let known = HeaderName::try_from(name)
+                .map_err(|error| format!("`{name}` is no name of a header: {error}"))?;
+            headers.insert(known, secret(&value.read()?)?);
+        }
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::config(&settings.tls)?)
+            .user_agent(concat!("kubelet-detector/", env!("CARGO_PKG_VERSION")))
+            .timeout(settings.timeout.0)
+            .connect_timeout(settings.timeout.0)
+            // A server that sends us elsewhere would get the alerts, and the token.
+            .redirect(Policy::none())
+            .build()
+            .map_err(|error| chain(&error))?;
+        Ok(Self {
+            client,
+            url,
+            headers,
+            gzip: settings.gzip,
+        })
+    }
+
+    /// An error is of the way to the server: it may have got the request.
+    pub(super) async fn post(&self, content: &str, body: Vec<u8>) -> Result<Answer, String> {
+        let mut request = self
+            .client
+            .post(self.url.clone())
+            .headers(self.headers.clone());
+        request = request.header(CONTENT_TYPE, content);
+        request = match self.gzip.then(|| compressed(&body)) {
+            Some(Ok(body)) => request.header(CONTENT_ENCODING, "gzip").body(body),
+            Some(Err(_)) | None => request.body(body),
+        };
+        let mut response = request
+            .send()
+            .await
+            .map_err(|error| chain(&error.without_url()))?;
+        let after = response.headers().get("retry-after").and_then(retry_after);
+        let mut body = Vec::new();
+        let read = |error: reqwest::Error| chain(&error.without_url());
+        while let Some(chunk) = response.chunk().await.map_err(read)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_REPLY {
+                return Err(format!("the reply has more than {MAX_REPLY} bytes"));
+            }
+        }
+        Ok(Answer {
+            status: response.status().as_u16(),
+            after,
+            body,
+        })
+    }
+}
+
+impl Answer {
+    /// Of every alert of the request.
+    pub(super) fn fate(&self) -> Fate {
+        match self.status {
+            200..=299 => Fate::Delivered,
+            // What is refused is the sender, or the moment, and not the alert.
+            300..=399 | 401 | 403 | 404 | 405 | 407 | 408 | 421 | 425 | 429 | 500.. => {
+                Fate::Again(self.reason())
+            }
+            _ => Fate::Refused(self.reason()),
+        }
+    }
+
+    /// The status, and the first words of the body.
+    pub(super) fn reason(&self) -> String {
+        const SHOWN: usize = 200;
+        let text = String::from_utf8_lossy(self.body.get(..SHOWN).unwrap_or(&self.body));
+        let text = text.trim().replace(char::is_control, " ");
+        match text.is_empty() {
+            true => format!("HTTP {}", self.status),
+            false => format!("HTTP {}: {text}", self.status),
+        }
+    }
+}
+
+/// The value of a header that no log shows.
+pub(super) fn secret(value: &str) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::try_from(value)
+        .map_err(|_error| "the value of a header has control characters".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body)?;
+    encoder.finish()
+}
+
+/// Seconds, or a date (RFC 9110, section 10.2.3).
+fn retry_after(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            // RFC 2822 writes the zone of HTTP's dates as it is.
+            let date = rfc2822::parse(text).ok()?.timestamp();
+            Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_tells_whether_the_alert_or_the_sender_is_refused() {
+        let fate = |status| {
+            let answer = Answer {
+                status,
+                after: None,
+                body: b"a\nreason".to_vec(),
+            };
+            answer.fate()
+        };
+        for status in [200, 202, 204] {
+            assert_eq!(fate(status), Fate::Delivered);
+        }
+        for status in [301, 401, 403, 404, 408, 429, 500, 502, 503, 507] {
+            assert_eq!(
+                fate(status),
+                Fate::Again(format!("HTTP {status}: a reason"))
+            );
+        }
+        for status in [400, 406, 409, 413, 415, 422] {
+            assert_eq!(
+                fate(status),
+                Fate::Refused(format!("HTTP {status}: a reason"))
+            );
+        }
+    }
+
+    #[test]
+    fn the_time_to_wait_is_seconds_or_a_date() {
+        let wait = |text: &str| retry_after(&HeaderValue::try_from(text).unwrap());
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("99999999"), Some(LONGEST));
+        assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(wait("Wed, 21 Oct 2099 07:28:00 GMT"), Some(LONGEST));
+        assert_eq!(wait("soon"), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! Who alerts are handed to over a network: one file a protocol. A peer is asked once; when it is
+//! asked again, and what becomes of an alert that it does not want, is the delivery's business.
+
+mod elasticsearch;
+mod http;
+mod nats;
+mod otlp;
+mod reply;
+mod syslog;
+mod tls;
+mod unacked;
+
+use self::{elasticsearch::Elasticsearch, http::Http, nats::Nats, otlp::Otlp, syslog::Syslog};
+use super::{
+    kept::Kept,
+    settings::{SinkSettings, Target},
+};
+use crate::host::Host;
+
+pub(super) use reply::{Fate, Reply};
+
+/// An alert on its way: what is kept of it, and what the sink's encoding makes of that.
+#[derive(Debug)]
+pub(super) struct Letter {
+    pub(super) kept: Kept,
+    pub(super) body: Vec<u8>,
+}
+
+/// A mistake of the settings.
+#[derive(Debug, thiserror::Error)]
+#[error("the sink `{sink}`: {mistake}")]
+pub struct PeerError {
+    sink: String,
+    mistake: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Peer(Protocol);
+
+#[derive(Debug)]
+enum Protocol {
+    Http(Http),
+    Elasticsearch(Elasticsearch),
+    Otlp(Otlp),
+    Syslog(Syslog),
+    Nats(Box<Nats>),
+}
+
+impl Peer {
+    /// `None` of a sink of this machine.
+    pub(super) fn new(settings: &SinkSettings, host: &Host) -> Result<Option<Self>, PeerError> {
+        let format = settings.format();
+        let peer = settings.target().and_then(|target| {
+            Ok(Some(Self(match target {
+                Target::Stdout(_) | Target::File(_) => return Ok(None),
+                Target::Http(settings) => Protocol::Http(Http::new(settings, format)?),
+                Target::Elasticsearch(settings) => {
+                    Protocol::Elasticsearch(Elasticsearch::new(settings)?)
+                }
+                Target::Otlp(settings) => Protocol::Otlp(Otlp::new(settings, host)?),
+                Target::Syslog(settings) => Protocol::Syslog(Syslog::new(settings)?),
+                Target::Nats(settings) => Protocol::Nats(Box::new(Nats::new(settings)?)),
+            })))
+        });
+        peer.map_err(|mistake| PeerError {
+            sink: settings.name.clone(),
+            mistake,
+        })
+    }
+
+    /// Alerts of one batch at most.
+    pub(super) fn batch(&self) -> usize {
+        match &self.0 {
+            Protocol::Http(http) => http.batch(),
+            Protocol::Elasticsearch(elasticsearch) => elasticsearch.batch(),
+            Protocol::Otlp(otlp) => otlp.batch(),
+            Protocol::Syslog(_) => Syslog::BATCH,
+            Protocol::Nats(nats) => nats.batch(),
+        }
+    }
+
+    /// No more letters follow.
+    pub(super) async fn close(&mut self) {
+        if let Protocol::Syslog(syslog) = &mut self.0 {
+            syslog.finish().await;
+        }
+    }
+
+    /// Hands the letters over, each at most once.
+    pub(super) async fn send(&mut self, letters: &[Letter]) -> Reply {
+        match &mut self.0 {
+            Protocol::Http(http) => http.send(letters).await,
+            Protocol::Elasticsearch(elasticsearch) => elasticsearch.send(letters).await,
+            Protocol::Otlp(otlp) => otlp.send(letters).await,
+            Protocol::Syslog(syslog) => syslog.send(letters).await,
+            Protocol::Nats(nats) => nats.send(letters).await,
+        }
+    }
+}
+
+/// What is said of an error: with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

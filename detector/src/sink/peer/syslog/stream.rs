@@ -1,0 +1,154 @@
+//! A connection to a syslog server, of which nothing but its closing is read.
+
+use std::{io, sync::Arc, time::Duration};
+
+use rustix::net::sockopt::set_tcp_user_timeout;
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+    time::sleep,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::super::unacked::unacked;
+
+/// Between two looks whether the peer's kernel has everything.
+const LOOK: Duration = Duration::from_micros(200);
+/// After it a peer that does not acknowledge is gone (`TCP_USER_TIMEOUT`).
+const SILENCE_MS: u32 = 10_000;
+
+pub(super) struct Stream {
+    address: String,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    connection: Option<Connection>,
+}
+
+enum Connection {
+    Plain(TcpStream),
+    Encrypted(Box<TlsStream<TcpStream>>),
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.address)
+    }
+}
+
+impl Stream {
+    pub(super) fn plain(address: String) -> Self {
+        Self {
+            address,
+            tls: None,
+            connection: None,
+        }
+    }
+
+    /// `name`: what the certificate is of, if not of the address.
+    pub(super) fn encrypted(
+        address: String,
+        name: Option<&str>,
+        config: ClientConfig,
+    ) -> Result<Self, String> {
+        let host = address.rsplit_once(':').map_or(&*address, |(host, _)| host);
+        let name = name.unwrap_or(host.trim_matches(['[', ']'])).to_owned();
+        let name = ServerName::try_from(name)
+            .map_err(|error| format!("the server of `{address}` has no name: {error}"))?;
+        Ok(Self {
+            address,
+            tls: Some((TlsConnector::from(Arc::new(config)), name)),
+            connection: None,
+        })
+    }
+
+    /// Returns when the peer's kernel has the bytes.
+    pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // Bytes that are written to a peer which has closed are gone.
+        if let Some(connection) = &mut self.connection
+            && connection.is_closed().await
+        {
+            self.connection = None;
+        }
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            None => {
+                let open = self.connect().await?;
+                self.connection.insert(open)
+            }
+        };
+        match connection {
+            Connection::Plain(stream) => write(stream, bytes).await?,
+            Connection::Encrypted(stream) => write(stream, bytes).await?,
+        }
+        while unacked(connection.tcp())? > 0 {
+            sleep(LOOK).await;
+        }
+        if connection.is_closed().await {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(&mut self) {
+        self.connection = None;
+    }
+
+    pub(super) async fn finish(&mut self) {
+        let ended = match self.connection.take() {
+            Some(Connection::Plain(mut stream)) => stream.shutdown().await,
+            Some(Connection::Encrypted(mut stream)) => stream.shutdown().await,
+            None => Ok(()),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "the end of the connection is not told");
+        }
+    }
+
+    async fn connect(&self) -> io::Result<Connection> {
+        let stream = TcpStream::connect(&self.address).await?;
+        stream.set_nodelay(true)?;
+        set_tcp_user_timeout(&stream, SILENCE_MS)?;
+        let Some((connector, name)) = &self.tls else {
+            return Ok(Connection::Plain(stream));
+        };
+        let stream = connector.connect(name.clone(), stream).await?;
+        Ok(Connection::Encrypted(Box::new(stream)))
+    }
+}
+
+impl Connection {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Encrypted(stream) => stream.get_ref().0,
+        }
+    }
+
+    async fn is_closed(&mut self) -> bool {
+        match self {
+            Self::Plain(stream) => ended(stream).await,
+            Self::Encrypted(stream) => ended(stream.as_mut()).await,
+        }
+    }
+}
+
+async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
+}
+
+/// Whether there is an end, or an error, to be read now. What a server says is not of interest.
+async fn ended(stream: &mut (impl AsyncRead + Unpin)) -> bool {
+    let mut said = [0; 256];
+    loop {
+        let read = stream.read(&mut said);
+        tokio::select! {
+            biased;
+            read = read => match read {
+                Ok(0) | Err(_) => return true,
+                Ok(_) => {}
+            },
+            () = std::future::ready(()) => return false,
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! All sinks of one run.
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::{
+    Sink, SinkError, Style,
+    delivery::{DeadLetters, Delivery, Stats},
+    file::{Rotated, Stdout},
+    filter::Filter,
+    format::Encoder,
+    peer::{Peer, PeerError},
+    queue::Queue,
+    settings::{SinkSettings, SpoolSettings, Target},
+    spool::{News, Spool, SpoolError},
+};
+use crate::{alert::Alert, host::Host};
+
+/// How long the end of a run waits for sinks that still take alerts.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A mistake of the settings, or of what they name.
+#[derive(Debug, thiserror::Error)]
+pub enum SinksError {
+    #[error("{0}")]
+    Target(String),
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error("the sink `{sink}` cannot write {}", path.display())]
+    File {
+        sink: String,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot start a thread for the sinks")]
+    Thread(#[source] io::Error),
+}
+
+pub struct Sinks {
+    local: Vec<Local>,
+    spool: Option<Spool>,
+    delivery: Option<Deliveries>,
+    /// The line that is being made.
+    line: Vec<u8>,
+    /// What was flushed is written, when that returns.
+    wait: bool,
+    reopen: Vec<Arc<AtomicBool>>,
+}
+
+/// A sink of this machine.
+struct Local {
+    name: String,
+    filter: Filter,
+    encoder: Encoder,
+    queue: Queue,
+}
+
+/// The sinks that the spool serves, on a thread of their own.
+struct Deliveries {
+    stop: watch::Sender<bool>,
+    /// Gets a word when every one of them has ended.
+    ended: mpsc::Receiver<()>,
+    _thread: JoinHandle<()>,
+    stats: Vec<(String, Arc<Stats>)>,
+}
+
+impl Sinks {
+    /// `style` is of every sink, but for its format. `wait`: `flush` waits until local sinks have written.
+    pub fn new(
+        sinks: &[SinkSettings],
+        spool: &SpoolSettings,
+        style: Style,
+        host: &Host,
+        wait: bool,
+    ) -> Result<Self, SinksError> {
+        let mut all = Self {
+            local: Vec::new(),
+            spool: None,
+            delivery: None,
+            line: Vec::new(),
+            wait,
+            reopen: Vec::new(),
+        };
+        let mut remote = Vec::new();
+        for settings in sinks {
+            let encoder = Encoder::new(
+                Style {
+                    format: settings.format(),
+                    ..style
+                },
+                host,
+            );
+            match Peer::new(settings, host)? {
+                Some(peer) => remote.push((settings, encoder, peer)),
+                None => all.add_local(settings, encoder)?,
+            }
+        }
+        if !remote.is_empty() {
+            let wanted: Vec<(String, Arc<Filter>)> = remote
+                .iter()
+                .map(|(settings, ..)| (settings.name.clone(), Arc::new(Filter::new(settings))))
+                .collect();
+            let (open, readers) = Spool::open(spool, &wanted)?;
+            let deliveries =
+                remote
+                    .into_iter()
+                    .zip(readers)
+                    .map(|((settings, encoder, peer), reader)| Delivery {
+                        name: settings.name.clone(),
+                        reader,
+                        encoder,
+                        peer,
+                        dead: DeadLetters::new(&settings.name, spool.path.as_deref(), host),
+                        stats: Arc::default(),
+                    });
+            all.delivery = Some(Deliveries::start(deliveries.collect(), open.grown())?);
+            all.spool = Some(open);
+        }
+        Ok(all)
+    }
+
+    fn add_local(&mut self, settings: &SinkSettings, encoder: Encoder) -> Result<(), SinksError> {
+        let name = &settings.name;
+        let queue = match settings.target().map_err(SinksError::Target)? {
+            Target::File(file) => {
+                let reopen = Arc::new(AtomicBool::new(false));
+                self.reopen.push(Arc::clone(&reopen));
+                let out = Rotated::new(file, reopen).map_err(|source| SinksError::File {
+                    sink: name.clone(),
+                    path: file.path.clone(),
+                    source,
+                })?;
+                Queue::start(name, file.when_full, out)
+            }
+            Target::Stdout(stdout) => Queue::start(name, stdout.when_full, Stdout),
+            _ => return Ok(()),
+        };
+        self.local.push(Local {
+            name: name.clone(),
+            filter: Filter::new(settings),
+            encoder,
+            queue: queue.map_err(SinksError::Thread)?,
+        });
+        Ok(())
+    }
+
+    /// Files that somebody renamed are opened anew.
+    pub fn reopen(&self) {
+        for reopen in &self.reopen {
+            reopen.store(true, Relaxed);
+        }
+    }
+
+    /// What happened to alerts on their way since the last call.
+    pub fn news(&self) -> Vec<News> {
+        let mut news = self.spool.as_ref().map_or_else(Vec::new, Spool::news);
+        for local in &self.local {
+            let count = local.queue.dropped();
+            if count > 0 {
+                news.push(News::Dropped {
+                    sink: local.name.clone(),
+                    cause: "queue_full",
+                    count,
+                });
+            }
+        }
+        news
+    }
+
+    /// Local sinks that do not write at the moment, and why.
+    pub fn failing(&self) -> Vec<(&str, String)> {
+        let local = self.local.iter();
+        local
+            .filter_map(|local| Some((&*local.name, local.queue.failing()?)))
+            .collect()
+    }
+
+    /// Of the sinks that the spool serves.
+    pub fn stats(&self) -> &[(String, Arc<Stats>)] {
+        self.delivery
+            .as_ref()
+            .map_or(&[], |delivery| &delivery.stats)
+    }
+
+    /// Gives sinks that take alerts the time to take the rest; the spool keeps what they do not.
+    pub fn finish(mut self) {
+        // An error was told when it happened.
+        drop(self.flush());
+        for local in &self.local {
+            if !local.queue.wait(GRACE) {
+                tracing::error!(
+                    sink = local.name,
+                    "alerts are not written: nobody reads them"
+                );
+            }
+        }
+        if let Some(delivery) = self.delivery.take() {
+            delivery.finish();
+        }
+    }
+}
+
+impl Sink for Sinks {
+    fn write(&mut self, alert: &Alert<'_>) -> Result<(), SinkError> {
+        for local in &mut self.local {
+            if local.filter.passes(alert.priority, alert.rule, alert.tags) {
+                self.line.clear();
+                local.encoder.line(alert, &mut self.line);
+                let pushed = local.queue.push(&self.line);
+                pushed.map_err(|source| failed(&local.name, source))?;
+            }
+        }
+        if let Some(spool) = &mut self.spool
+            && !spool.append(alert)
+        {
+            tracing::error!(rule = alert.rule, "an alert of more than 1 MiB is not kept");
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        if let Some(spool) = &mut self.spool {
+            spool.commit();
+        }
+        for local in &self.local {
+            let flushed = local.queue.flush();
+            flushed.map_err(|source| failed(&local.name, source))?;
+            if self.wait && local.queue.blocks() {
+                while !local.queue.wait(GRACE) {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failed(sink: &str, source: io::Error) -> SinkError {
+    SinkError::Write {
+        place: sink.to_owned(),
+        source,
+    }
+}
+
+impl Deliveries {
+    fn start(deliveries: Vec<Delivery>, grown: watch::Receiver<u64>) -> Result<Self, SinksError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(SinksError::Thread)?;
+        let stats = deliveries
+            .iter()
+            .map(|one| (one.name.clone(), Arc::clone(&one.stats)))
+            .collect();
+        let (stop, stopped) = watch::channel(false);
+        let (end, ended) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("sinks".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let tasks: tokio::task::JoinSet<()> = deliveries
+                        .into_iter()
+                        .map(|one| one.run(grown.clone(), stopped.clone()))
+                        .collect();
+                    tasks.join_all().await;
+                });
+                // Nobody waits if the daemon is ending already.
+                drop(end.send(()));
+            })
+            .map_err(SinksError::Thread)?;
+        Ok(Self {
+            stop,
+            ended,
+            _thread: thread,
+            stats,
+        })
+    }
+
+    fn finish(self) {
+        self.stop.send_replace(true);
+        let done = self.ended.recv_timeout(GRACE);
+        for (sink, stats) in &self.stats {
+            let stats = stats.snapshot();
+            tracing::info!(
+                sink,
+                delivered = stats.delivered,
+                refused = stats.refused,
+                behind = stats.behind,
+                "stopped"
+            );
+        }
+        if done.is_err() {
+            tracing::warn!("a sink takes alerts too slowly: the spool keeps the rest");
+        }
+    }
+}
