@@ -6,7 +6,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
-        mpsc,
+        mpsc::{self, RecvTimeoutError},
     },
     thread::JoinHandle,
     time::Duration,
@@ -72,7 +72,7 @@ struct Local {
 /// The sinks that the spool serves, on a thread of their own.
 struct Deliveries {
     stop: watch::Sender<bool>,
-    /// Gets a word when every one of them has ended.
+    /// Closed when every one of them has ended.
     ended: mpsc::Receiver<()>,
     _thread: JoinHandle<()>,
     stats: Vec<(String, Arc<Stats>)>,
@@ -276,8 +276,7 @@ impl Deliveries {
                         .collect();
                     tasks.join_all().await;
                 });
-                // Nobody waits if the daemon is ending already.
-                drop(end.send(()));
+                drop(end);
             })
             .map_err(SinksError::Thread)?;
         Ok(Self {
@@ -301,7 +300,7 @@ impl Deliveries {
                 "stopped"
             );
         }
-        if done.is_err() {
+        if done == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("a sink takes alerts too slowly: the spool keeps the rest");
         }
     }
