@@ -183,6 +183,8 @@ pub struct Field<'a> {
 
 /// The source of the detector's own alerts.
 pub const INTERNAL: &str = "internal";
+/// The rule of the alert by which silence is told from health: every sink gets it.
+pub const HEARTBEAT: &str = "Heartbeat";
 
 /// Borrowed from the rule, the event and the host that it tells of: nothing is copied but into the
 /// line that a sink writes. What is to be kept is the line.

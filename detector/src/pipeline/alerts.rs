@@ -2,11 +2,11 @@
 
 use super::{PipelineError, reload::Refused};
 use crate::{
-    alert::{Alert, Field, INTERNAL, Name, Priority, Value},
+    alert::{Alert, Field, HEARTBEAT, INTERNAL, Name, Priority, Value},
     event::{Event, FORGOTTEN, Loss, MISSED, RECURSION, SUPPRESSED},
     host::Host,
     rules::Rule,
-    sink::Sink,
+    sink::{News, Sink},
     source::{
         Fault,
         beat::{Blind, End},
@@ -22,14 +22,28 @@ pub struct Alerts<S: Sink> {
 
 struct Numbered<S: Sink> {
     sink: S,
-    count: u64,
+    /// By priority, in their order.
+    counts: [u64; Priority::ALL.len()],
+    /// What was lost, dropped or suppressed, as alerts told it.
+    missing: Missing,
+}
+
+/// Since the start.
+#[derive(Debug, Default)]
+struct Missing {
+    lost: u64,
+    dropped: u64,
 }
 
 impl<S: Sink> Alerts<S> {
     pub fn new(host: Host, sink: S) -> Self {
         Self {
             message: String::new(),
-            numbered: Numbered { sink, count: 0 },
+            numbered: Numbered {
+                sink,
+                counts: Default::default(),
+                missing: Missing::default(),
+            },
             host,
         }
     }
@@ -62,6 +76,7 @@ impl<S: Sink> Alerts<S> {
             count,
         } = loss;
         tracing::warn!(subject, cause, count, "events were lost");
+        self.numbered.missing.lost += count;
         let (priority, message) = match cause.as_str() {
             // What the kernel skips is mostly of sockets that nobody watches.
             RECURSION | MISSED => (
@@ -164,6 +179,108 @@ impl<S: Sink> Alerts<S> {
         self.own(time_ns, rule, Priority::Notice, &message, fields)
     }
 
+    /// Something happened to alerts on their way.
+    pub fn news(&mut self, time_ns: u64) -> Result<(), PipelineError> {
+        for news in self.numbered.sink.news() {
+            let (rule, priority, sink, cause, count, message) = match &news {
+                News::Dropped { sink, cause, count } => {
+                    self.numbered.missing.dropped += count;
+                    let message =
+                        format!("{count} alerts will not reach the sink {sink} ({cause})");
+                    (
+                        "Alerts dropped",
+                        Priority::Critical,
+                        &**sink,
+                        *cause,
+                        *count,
+                        message,
+                    )
+                }
+                News::Fails { sink, why } => {
+                    let message = format!("the sink {sink} does not take alerts: {why}");
+                    ("Sink failure", Priority::Error, &**sink, &**why, 0, message)
+                }
+                News::Works { sink } => {
+                    let message = format!("the sink {sink} takes alerts again");
+                    ("Sink recovery", Priority::Notice, &**sink, "", 0, message)
+                }
+                News::DiskFails(why) => {
+                    let message =
+                        format!("the spool cannot be written, alerts are kept in memory: {why}");
+                    ("Spool failure", Priority::Critical, "", &**why, 0, message)
+                }
+                News::DiskWorks => {
+                    let message = "the spool can be written again".to_owned();
+                    ("Spool recovery", Priority::Notice, "", "", 0, message)
+                }
+            };
+            tracing::warn!("{message}");
+            let fields = [
+                ("cause", Value::Text(cause.into())),
+                ("count", Value::Unsigned(count)),
+                ("sink", Value::Text(sink.into())),
+            ];
+            self.own(time_ns, rule, priority, &message, fields)?;
+        }
+        Ok(())
+    }
+
+    /// How much was told, and that the detector is there; `last` when it goes.
+    pub fn heartbeat(
+        &mut self,
+        time_ns: u64,
+        events: u64,
+        last: bool,
+    ) -> Result<(), PipelineError> {
+        let Numbered {
+            counts, missing, ..
+        } = &self.numbered;
+        let (made, lost, dropped) = (self.count(), missing.lost, missing.dropped);
+        let by_priority = Priority::ALL
+            .into_iter()
+            .zip(counts)
+            .map(|(level, count)| Value::Text(format!("{level}={count}").to_lowercase().into()));
+        let fields = [
+            ("alerts", Value::List(by_priority.collect())),
+            ("dropped", Value::Unsigned(dropped)),
+            ("events", Value::Unsigned(events)),
+            (
+                "instance",
+                Value::Text(self.host.instance.to_string().into()),
+            ),
+            ("last", Value::Bool(last)),
+            ("lost", Value::Unsigned(lost)),
+            ("sequence", Value::Unsigned(made)),
+        ];
+        let state = if last {
+            "the detector stops"
+        } else {
+            "the detector is there"
+        };
+        let message = format!(
+            "{state}: {events} events, {made} alerts before this one, {lost} events lost, {dropped} \
+             alerts dropped"
+        );
+        self.own(
+            time_ns,
+            HEARTBEAT,
+            Priority::Informational,
+            &message,
+            fields,
+        )
+    }
+
+    pub fn reopen(&mut self) {
+        self.numbered.sink.reopen();
+    }
+
+    /// The run is over; returns the number of alerts.
+    pub fn finish(self) -> Result<u64, PipelineError> {
+        let count = self.count();
+        self.numbered.sink.finish()?;
+        Ok(count)
+    }
+
     /// An alert of the detector itself.
     fn own<const N: usize>(
         &mut self,
@@ -201,14 +318,16 @@ impl<S: Sink> Alerts<S> {
     }
 
     pub fn count(&self) -> u64 {
-        self.numbered.count
+        self.numbered.counts.iter().sum()
     }
 }
 
 impl<S: Sink> Numbered<S> {
     fn write(&mut self, mut alert: Alert<'_>) -> Result<(), PipelineError> {
-        self.count += 1;
-        alert.sequence = self.count;
+        if let Some(count) = self.counts.get_mut(alert.priority as usize) {
+            *count += 1;
+        }
+        alert.sequence = self.counts.iter().sum();
         Ok(self.sink.write(&alert)?)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, MissedTickBehavior},
+    time::{Instant, Interval, MissedTickBehavior},
 };
 
 use super::{
@@ -39,6 +39,9 @@ pub struct Control {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    user1: Signal,
+    /// How often a heartbeat is told.
+    heartbeat: Option<Duration>,
     duration: Option<Duration>,
     /// When `duration` is over; it begins with the run.
     end: Option<Instant>,
@@ -51,11 +54,14 @@ enum Next {
     Look,
     Read,
     Swap(Box<Result<Ruleset, Refused>>),
+    Reopen,
+    Heartbeat,
     Stop,
 }
 
 impl Control {
-    /// Ends after `duration`, or at SIGTERM or SIGINT; SIGHUP puts in force what `load` gives. Must
+    /// Ends after `duration`, or at SIGTERM or SIGINT; SIGHUP puts in force what `load` gives,
+    /// and SIGUSR1 opens files anew. Must
     /// be called within a tokio runtime.
     pub fn new(duration: Option<Duration>, load: Load) -> Result<Self, PipelineError> {
         let listen = |kind| signal(kind).map_err(PipelineError::Wait);
@@ -63,6 +69,8 @@ impl Control {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hangup: listen(SignalKind::hangup())?,
+            user1: listen(SignalKind::user_defined1())?,
+            heartbeat: None,
             duration,
             end: None,
             reload: Reload::new(load),
@@ -73,6 +81,11 @@ impl Control {
     /// Where the last moment watched is kept.
     pub fn keep(&mut self, heart: Option<Heart>) {
         self.heart = heart;
+    }
+
+    /// A heartbeat is told that often, and when the run ends.
+    pub fn heartbeat(&mut self, every: Option<Duration>) {
+        self.heartbeat = every;
     }
 
     /// What was seen until `time_ns` since boot is told.
@@ -98,6 +111,7 @@ impl Control {
             _ = self.terminate.recv() => Next::Stop,
             _ = self.interrupt.recv() => Next::Stop,
             () = until(self.end) => Next::Stop,
+            _ = self.user1.recv() => Next::Reopen,
             _ = self.hangup.recv(), if idle => Next::Read,
             read = self.reload.finished() => Next::Swap(Box::new(read)),
         }
@@ -123,10 +137,8 @@ pub async fn follow<S: Sink>(
     let end = |duration| Instant::now().checked_add(duration);
     control.end = control.duration.and_then(end);
     let mut events = Vec::new();
-    let mut look = tokio::time::interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut beat = tokio::time::interval(PERIOD);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut look, mut beat) = (interval(LOOK), interval(PERIOD));
+    let mut heartbeat = control.heartbeat.map(interval);
     let mut looks = 0_u32;
     let (mut more, mut proven) = (false, false);
     let watched = pipeline.watched_ports().clone();
@@ -154,6 +166,7 @@ pub async fn follow<S: Sink>(
                 looks = looks.wrapping_add(1);
                 Next::Look
             }
+            () = tick(&mut heartbeat) => Next::Heartbeat,
             () = until(held) => Next::Look,
             ready = async { if more { Ok(()) } else { source.readable().await } } => {
                 ready.map_err(PipelineError::Wait)?;
@@ -164,6 +177,8 @@ pub async fn follow<S: Sink>(
             Next::Look => {}
             Next::Read => control.reload.start(),
             Next::Swap(read) => swap(source, enrich, pipeline, *read)?,
+            Next::Reopen => pipeline.reopen(),
+            Next::Heartbeat => pipeline.heartbeat(source.now_ns(), false)?,
             Next::Stop => break,
         }
         let (seen_ns, now_ns) = (since_boot_ns(), source.now_ns());
@@ -174,6 +189,7 @@ pub async fn follow<S: Sink>(
             looks = 1;
             enrich.refresh();
             report_losses(source, pipeline, false)?;
+            pipeline.news(source.now_ns())?;
         }
         settle(source, pipeline)?;
         if !more {
@@ -184,6 +200,10 @@ pub async fn follow<S: Sink>(
         settle(source, pipeline)?;
     }
     report_losses(source, pipeline, true)?;
+    pipeline.news(source.now_ns())?;
+    if control.heartbeat.is_some() {
+        pipeline.heartbeat(source.now_ns(), true)?;
+    }
     settle(source, pipeline)?;
     control.with_heart(Heart::stop);
     Ok(())
@@ -319,6 +339,19 @@ fn swap<S: Sink>(
         "the rules are reloaded; ports watched"
     );
     Ok(())
+}
+
+fn interval(every: Duration) -> Interval {
+    let mut interval = tokio::time::interval(every);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+async fn tick(interval: &mut Option<Interval>) {
+    match interval {
+        Some(interval) => drop(interval.tick().await),
+        None => std::future::pending().await,
+    }
 }
 
 async fn until(time: Option<Instant>) {

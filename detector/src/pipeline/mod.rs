@@ -110,6 +110,21 @@ impl<S: Sink> Pipeline<S> {
         self.alerts.repeats(time_ns, count)
     }
 
+    /// What happened to alerts on their way is told.
+    pub fn news(&mut self, time_ns: u64) -> Result<(), PipelineError> {
+        self.alerts.news(time_ns)
+    }
+
+    /// The detector is there; `last` when it goes.
+    pub fn heartbeat(&mut self, time_ns: u64, last: bool) -> Result<(), PipelineError> {
+        self.alerts.heartbeat(time_ns, self.counter.count(), last)
+    }
+
+    /// Files that somebody renamed are opened anew.
+    pub fn reopen(&mut self) {
+        self.alerts.reopen();
+    }
+
     pub fn flush(&mut self) -> Result<(), PipelineError> {
         if let Some(recorder) = &mut self.recorder {
             recorder.flush()?;
@@ -123,6 +138,6 @@ impl<S: Sink> Pipeline<S> {
         if let Some(recorder) = self.recorder {
             recorder.finish()?;
         }
-        Ok((self.counter.count(), self.alerts.count()))
+        Ok((self.counter.count(), self.alerts.finish()?))
     }
 }

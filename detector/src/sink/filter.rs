@@ -1,7 +1,7 @@
 //! Which alerts a sink gets.
 
 use super::settings::SinkSettings;
-use crate::alert::Priority;
+use crate::alert::{HEARTBEAT, Priority};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
@@ -23,6 +23,9 @@ impl Filter {
     }
 
     pub fn passes(&self, priority: Priority, rule: &str, tags: &[String]) -> bool {
+        if rule == HEARTBEAT {
+            return true;
+        }
         priority <= self.least
             && (self.rules.is_empty() || self.rules.iter().any(|pattern| fits(pattern, rule)))
             && (self.tags.is_empty() || self.tags.iter().any(|tag| tags.contains(tag)))
@@ -80,6 +83,7 @@ mod tests {
         };
         let tags = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
         assert!(filter.passes(Priority::Critical, "Kubelet Exec", &tags(&["a", "mitre"])));
+        assert!(filter.passes(Priority::Informational, HEARTBEAT, &[]));
         assert!(!filter.passes(Priority::Notice, "Kubelet Exec", &tags(&["mitre"])));
         assert!(!filter.passes(Priority::Warning, "Other", &tags(&["mitre"])));
         assert!(!filter.passes(Priority::Warning, "Kubelet Exec", &tags(&["a"])));

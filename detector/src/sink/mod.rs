@@ -24,11 +24,48 @@ pub use stream::Stream;
 use crate::alert::Alert;
 
 /// Takes the alerts of one run in their order.
-pub trait Sink {
+pub trait Sink: Sized {
     fn write(&mut self, alert: &Alert<'_>) -> Result<(), SinkError>;
 
     /// What was written so far is told, or kept to be told, whatever becomes of this process.
     fn flush(&mut self) -> Result<(), SinkError>;
+
+    /// What happened to alerts on their way since the last call.
+    fn news(&mut self) -> Vec<News> {
+        Vec::new()
+    }
+
+    /// Files that somebody renamed are opened anew.
+    fn reopen(&mut self) {}
+
+    /// The run is over.
+    fn finish(mut self) -> Result<(), SinkError> {
+        self.flush()
+    }
+}
+
+/// What happened to alerts on their way, and is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// A sink will not get these.
+    Dropped {
+        sink: String,
+        /// `queue_full`, `spool_full`, `too_old` or `spool_damaged`.
+        cause: &'static str,
+        count: u64,
+    },
+    /// A sink does not take alerts; they are kept for it.
+    Fails {
+        sink: String,
+        why: String,
+    },
+    /// It takes them again.
+    Works {
+        sink: String,
+    },
+    /// The spool cannot be written: alerts are kept in memory meanwhile.
+    DiskFails(String),
+    DiskWorks,
 }
 
 #[derive(Debug, thiserror::Error)]

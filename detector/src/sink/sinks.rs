@@ -1,6 +1,7 @@
 //! All sinks of one run.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::PathBuf,
     sync::{
@@ -15,7 +16,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Sink, SinkError, Style,
+    News, Sink, SinkError, Style,
     delivery::{DeadLetters, Delivery, Stats},
     file::{Rotated, Stdout},
     filter::Filter,
@@ -23,7 +24,7 @@ use super::{
     peer::{Peer, PeerError},
     queue::Queue,
     settings::{SinkSettings, SpoolSettings, Target},
-    spool::{News, Spool, SpoolError},
+    spool::{Spool, SpoolError},
 };
 use crate::{alert::Alert, host::Host};
 
@@ -59,6 +60,8 @@ pub struct Sinks {
     /// What was flushed is written, when that returns.
     wait: bool,
     reopen: Vec<Arc<AtomicBool>>,
+    /// Sinks of which it is told that they do not take alerts.
+    failing: BTreeSet<String>,
 }
 
 /// A sink of this machine.
@@ -94,6 +97,7 @@ impl Sinks {
             line: Vec::new(),
             wait,
             reopen: Vec::new(),
+            failing: BTreeSet::new(),
         };
         let mut remote = Vec::new();
         for settings in sinks {
@@ -158,59 +162,11 @@ impl Sinks {
         Ok(())
     }
 
-    /// Files that somebody renamed are opened anew.
-    pub fn reopen(&self) {
-        for reopen in &self.reopen {
-            reopen.store(true, Relaxed);
-        }
-    }
-
-    /// What happened to alerts on their way since the last call.
-    pub fn news(&self) -> Vec<News> {
-        let mut news = self.spool.as_ref().map_or_else(Vec::new, Spool::news);
-        for local in &self.local {
-            let count = local.queue.dropped();
-            if count > 0 {
-                news.push(News::Dropped {
-                    sink: local.name.clone(),
-                    cause: "queue_full",
-                    count,
-                });
-            }
-        }
-        news
-    }
-
-    /// Local sinks that do not write at the moment, and why.
-    pub fn failing(&self) -> Vec<(&str, String)> {
-        let local = self.local.iter();
-        local
-            .filter_map(|local| Some((&*local.name, local.queue.failing()?)))
-            .collect()
-    }
-
     /// Of the sinks that the spool serves.
     pub fn stats(&self) -> &[(String, Arc<Stats>)] {
         self.delivery
             .as_ref()
             .map_or(&[], |delivery| &delivery.stats)
-    }
-
-    /// Gives sinks that take alerts the time to take the rest; the spool keeps what they do not.
-    pub fn finish(mut self) {
-        // An error was told when it happened.
-        drop(self.flush());
-        for local in &self.local {
-            if !local.queue.wait(GRACE) {
-                tracing::error!(
-                    sink = local.name,
-                    "alerts are not written: nobody reads them"
-                );
-            }
-        }
-        if let Some(delivery) = self.delivery.take() {
-            delivery.finish();
-        }
     }
 }
 
@@ -244,6 +200,65 @@ impl Sink for Sinks {
             }
         }
         Ok(())
+    }
+
+    fn news(&mut self) -> Vec<News> {
+        let mut news = self.spool.as_ref().map_or_else(Vec::new, Spool::news);
+        for local in &self.local {
+            let count = local.queue.dropped();
+            if count > 0 {
+                news.push(News::Dropped {
+                    sink: local.name.clone(),
+                    cause: "queue_full",
+                    count,
+                });
+            }
+        }
+        let remote = self.stats().iter();
+        let remote = remote.map(|(name, stats)| (&**name, stats.snapshot().failing));
+        let local = self.local.iter();
+        let local = local.map(|local| (&*local.name, local.queue.failing()));
+        let told: Vec<(String, Option<String>)> = remote
+            .chain(local)
+            .map(|(name, why)| (name.to_owned(), why))
+            .collect();
+        for (sink, why) in told {
+            match (why, self.failing.contains(&sink)) {
+                (Some(why), false) => {
+                    self.failing.insert(sink.clone());
+                    news.push(News::Fails { sink, why });
+                }
+                (None, true) => {
+                    self.failing.remove(&sink);
+                    news.push(News::Works { sink });
+                }
+                (Some(_), true) | (None, false) => {}
+            }
+        }
+        news
+    }
+
+    fn reopen(&mut self) {
+        for reopen in &self.reopen {
+            reopen.store(true, Relaxed);
+        }
+    }
+
+    /// Gives sinks that take alerts the time to take the rest; the spool keeps what they do not.
+    fn finish(mut self) -> Result<(), SinkError> {
+        let flushed = self.flush();
+        for local in &self.local {
+            if !local.queue.wait(GRACE) {
+                tracing::error!(
+                    sink = local.name,
+                    "alerts are not written: nobody reads them"
+                );
+            }
+        }
+        if let Some(delivery) = self.delivery.take() {
+            delivery.finish();
+        }
+        flushed
     }
 }
 

@@ -29,26 +29,11 @@ use self::{
     segment::Pending,
     state::{Ends, State},
 };
-use super::kept::Kept;
+use super::{News, kept::Kept};
 use crate::alert::Alert;
 
 pub use open::SpoolError;
 pub use reader::Reader;
-
-/// What happened to a spool and is to be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
-    /// A sink will not get these.
-    Dropped {
-        sink: String,
-        /// `spool_full`, `too_old` or `spool_damaged`.
-        cause: &'static str,
-        count: u64,
-    },
-    /// Alerts are kept in memory meanwhile.
-    DiskFails(String),
-    DiskWorks,
-}
 
 /// Appends; there is one of a spool.
 #[derive(Debug)]

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    News, Shared,
+    super::News,
+    Shared,
     frame::{self, LEVELS, Next},
     segment::{self, Place, Segment},
 };

@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    News,
+    super::News,
     frame::LEVELS,
     mark::Mark,
     progress::Progress,

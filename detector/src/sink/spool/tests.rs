@@ -77,7 +77,7 @@ fn drain(reader: &mut Reader) -> Vec<u64> {
 fn dropped(spool: &Spool) -> Vec<(&'static str, u64)> {
     let counts = spool.news().into_iter().filter_map(|news| match news {
         News::Dropped { cause, count, .. } => Some((cause, count)),
-        News::DiskFails(_) | News::DiskWorks => None,
+        _ => None,
     });
     counts.collect()
 }
