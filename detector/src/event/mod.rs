@@ -127,6 +127,11 @@ impl Counter {
     pub fn count(&self) -> u64 {
         self.count
     }
+
+    /// Of the last event.
+    pub fn time_ns(&self) -> u64 {
+        self.previous_ns
+    }
 }
 
 /// A connect appears twice: when it is attempted, and when its outcome is known (same cookie).

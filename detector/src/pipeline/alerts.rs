@@ -1,6 +1,8 @@
 //! Numbers the alerts and writes them: those of rules, and the detector's own.
 
-use super::{PipelineError, reload::Refused};
+use std::net::SocketAddr;
+
+use super::{PipelineError, noise::Suppressed, reload::Refused};
 use crate::{
     alert::{Alert, Field, HEARTBEAT, INTERNAL, Name, Priority, Value},
     event::{Event, FORGOTTEN, Loss, MISSED, RECURSION, SUPPRESSED},
@@ -33,6 +35,7 @@ struct Numbered<S: Sink> {
 struct Missing {
     lost: u64,
     dropped: u64,
+    suppressed: u64,
 }
 
 impl<S: Sink> Alerts<S> {
@@ -225,6 +228,36 @@ impl<S: Sink> Alerts<S> {
         Ok(())
     }
 
+    /// Alike alerts that were not told.
+    pub fn suppressed(
+        &mut self,
+        time_ns: u64,
+        suppressed: &Suppressed,
+    ) -> Result<(), PipelineError> {
+        let Suppressed {
+            rule,
+            process,
+            pid,
+            destination: (ip, port),
+            count,
+        } = suppressed;
+        self.numbered.missing.suppressed += count;
+        let message = format!(
+            "{count} more alerts of {rule} tell of the same process ({process}, {pid}) and \
+             destination ({})",
+            SocketAddr::new(*ip, *port)
+        );
+        let fields = [
+            ("count", Value::Unsigned(*count)),
+            ("destination.ip", Value::Ip(*ip)),
+            ("destination.port", Value::Unsigned((*port).into())),
+            ("proc.exepath", Value::Text(process.into())),
+            ("proc.pid", Value::Unsigned((*pid).into())),
+            ("rule", Value::Text(rule.into())),
+        ];
+        self.own(time_ns, "Alerts suppressed", Priority::Notice, &message, fields)
+    }
+
     /// How much was told, and that the detector is there; `last` when it goes.
     pub fn heartbeat(
         &mut self,
@@ -251,6 +284,7 @@ impl<S: Sink> Alerts<S> {
             ("last", Value::Bool(last)),
             ("lost", Value::Unsigned(lost)),
             ("sequence", Value::Unsigned(made)),
+            ("suppressed", Value::Unsigned(missing.suppressed)),
         ];
         let state = if last {
             "the detector stops"

@@ -190,6 +190,7 @@ pub async fn follow<S: Sink>(
             enrich.refresh();
             report_losses(source, pipeline, false)?;
             pipeline.news(source.now_ns())?;
+            pipeline.suppressed(source.now_ns(), false)?;
         }
         settle(source, pipeline)?;
         if !more {

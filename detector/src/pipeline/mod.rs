@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod live;
+pub mod noise;
 pub mod reload;
 pub mod replay;
 
@@ -14,6 +15,7 @@ use crate::{
     trace::{TraceError, Writer},
 };
 use alerts::Alerts;
+use noise::{Limit, Noise};
 use reload::Refused;
 
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,7 @@ pub struct Pipeline<S: Sink> {
     memory: Memory,
     recorder: Option<Writer>,
     counter: Counter,
+    noise: Noise,
     alerts: Alerts<S>,
 }
 
@@ -43,6 +46,7 @@ impl<S: Sink> Pipeline<S> {
             memory: Memory::default(),
             recorder: None,
             counter: Counter::default(),
+            noise: Noise::default(),
             alerts: Alerts::new(host, sink),
         }
     }
@@ -51,6 +55,14 @@ impl<S: Sink> Pipeline<S> {
     pub fn record(self, recorder: Writer) -> Self {
         Self {
             recorder: Some(recorder),
+            ..self
+        }
+    }
+
+    /// Of alerts that are alike only so many are told.
+    pub fn limit(self, limit: Option<Limit>) -> Self {
+        Self {
+            noise: Noise::new(limit),
             ..self
         }
     }
@@ -64,12 +76,23 @@ impl<S: Sink> Pipeline<S> {
         }
         match &item {
             Item::Event(event) => {
-                let alerts = &mut self.alerts;
+                self.suppressed(event.time_ns, false)?;
+                let (alerts, noise) = (&mut self.alerts, &mut self.noise);
                 let mut matched = self.ruleset.evaluate_with(&mut self.memory, event);
-                matched.try_for_each(|rule| alerts.matched(rule, event))
+                matched.try_for_each(|rule| match noise.tells(rule, event) {
+                    true => alerts.matched(rule, event),
+                    false => Ok(()),
+                })
             }
             Item::Drop(loss) => self.alerts.lost(loss),
         }
+    }
+
+    /// Tells how many alike alerts were not told; `last` at the end of a run.
+    pub fn suppressed(&mut self, time_ns: u64, last: bool) -> Result<(), PipelineError> {
+        let alerts = &mut self.alerts;
+        let mut over = self.noise.over(time_ns, last).into_iter();
+        over.try_for_each(|suppressed| alerts.suppressed(time_ns, &suppressed))
     }
 
     /// The ports that the rules in force ask for.
@@ -134,6 +157,7 @@ impl<S: Sink> Pipeline<S> {
 
     /// Completes the trace; returns the numbers of events and alerts.
     pub fn finish(mut self) -> Result<(u64, u64), PipelineError> {
+        self.suppressed(self.counter.time_ns(), true)?;
         self.flush()?;
         if let Some(recorder) = self.recorder {
             recorder.finish()?;
