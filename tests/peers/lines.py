@@ -29,7 +29,7 @@ def check(path, mistakes, parse=parsed):
         for number, line in enumerate(lines, 1):
             try:
                 found = list(mistakes(parse(line.removesuffix("\n"))))
-            except (KeyError, TypeError, ValueError) as error:
+            except Exception as error:  # whatever a decoder refuses
                 found = [repr(error)]
             if found:
                 wrong.append(f"line {number}: {'; '.join(found[:SHOWN])}\n{line[:2000]}")
