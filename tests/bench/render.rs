@@ -18,7 +18,7 @@ use detector::{
     host::Host,
     pipeline::alerts::Alerts,
     rules::{self, SourceFile},
-    sink::{Format, Style},
+    sink::{Format, Stream, Style},
 };
 
 const SHIPPED: &str = include_str!("../../rules/kubelet_rules.yaml");
@@ -129,7 +129,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 format,
                 ..Style::default()
             };
-            let mut alerts = Alerts::new(host.clone(), style, Memory::default());
+            let sink = Stream::new(style, &host, Memory::default());
+            let mut alerts = Alerts::new(host.clone(), sink);
             let mut rates = Vec::new();
             // The first run warms caches and is not counted.
             for _ in 0..=RUNS {

@@ -8,6 +8,7 @@ use detector::{
     host::Host,
     pipeline::alerts::Alerts,
     rules::{fields::CATALOGUE, output::Template},
+    sink::Stream,
 };
 use serde_json::{Value, json};
 
@@ -37,7 +38,8 @@ fn line(output: &str, event: &Event, settings: &[&str]) -> String {
         ..Host::default()
     };
     let mut line = Vec::new();
-    let mut alerts = Alerts::new(host, config.style, &mut line);
+    let sink = Stream::new(config.style, &host, &mut line);
+    let mut alerts = Alerts::new(host, sink);
     alerts.matched(&rules.rules()[0], event).unwrap();
     String::from_utf8(line).unwrap()
 }
@@ -401,7 +403,9 @@ fn the_detectors_own_alerts_have_falcos_keys() {
         "time_format_iso_8601=true",
     ];
     let mut line = Vec::new();
-    let mut alerts = Alerts::new(Host::default(), style(&every), &mut line);
+    let host = Host::default();
+    let sink = Stream::new(style(&every), &host, &mut line);
+    let mut alerts = Alerts::new(host, sink);
     alerts.lost(&loss).unwrap();
     let mut alert: Value = serde_json::from_slice(&line).unwrap();
     alert.as_object_mut().unwrap().remove("uuid");

@@ -1,8 +1,9 @@
-//! Finds or installs what the build of the probes needs. Idempotent; says what it does and why.
+//! Finds or installs what the build of the probes and the tests need. Idempotent; says what it does and why.
 
 use std::{
     env,
     ffi::OsString,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -14,6 +15,11 @@ const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "llvm-22-
 const LLVM: &str = "/usr/lib/llvm-22";
 const FUZZ: &str = "0.13.2";
 const TRACEFS: &str = "/sys/kernel/tracing";
+
+const PYTHON: &str = "target/tools/python";
+/// What reads alerts, with its versions.
+const READERS: &str = "tests/peers/requirements.txt";
+const ECS: &str = "@elastic/ecs@9.4.0";
 
 /// A Rust toolchain with the source of `core`, by its rustup name.
 pub(crate) struct Toolchain {
@@ -173,6 +179,64 @@ fn curl() -> Result<()> {
         return Ok(());
     }
     apt(&["curl"], "the tests make requests with it")
+}
+
+/// Read the alerts that the tests write. Without them those tests skip a part.
+pub(crate) fn readers() {
+    if let Err(error) = python() {
+        println!("setup: tests of encodings will be skipped: {error:#}");
+    }
+    if let Err(error) = ecs() {
+        println!("setup: tests/peers/ecs.json will not be compared with {ECS}: {error:#}");
+    }
+}
+
+/// A virtual environment with the versions that are asked for.
+fn python() -> Result<()> {
+    let wanted = fs::read_to_string(READERS)?;
+    let installed = Path::new(PYTHON).join("requirements.txt");
+    if fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    if output("python3", &["-c", "import ensurepip"]).is_none() {
+        apt(
+            &["python3-venv"],
+            "the tests read alerts with programs in it",
+        )?;
+    }
+    println!("setup: installing what reads alerts into {PYTHON}");
+    crate::run(Command::new("python3").args(["-m", "venv", PYTHON]))?;
+    crate::run(
+        Command::new(Path::new(PYTHON).join("bin/pip"))
+            .args(["install", "--quiet", "--disable-pip-version-check"])
+            .args(["--requirement", READERS]),
+    )?;
+    Ok(fs::write(installed, wanted)?)
+}
+
+/// Elastic's list of fields.
+fn ecs() -> Result<()> {
+    let folder = Path::new("target/tools/ecs");
+    if folder.join("package").exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    let packed = output(
+        "npm",
+        &[
+            "pack",
+            ECS,
+            "--silent",
+            "--pack-destination",
+            "target/tools/ecs",
+        ],
+    )
+    .context("npm cannot fetch it")?;
+    crate::run(
+        Command::new("tar")
+            .current_dir(folder)
+            .args(["-xzf", packed.trim()]),
+    )
 }
 
 /// Only for the tests of `--accept-via=syscall`; the detector itself mounts nothing.

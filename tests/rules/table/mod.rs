@@ -20,7 +20,7 @@ use detector::{
     host::Host,
     pipeline::alerts::Alerts,
     rules::diagnostic::Severity,
-    sink::{Format, Style},
+    sink::{Format, Stream, Style},
 };
 
 use crate::{codes, events as given, load, rule, ruleset};
@@ -266,7 +266,8 @@ fn outputs_are_rendered_as_falcos() {
             ..Style::default()
         };
         let mut line = Vec::new();
-        let mut alerts = Alerts::new(host(), style, &mut line);
+        let sink = Stream::new(style, &host(), &mut line);
+        let mut alerts = Alerts::new(host(), sink);
         alerts
             .matched(&rules.rules()[0], &On::Attempt.event())
             .unwrap();
