@@ -70,12 +70,7 @@ fn no_mistake_shows_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.yaml");
     let mut told = 0;
-    for (number, text) in broken.iter().enumerate() {
-        // Every one of them takes a minute without optimisation.
-        if number % 3 != 0 {
-            continue;
-        }
-        let cut_needle = !text.contains(NEEDLE);
+    for text in &broken {
         fs::write(&path, text).unwrap();
         let loaded = crate::load(&path);
         let report = report(&loaded);
@@ -84,10 +79,8 @@ fn no_mistake_shows_one() {
             .iter()
             .map(|one| format!("{one}\n"))
             .collect();
-        if !cut_needle {
-            nothing_shown(text, &report);
-            nothing_shown(text, &lines);
-        }
+        nothing_shown(text, &report);
+        nothing_shown(text, &lines);
         if let Some(shown) = loaded.show() {
             nothing_shown(text, &shown.unwrap());
         }

@@ -77,8 +77,8 @@ impl Gathered {
                 }
                 _ => false,
             };
-            if let (Told::Unknown { .. }, Some(node)) = (&mistake.told, node) {
-                // It may be a slip for the key of a secret.
+            if let (Told::Unknown { .. } | Told::Shape(_), Some(node)) = (&mistake.told, node) {
+                // It may be a slip for the key of a secret, or have that in it.
                 let node = node.clone();
                 self.texts.hide_within(&node);
             }
@@ -106,7 +106,7 @@ impl Gathered {
                 (codes::VALUE, Some(near.unwrap_or_else(list)))
             }
             Told::Missing(_) => (codes::MISSING_KEY, None),
-            Told::Value { help, .. } => (codes::VALUE, help.clone()),
+            Told::Value(_) | Told::Shape(_) => (codes::VALUE, None),
         };
         self.told(code, &place, mistake.to_string(), help);
     }

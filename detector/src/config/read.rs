@@ -7,7 +7,10 @@ use serde::de::{
     SeqAccess, Unexpected, VariantAccess, Visitor, value::StrDeserializer,
 };
 
-use super::node::{Entry, Kind, Map, Node, Place, Scalar, Step, Value};
+use super::{
+    node::{Entry, Kind, Map, Node, Place, Scalar, Step, Value},
+    texts::is_word,
+};
 
 /// What is wrong with a tree, and which part of it.
 #[derive(Debug)]
@@ -26,10 +29,9 @@ pub(super) enum Told {
         known: &'static [&'static str],
     },
     Missing(&'static str),
-    Value {
-        message: String,
-        help: Option<String>,
-    },
+    Value(String),
+    /// Something else where keys or items are to be.
+    Shape(String),
     Choice {
         word: String,
         known: &'static [&'static str],
@@ -46,11 +48,11 @@ impl Mistake {
     }
 
     fn expected(what: &str, found: &Node) -> Self {
-        let found = found.what();
-        Self::new(Told::Value {
-            message: format!("expected {what}, found {found}"),
-            help: None,
-        })
+        Self::new(Told::Value(not(what, found)))
+    }
+
+    fn shape(what: &str, found: &Node) -> Self {
+        Self::new(Told::Shape(not(what, found)))
     }
 
     fn within(mut self, step: Step, place: &Place) -> Self {
@@ -65,12 +67,18 @@ impl Mistake {
     }
 }
 
+fn not(what: &str, found: &Node) -> String {
+    format!("expected {what}, found {}", found.what())
+}
+
 impl Display for Mistake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.told {
+            Told::Unknown { key, .. } if !is_word(key) => f.write_str("this is no key"),
             Told::Unknown { key, .. } => write!(f, "unknown key `{key}`"),
             Told::Missing(key) => write!(f, "the key `{key}` is missing"),
-            Told::Value { message, .. } => f.write_str(message),
+            Told::Value(message) | Told::Shape(message) => f.write_str(message),
+            Told::Choice { word, .. } if !is_word(word) => f.write_str("this is not known here"),
             Told::Choice { word, .. } => write!(f, "`{word}` is not known here"),
         }
     }
@@ -81,11 +89,7 @@ impl std::error::Error for Mistake {}
 /// None of them quotes a value: it may be a secret.
 impl Error for Mistake {
     fn custom<T: Display>(message: T) -> Self {
-        let message = message.to_string();
-        Self::new(Told::Value {
-            message,
-            help: None,
-        })
+        Self::new(Told::Value(message.to_string()))
     }
 
     fn invalid_type(_unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -128,7 +132,7 @@ impl Node {
             Value::Map(map) => visitor.visit_map(Entries::of(map)),
             // Where all that stands below a key is commented out.
             Value::Null => visitor.visit_map(Entries::default()),
-            _ => Err(Mistake::expected("keys with values", self)),
+            _ => Err(Mistake::shape("keys with values", self)),
         }
     }
 
@@ -136,7 +140,7 @@ impl Node {
         match &self.value {
             Value::List(items) => visitor.visit_seq(Items::of(items)),
             Value::Null => visitor.visit_seq(Items::of(&[])),
-            _ => Err(Mistake::expected("a list", self)),
+            _ => Err(Mistake::shape("a list", self)),
         }
     }
 }

@@ -177,12 +177,21 @@ pub(super) fn names_user(scalar: &Scalar) -> bool {
         .any(|(_, rest)| rest.split('/').next().unwrap_or_default().contains('@'))
 }
 
+/// Else it is perhaps a key and a secret, with nothing or too little between them.
+pub(super) fn is_word(key: &str) -> bool {
+    let letter = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.');
+    key.chars().all(letter)
+}
+
 fn by_keys(node: &Node, values_are: bool, places: &mut Vec<Place>) {
     match &node.value {
         Value::Null | Value::Scalar(_) => {}
         Value::List(items) => items.iter().for_each(|item| by_keys(item, false, places)),
         Value::Map(map) => {
             for entry in &map.entries {
+                if !is_word(&entry.key) {
+                    places.push(entry.key_place.clone());
+                }
                 if values_are || SECRETS.contains(&entry.key.as_str()) {
                     secret(&entry.value, places);
                 } else {
