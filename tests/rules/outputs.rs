@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use detector::{
-    config::Config,
+    config::{self, Config, Origins},
     event::{Event, Kind, Loss},
     host::Host,
     pipeline::alerts::Alerts,
@@ -15,14 +15,12 @@ use serde_json::{Value, json};
 use crate::{events::event, ruleset};
 
 fn config(settings: &[&str]) -> Result<Config, String> {
-    let mut config = Config::default();
-    for setting in settings {
-        config.set(setting).map_err(|error| {
-            let cause = std::error::Error::source(&error);
-            cause.map_or(error.to_string(), |cause| format!("{error}: {cause}"))
-        })?;
-    }
-    Ok(config)
+    let loaded = config::load(&Origins {
+        settings: settings.iter().map(|one| (*one).to_owned()).collect(),
+        ..Origins::default()
+    });
+    let errors: Vec<String> = loaded.errors().map(ToString::to_string).collect();
+    loaded.config.ok_or(errors.join("\n"))
 }
 
 /// The line for an event that matches the rule of this output.
@@ -363,21 +361,27 @@ fn settings_that_do_not_fit_are_explained() {
         ),
         (
             r#"append_output=[{"extra_otput": "x"}]"#,
-            "unknown field `extra_otput`",
+            "unknown key `extra_otput` (did you mean `extra_output`?)",
         ),
         (
             r#"append_output=[{"match": {"rules": "x"}}]"#,
-            "unknown field `rules`",
+            "unknown key `rules` (did you mean `rule`?)",
         ),
-        ("append_output=x", "write JSON, such as [{\"match\""),
+        (
+            "append_output=x",
+            "--set:1:15: CONFIG_VALUE: expected a list, found a text",
+        ),
         (
             "json_include_tags_property=yes",
-            "`yes` is no value for `json_include_tags_property`",
+            "expected true or false, found a text",
         ),
-        ("time_format_iso_8601=1", "write true or false"),
+        (
+            "time_format_iso_8601=1",
+            "expected true or false, found a number",
+        ),
         (
             "json_include_tags=true",
-            "`json_include_tags` cannot be set: known are",
+            "unknown key `json_include_tags` (did you mean `json_include_tags_property`?)",
         ),
     ] {
         let error = config(&[setting]).unwrap_err();

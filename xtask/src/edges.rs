@@ -30,7 +30,7 @@ const MODULES: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates, and the places that may name them.
-const CRATES: [(&str, &[&str]); 7] = [
+const CRATES: [(&str, &[&str]); 8] = [
     (
         "aya",
         &[
@@ -45,6 +45,7 @@ const CRATES: [(&str, &[&str]); 7] = [
         ],
     ),
     ("saphyr_parser", &["detector/src/rules/yaml.rs"]),
+    ("serde_saphyr", &["detector/src/config/"]),
     (
         "detector_ebpf",
         &["detector/src/source/", "detector-ebpf/src/"],

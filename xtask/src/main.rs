@@ -94,6 +94,8 @@ fn main() -> Result<()> {
                     "scenarios",
                     "--test",
                     "rules",
+                    "--test",
+                    "config",
                 ])
                 .env("BLESS", "1"))?;
             run(Command::new("git").args(["status", "--short", "tests/snapshots", "docs"]))

@@ -1,13 +1,14 @@
 //! Rules files and folders to texts. What cannot be read is told as any other mistake of a file.
 
 use std::{
-    fs::{self, File, FileType},
-    io::{self, Read as _},
-    os::unix::fs::FileTypeExt as _,
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use crate::rules::{SourceFile, Unread};
+use crate::{
+    config::files::{Unreadable, kind, of_folder, read},
+    rules::{SourceFile, Unread},
+};
 
 const SHIPPED: &str = include_str!("../../../rules/kubelet_rules.yaml");
 
@@ -44,13 +45,10 @@ impl Files {
 
     /// Its .yaml and .yml files, by name.
     fn folder(&mut self, folder: &Path) {
-        let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let mut paths: Vec<PathBuf> = match entries {
-            Ok(entries) => entries.iter().map(fs::DirEntry::path).collect(),
-            Err(error) => return self.refuse(folder, error.into()),
+        let paths = match of_folder(folder) {
+            Ok(paths) => paths,
+            Err(error) => return self.refuse(folder, Unreadable::Io(error).into()),
         };
-        paths.retain(|path| is_yaml(path));
-        paths.sort();
         let before = self.sources.len();
         for path in paths {
             // A link counts as what it leads to; one that leads nowhere was to be a file.
@@ -73,9 +71,9 @@ impl Files {
     }
 
     fn file(&mut self, path: &Path) {
-        let bytes = match read(path) {
+        let bytes = match read(path, MAX_SIZE) {
             Ok(bytes) => bytes,
-            Err(refusal) => return self.refuse(path, refusal),
+            Err(why) => return self.refuse(path, why.into()),
         };
         let name = path.display().to_string();
         match String::from_utf8(bytes) {
@@ -115,54 +113,19 @@ struct Refusal {
     help: &'static str,
 }
 
-impl From<io::Error> for Refusal {
-    fn from(error: io::Error) -> Self {
-        Self {
-            message: format!("cannot be read: {error}"),
-            help: match error.kind() {
-                io::ErrorKind::PermissionDenied => "let the detector's user read it",
-                _ => "name a file or folder with -r; a link must lead to one",
-            },
-        }
+impl From<Unreadable> for Refusal {
+    fn from(why: Unreadable) -> Self {
+        let help = match &why {
+            Unreadable::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                "let the detector's user read it"
+            }
+            Unreadable::Io(_) => "name a file or folder with -r; a link must lead to one",
+            Unreadable::NoFile(_) => "write the rules to a file, and name that with -r",
+            Unreadable::TooLarge(_) => {
+                "split it into several files of one folder, and name that with -r"
+            }
+        };
+        let message = why.to_string();
+        Self { message, help }
     }
-}
-
-/// As Falco takes them: a name that is an ending alone has none.
-fn is_yaml(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|end| end == "yaml" || end == "yml")
-}
-
-fn kind(of: FileType) -> &'static str {
-    if of.is_dir() {
-        "a folder"
-    } else if of.is_fifo() {
-        "a pipe"
-    } else if of.is_socket() {
-        "a socket"
-    } else {
-        "a device"
-    }
-}
-
-/// A pipe would be waited for, a device may have no end, and neither can be read anew.
-fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(Refusal {
-            message: format!("this is {}, not a file", kind(metadata.file_type())),
-            help: "write the rules to a file, and name that with -r",
-        });
-    }
-    let mut bytes = Vec::new();
-    // It may grow while it is read.
-    let mut file = File::open(path)?.take(MAX_SIZE + 1);
-    file.read_to_end(&mut bytes)?;
-    if file.limit() == 0 {
-        return Err(Refusal {
-            message: format!("the file has more than {} MiB", MAX_SIZE >> 20),
-            help: "split it into several files of one folder, and name that with -r",
-        });
-    }
-    Ok(bytes)
 }

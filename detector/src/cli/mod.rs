@@ -1,5 +1,6 @@
 //! The command line: what was typed, and what each command does with it.
 
+mod config;
 mod doctor;
 mod explain;
 mod files;
@@ -23,7 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
-use switches::Switches;
+use config::{ConfigCommand, Settings};
 
 use crate::{
     config::Config,
@@ -54,9 +55,20 @@ pub struct Cli {
     /// How the log on stderr is written.
     #[arg(long, global = true, value_enum, default_value = "text")]
     log_format: LogFormat,
-    /// What is logged: error, warn, info, debug or trace; RUST_LOG refines it.
-    #[arg(long, global = true, default_value = "info")]
-    log_level: tracing::Level,
+    /// What is logged: error, warn, info, debug or trace; RUST_LOG refines it. Default: `log_level`
+    /// of the configuration, else info.
+    #[arg(long, global = true)]
+    log_level: Option<tracing::Level>,
+    /// The configuration; none if empty. Default: /etc/kubelet-detector/kubelet-detector.yaml, if
+    /// it is there.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "KUBELET_DETECTOR_CONFIG"
+    )]
+    config: Option<OsString>,
     #[command(subcommand)]
     command: Command,
 }
@@ -89,6 +101,9 @@ enum Command {
     /// Look into rules.
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Look into the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Detach the probes that a run with --pin left attached.
     Unpin {
         #[arg(default_value = PINS)]
@@ -135,51 +150,13 @@ enum RulesCommand {
     Fields,
 }
 
-/// Which rules, and how they are set.
-#[derive(Args)]
-struct Settings {
-    /// Rules file or folder; repeatable. Default: the shipped rules.
-    #[arg(short, long = "rules", value_name = "FILE|DIR")]
-    rules: Vec<PathBuf>,
-    /// A setting, for example json_output=true; repeatable.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    settings: Vec<String>,
-    #[command(flatten)]
-    switches: Switches,
-}
-
-impl Settings {
-    /// `--set` first, then the options of their own.
-    fn config(&self) -> Result<Config> {
-        let mut config = Config::default();
-        for setting in &self.settings {
-            config
-                .set(setting)
-                .map_err(|error| Invalid(format!("{:#}", anyhow::Error::from(error))))?;
-        }
-        config.rules_files.extend(self.rules.iter().cloned());
-        config.selection.switches.extend(self.switches.0.clone());
-        Ok(config)
-    }
-}
-
 #[derive(Args)]
 struct Common {
     #[command(flatten)]
     settings: Settings,
-    /// How alerts are written; default: text.
+    /// How alerts are written; default: text, or as the configuration says.
     #[arg(long, value_enum)]
     format: Option<Format>,
-}
-
-impl Common {
-    fn config(&self) -> Result<Config> {
-        let mut config = self.settings.config()?;
-        if let Some(format) = self.format {
-            config.style.format = format;
-        }
-        Ok(config)
-    }
 }
 
 #[derive(Args)]
@@ -230,10 +207,9 @@ struct Invalid(String);
 
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log(cli.log_format, cli.log_level);
     // Whoever closes a pipe has read enough; but of what watches, nobody would read the next alert.
     let watches = matches!(cli.command, Command::Run(_) | Command::Record { .. });
-    match run(cli.command) {
+    match start(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if broken_pipe(&error) && !watches => ExitCode::SUCCESS,
         Err(error) => {
@@ -243,6 +219,42 @@ pub fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+impl Command {
+    /// Of those that have a configuration.
+    fn settings(&self) -> Option<(&Settings, Option<Format>)> {
+        match self {
+            Self::Run(live) | Self::Record { live, .. } => {
+                Some((&live.common.settings, live.common.format))
+            }
+            Self::Replay { common, .. } => Some((&common.settings, common.format)),
+            Self::Rules(
+                RulesCommand::Check { settings, .. }
+                | RulesCommand::Explain { settings, .. }
+                | RulesCommand::Test { settings, .. }
+                | RulesCommand::List(settings),
+            ) => Some((settings, None)),
+            Self::Rules(RulesCommand::Fields)
+            | Self::Config(_)
+            | Self::Unpin { .. }
+            | Self::Doctor { .. } => None,
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<()> {
+    let file = cli.config.map(PathBuf::from);
+    let (config, warnings) = match cli.command.settings() {
+        Some((settings, format)) => config::load(file.clone(), settings, format)?,
+        None => (Config::default(), Vec::new()),
+    };
+    let level = cli.log_level.unwrap_or_else(|| config.log_level.into());
+    log(cli.log_format, level);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    run(cli.command, &config, file)
 }
 
 /// The program's own log, on stderr; colours only on a terminal.
@@ -270,25 +282,19 @@ fn broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command, config: &Config, file: Option<PathBuf>) -> Result<()> {
     match command {
-        Command::Run(live) => watch(&live, None),
-        Command::Record { output, live } => watch(&live, Some(&output)),
-        Command::Replay { files, common } => judge(&files, &common),
-        Command::Rules(RulesCommand::Check { settings, style }) => {
-            rules::check(&settings.config()?, style)
-        }
+        Command::Run(live) => watch(&live, config, None),
+        Command::Record { output, live } => watch(&live, config, Some(&output)),
+        Command::Replay { files, .. } => judge(&files, config),
+        Command::Rules(RulesCommand::Check { style, .. }) => rules::check(config, style),
         Command::Rules(RulesCommand::Explain {
-            trace,
-            event,
-            rule,
-            settings,
-        }) => explain::run(&trace, event, &rule, &settings.config()?),
-        Command::Rules(RulesCommand::Test { file, settings }) => {
-            suite::run(&file, &settings.config()?)
-        }
-        Command::Rules(RulesCommand::List(settings)) => rules::list(&settings.config()?),
+            trace, event, rule, ..
+        }) => explain::run(&trace, event, &rule, config),
+        Command::Rules(RulesCommand::Test { file, .. }) => suite::run(&file, config),
+        Command::Rules(RulesCommand::List(_)) => rules::list(config),
         Command::Rules(RulesCommand::Fields) => rules::fields(),
+        Command::Config(command) => config::run(file, &command),
         Command::Unpin { folder } => pins::unpin(&folder),
         Command::Doctor { attach } => doctor::run(attach),
     }
@@ -328,10 +334,9 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("cannot start the runtime")
 }
 
-fn watch(live: &Live, record: Option<&Path>) -> Result<()> {
-    let config = live.common.config()?;
-    let ruleset = rules::load(&config)?;
-    runtime()?.block_on(watch_with(live, &config, ruleset, record))
+fn watch(live: &Live, config: &Config, record: Option<&Path>) -> Result<()> {
+    let ruleset = rules::load(config)?;
+    runtime()?.block_on(watch_with(live, config, ruleset, record))
 }
 
 async fn watch_with(
@@ -421,8 +426,7 @@ fn named(ports: &[u16]) -> String {
     ports.join(", ")
 }
 
-fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
-    let config = common.config()?;
+fn judge(files: &[PathBuf], config: &Config) -> Result<()> {
     for path in files {
         let bar = progress(path);
         let mut reader = trace::Reader::open(path, |file| -> Box<dyn Read> {
@@ -431,7 +435,7 @@ fn judge(files: &[PathBuf], common: &Common) -> Result<()> {
                 None => Box::new(file),
             }
         })?;
-        let ruleset = rules::load(&config)?;
+        let ruleset = rules::load(config)?;
         warn_of_lacking(path, &ruleset.asked().without(&reader.asked))?;
         let out = BufWriter::new(std::io::stdout());
         let host = reader.host.clone();

@@ -37,7 +37,7 @@ mod program;
 mod scalar;
 pub mod select;
 mod spans;
-mod spelling;
+pub(crate) mod spelling;
 pub mod text;
 mod told;
 pub mod yaml;

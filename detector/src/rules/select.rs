@@ -1,13 +1,15 @@
 //! Which rules are in force: switched by name or tag, cut at a priority; and how many of them one
 //! event may match (Falco, `rules`, `priority` and `rule_matching` of falco.yaml).
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Rule, pattern::Glob};
 use crate::alert::Priority;
 
 /// How many of the rules that match an event give an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Matching {
     /// The one that is defined first.
     First,
@@ -15,14 +17,14 @@ pub enum Matching {
 }
 
 /// Switches rules on or off, whatever their file says.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Switch {
     Enable(Which),
     Disable(Which),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Which {
     /// The whole name; `*` stands for any text.

@@ -106,7 +106,7 @@ fn within(left: &[u8], right: &[u8], allowed: usize) -> Option<usize> {
 }
 
 /// As a help.
-pub(super) fn did_you_mean<'k>(
+pub(crate) fn did_you_mean<'k>(
     word: &str,
     known: impl IntoIterator<Item = &'k str>,
 ) -> Option<String> {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
     super::{Rule, Ruleset, lexer::SyntaxError},
@@ -22,7 +23,7 @@ const SUGGESTED: [&str; 6] = [
 ];
 
 /// One addition, and the rules that get it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Append {
     #[serde(rename = "match")]
@@ -35,7 +36,7 @@ pub struct Append {
 }
 
 /// Every part that is given must fit; nothing given fits every rule.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Which {
     pub source: String,
@@ -46,7 +47,7 @@ pub struct Which {
 }
 
 /// More fields beside those of the output.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "an element of `extra_fields` is the name of a field, or {\"name\": \"text with %fields\"}"

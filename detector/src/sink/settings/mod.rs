@@ -1,8 +1,9 @@
 //! What is configured of the sinks and of the spool.
 
+mod http;
 mod values;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::Format;
 use crate::alert::Priority;
 
-pub use values::{Period, Secret, Size};
+pub use http::{
+    Body, ElasticsearchSettings, HttpSettings, OtlpEncoding, OtlpSettings, RequestSettings,
+};
+pub use values::{Period, Secret, Size, any_case};
+
+use http::{batch, timeout};
 
 /// One sink: which alerts it gets, how they look, and where they go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,7 +28,7 @@ pub struct SinkSettings {
     #[serde(default)]
     pub format: Option<Format>,
     /// Only alerts that are at least as urgent.
-    #[serde(default = "every_priority")]
+    #[serde(default = "every_priority", deserialize_with = "any_case")]
     pub priority: Priority,
     /// Only alerts of these rules, `*` stands for any text; of all if empty.
     #[serde(default)]
@@ -72,6 +78,24 @@ impl SinkSettings {
             Ok(_) | Err(_) => Format::Json,
         };
         self.format.unwrap_or(own)
+    }
+
+    /// Without a target.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            format: None,
+            priority: every_priority(),
+            rules: Vec::new(),
+            tags: Vec::new(),
+            stdout: None,
+            file: None,
+            syslog: None,
+            http: None,
+            elasticsearch: None,
+            otlp: None,
+            nats: None,
+        }
     }
 
     /// The one that is given; the mistake, if there is none or more.
@@ -156,114 +180,19 @@ pub struct SyslogSettings {
     pub timeout: Period,
 }
 
+impl SyslogSettings {
+    pub fn new(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            facility: syslog_facility(),
+            tls: TlsSettings::default(),
+            timeout: timeout(),
+        }
+    }
+}
+
 fn syslog_facility() -> String {
     "local0".to_owned()
-}
-
-/// What one request carries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Body {
-    /// One alert, as Falco's `http_output`.
-    #[default]
-    One,
-    /// A JSON array.
-    Array,
-    /// Lines.
-    Lines,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpSettings {
-    pub url: String,
-    #[serde(default)]
-    pub body: Body,
-    /// Requests under way at once, where each has one alert.
-    #[serde(default = "http_concurrency")]
-    pub concurrency: usize,
-    /// Alerts of one request at most, where it may have more.
-    #[serde(default = "batch")]
-    pub batch: usize,
-    #[serde(flatten)]
-    pub request: RequestSettings,
-}
-
-fn http_concurrency() -> usize {
-    8
-}
-
-fn batch() -> usize {
-    500
-}
-
-/// What is the same of every sink that posts over HTTP.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RequestSettings {
-    #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
-    /// Of `Authorization: Bearer`.
-    #[serde(default)]
-    pub bearer: Option<Secret>,
-    /// The body is compressed.
-    #[serde(default)]
-    pub gzip: bool,
-    #[serde(default)]
-    pub tls: TlsSettings,
-    #[serde(default = "timeout")]
-    pub timeout: Period,
-}
-
-fn timeout() -> Period {
-    Period(Duration::from_secs(10))
-}
-
-/// Elasticsearch's or OpenSearch's `_bulk`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ElasticsearchSettings {
-    /// Of the server; `/_bulk` is added.
-    pub url: String,
-    /// A data stream or an index.
-    #[serde(default = "elasticsearch_index")]
-    pub index: String,
-    /// Of `Authorization: ApiKey`.
-    #[serde(default)]
-    pub api_key: Option<Secret>,
-    #[serde(default)]
-    pub user: Option<String>,
-    #[serde(default)]
-    pub password: Option<Secret>,
-    #[serde(default = "batch")]
-    pub batch: usize,
-    #[serde(flatten)]
-    pub request: RequestSettings,
-}
-
-fn elasticsearch_index() -> String {
-    "logs-kubelet_detector-default".to_owned()
-}
-
-/// OTLP's logs over HTTP.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct OtlpSettings {
-    /// Such as `http://collector:4318/v1/logs`.
-    pub url: String,
-    #[serde(default)]
-    pub encoding: OtlpEncoding,
-    #[serde(default = "batch")]
-    pub batch: usize,
-    #[serde(flatten)]
-    pub request: RequestSettings,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OtlpEncoding {
-    #[default]
-    Protobuf,
-    Json,
 }
 
 /// A subject of JetStream: an alert counts as delivered when the stream has acknowledged it.

@@ -3,7 +3,28 @@
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use crate::alert::Priority;
+
+/// A priority as Falco takes it: of any case, `info` too.
+pub fn any_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Priority, D::Error> {
+    const KNOWN: &[&str] = &[
+        "emergency",
+        "alert",
+        "critical",
+        "error",
+        "warning",
+        "notice",
+        "informational",
+        "debug",
+    ];
+    let text = String::deserialize(deserializer)?;
+    Priority::parse(&text).ok_or_else(|| Error::unknown_variant(&text, KNOWN))
+}
 
 /// A length of time: `10s`, `500ms`, `2m`, `1h` or `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -55,12 +76,12 @@ impl Serialize for Period {
 /// A number of bytes: `512`, `64KiB`, `10MiB` or `1GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(try_from = "Amount")]
-#[schemars(with = "String")]
+#[schemars(with = "Amount")]
 pub struct Size(pub u64);
 
 /// YAML writes a bare number of bytes as a number.
-#[derive(Deserialize)]
-#[serde(untagged)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a number of bytes, or a text such as 10MiB")]
 enum Amount {
     Bytes(u64),
     Text(String),
@@ -126,8 +147,8 @@ fn amount(text: &str) -> Option<(u64, &str)> {
 }
 
 /// Where a password or a token is: never the text itself in a command line or a log.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
 pub enum Secret {
     /// The text itself.
     Text(String),
@@ -135,6 +156,47 @@ pub enum Secret {
     File { file: PathBuf },
     /// A variable of the environment.
     Environment { env: String },
+}
+
+/// The places of a secret; one is given.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretPlace {
+    #[serde(default)]
+    file: Option<PathBuf>,
+    #[serde(default)]
+    env: Option<String>,
+}
+
+/// By hand: serde's `untagged` would forget where a mistake is.
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl<'de> Visitor<'de> for Written {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or `file` with a path, or `env` with a variable's name")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Secret, E> {
+                Ok(Secret::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Secret, A::Error> {
+                let place = SecretPlace::deserialize(MapAccessDeserializer::new(map))?;
+                match (place.file, place.env) {
+                    (Some(file), None) => Ok(Secret::File { file }),
+                    (None, Some(env)) => Ok(Secret::Environment { env }),
+                    (None, None) => Err(Error::missing_field("file")),
+                    (Some(_), Some(_)) => {
+                        Err(Error::custom("a secret has one of `file` and `env`"))
+                    }
+                }
+            }
+        }
+        deserializer.deserialize_any(Written)
+    }
 }
 
 impl Secret {

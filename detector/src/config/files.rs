@@ -1,0 +1,84 @@
+//! Regular files of a bounded size, and those of folders: what a configuration and rules are read
+//! from.
+
+use std::{
+    fmt,
+    fs::{self, File, FileType},
+    io::{self, Read as _},
+    os::unix::fs::FileTypeExt as _,
+    path::{Path, PathBuf},
+};
+
+/// Bytes of one file: what a config map holds.
+pub(super) const MAX_SIZE: u64 = 1 << 20;
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub enum Unreadable {
+    Io(io::Error),
+    /// What it is instead.
+    NoFile(&'static str),
+    /// It has more bytes.
+    TooLarge(u64),
+}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "cannot be read: {error}"),
+            Self::NoFile(kind) => write!(f, "this is {kind}, not a file"),
+            Self::TooLarge(size) => write!(f, "the file has more than {} MiB", size >> 20),
+        }
+    }
+}
+
+/// With an article.
+pub fn kind(of: FileType) -> &'static str {
+    if of.is_dir() {
+        "a folder"
+    } else if of.is_fifo() {
+        "a pipe"
+    } else if of.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+/// A pipe would be waited for, a device may have no end, and neither can be read anew.
+pub fn read(path: &Path, max_size: u64) -> Result<Vec<u8>, Unreadable> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(Unreadable::NoFile(kind(metadata.file_type())));
+    }
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    let mut file = File::open(path)?.take(max_size + 1);
+    file.read_to_end(&mut bytes)?;
+    if file.limit() == 0 {
+        return Err(Unreadable::TooLarge(max_size));
+    }
+    Ok(bytes)
+}
+
+/// As Falco takes them: a name that is an ending alone has none.
+fn is_yaml(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|end| end == "yaml" || end == "yml")
+}
+
+/// The .yaml and .yml files of a folder, by name; links count as what they lead to, and one that
+/// leads nowhere was to be a file.
+pub fn of_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries: Vec<fs::DirEntry> = fs::read_dir(folder)?.collect::<io::Result<_>>()?;
+    let mut paths: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
+    paths.retain(|path| is_yaml(path));
+    paths.sort();
+    Ok(paths)
+}

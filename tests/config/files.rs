@@ -1,0 +1,132 @@
+//! What a configuration is read from: regular files of a bounded size.
+
+use std::{
+    fs,
+    os::unix::{fs::symlink, net::UnixListener},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use detector::config::codes;
+use proptest::prelude::{any, prop, proptest};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use crate::{load, report, written};
+
+#[test]
+fn what_is_no_file_or_cannot_be_read_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    symlink("nowhere", path("dangling.yaml")).unwrap();
+    symlink("loop.yaml", path("loop.yaml")).unwrap();
+    mknodat(CWD, path("pipe.yaml"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let _socket = UnixListener::bind(path("socket.yaml")).unwrap();
+    fs::write(path("latin.yaml"), b"hostname: m\xfcller\n").unwrap();
+    let huge = fs::File::create(path("huge.yaml")).unwrap();
+    huge.set_len((1 << 20) + 1).unwrap();
+    for (name, told) in [
+        ("absent.yaml", "cannot be read: No such file"),
+        ("dangling.yaml", "cannot be read: No such file"),
+        ("loop.yaml", "cannot be read: Too many levels"),
+        ("pipe.yaml", "this is a pipe, not a file"),
+        ("socket.yaml", "this is a socket, not a file"),
+        ("", "this is a folder, not a file"),
+        ("/dev/zero", "this is a device, not a file"),
+        ("latin.yaml", "this is no UTF-8"),
+        ("huge.yaml", "the file has more than 1 MiB"),
+    ] {
+        let file = folder.path().join(name);
+        let loaded = load(&file);
+        assert!(loaded.config.is_none());
+        let one = &loaded.diagnostics[0];
+        assert_eq!((one.code, loaded.diagnostics.len()), (codes::FILE_READ, 1));
+        assert!(one.message.contains(told), "{name}: {one}");
+        assert!(report(&loaded).contains(&format!("--> {}", file.display())));
+        // The same of a drop-in.
+        if !name.is_empty() {
+            let main = written(&format!("config_files: [{}]\n", file.display()));
+            let loaded = load(&main.file);
+            let expected = if name == "absent.yaml" {
+                codes::NOT_USED
+            } else {
+                codes::FILE_READ
+            };
+            assert_eq!(loaded.diagnostics[0].code, expected, "{name}");
+        }
+    }
+}
+
+/// Nests deep, stands for many, or is long: refused, or taken in a moment.
+#[test]
+fn what_would_take_long_is_bounded() {
+    let mut aliases = "a0: &a0 [x, x]\n".to_owned();
+    for level in 1..40 {
+        let below = level - 1;
+        aliases.push_str(&format!("a{level}: &a{level} [*a{below}, *a{below}]\n"));
+    }
+    let wrong_keys: String = (0..50_000).map(|key| format!("k{key}: 1\n")).collect();
+    let items = format!("rules_files: [{}]\n", "/x, ".repeat(50_000));
+    for (text, good) in [
+        (format!("sinks: {}", "[".repeat(100_000)), false),
+        (
+            format!("sinks: {}{}", "[".repeat(40), "]".repeat(40)),
+            false,
+        ),
+        (aliases, false),
+        (wrong_keys, false),
+        (items, true),
+        (format!("hostname: {}\n", "a".repeat(1 << 19)), true),
+    ] {
+        let file = written(&text);
+        let start = Instant::now();
+        let loaded = load(&file.file);
+        let told = report(&loaded);
+        let start_of = &text[..20];
+        assert_eq!(loaded.config.is_some(), good, "{start_of}: {told}");
+        assert!(loaded.diagnostics.len() <= 101, "{start_of}");
+        // Without optimisation, on a machine that is shared.
+        assert!(start.elapsed() < Duration::from_secs(60), "{start_of}");
+    }
+}
+
+fn any_end(path: &Path) {
+    let loaded = load(path);
+    assert_eq!(loaded.config.is_none(), loaded.errors().next().is_some());
+    assert!(
+        loaded
+            .diagnostics
+            .iter()
+            .all(|one| one.line > 0 && !one.message.is_empty())
+    );
+    report(&loaded);
+    loaded.show().map(Result::unwrap);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_are_the_end_of_it(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let file = written("");
+        fs::write(&file.file, bytes).unwrap();
+        any_end(&file.file);
+    }
+
+    #[test]
+    fn no_text_of_yaml_is_the_end_of_it(
+        text in "([a-c:\\-\\[\\]{},'\"&*!|>#%@ ?\n\t]|sinks:|http:|ä|<<|enabled|rules|---\n){0,40}",
+    ) {
+        any_end(&written(&text).file);
+    }
+
+    /// A valid file with a part replaced.
+    #[test]
+    fn no_change_of_a_file_is_the_end_of_it(
+        from in any::<prop::sample::Index>(),
+        length in 0..20_usize,
+        put in "[a-c:\\-\\[\\]{},'\"&*!|>#\n ]{0,6}",
+    ) {
+        let text = include_str!("valid/every_sink.yaml");
+        let from = from.index(text.len());
+        let end = (from + length).min(text.len());
+        any_end(&written(&format!("{}{put}{}", &text[..from], &text[end..])).file);
+    }
+}
