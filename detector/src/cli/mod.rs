@@ -34,10 +34,11 @@ use crate::{
     pipeline::{
         Pipeline,
         live::{Control, follow, ports},
+        noise::Limit,
         replay,
     },
     rules::Ruleset,
-    sink::{Format, Stream},
+    sink::{Format, Sinks, SinksError, Stream},
     source::{
         AcceptVia, Attach, Options, PINS, Summary,
         live::{Live as Source, since_boot_ns},
@@ -353,6 +354,7 @@ async fn watch_with(
         pin: live.pin.clone(),
     };
     let pin = live.pin.as_deref();
+    let sinks = sinks(config, &host, pin.is_some())?;
     let watched = ruleset.watched_ports().clone();
     let again = config.clone();
     let load = Arc::new(move || rules::load_again(&again));
@@ -365,6 +367,7 @@ async fn watch_with(
     let heart = pins::heart(Path::new(&live.state));
     let blind = pins::told(&source, pin, heart.as_ref());
     control.keep(heart);
+    control.heartbeat(config.heartbeat());
     for attached in source.attached() {
         tracing::info!("{} through {attached}", attached.subject);
     }
@@ -383,9 +386,7 @@ async fn watch_with(
         tracing::info!("only counting connects of {}", names.join(", "));
     }
     let mut enrich = Enrich::new(&config.host_root, asked);
-    let out = BufWriter::new(std::io::stdout());
-    let stream = Stream::new(config.style, &host, out);
-    let mut pipeline = Pipeline::new(ruleset, host, stream);
+    let mut pipeline = Pipeline::new(ruleset, host, sinks).limit(limit(config));
     if let Some(recorder) = recorder {
         pipeline = pipeline.record(recorder);
     }
@@ -411,6 +412,22 @@ async fn watch_with(
     tracing::info!(events, alerts, "stopped");
     pins::stay(pin);
     Ok(())
+}
+
+/// `wait`: the probes forget what is told, so it is to be written before.
+fn sinks(config: &Config, host: &Host, wait: bool) -> Result<Sinks> {
+    let sinks = Sinks::new(&config.sinks(), &config.spool, config.style, host, wait);
+    sinks.map_err(|error| match error {
+        SinksError::Target(_) | SinksError::Peer(_) => Invalid(error.to_string()).into(),
+        SinksError::Spool(_) | SinksError::File { .. } | SinksError::Thread(_) => error.into(),
+    })
+}
+
+fn limit(config: &Config) -> Option<Limit> {
+    config.alert_limit.map(|limit| Limit {
+        alerts: limit.alerts,
+        period: limit.period.0,
+    })
 }
 
 /// Ports for people: the first few, or their number.

@@ -18,7 +18,7 @@ mod sources;
 mod texts;
 mod yaml;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     rules::{Diagnostic, diagnostic::Severity, output::append::Outputs, select::Selection},
@@ -30,9 +30,12 @@ use crate::{
 
 pub use merge::Strategy;
 pub use settings::{
-    ConfigFile, FileOutput, Heartbeat, HttpOutput, LogLevel, Output, Settings, Webserver,
+    AlertLimit, ConfigFile, FileOutput, Heartbeat, HttpOutput, LogLevel, Output, Settings,
+    Webserver,
 };
 pub use sources::{DEFAULT_FILE, DEFAULT_FOLDER, Origins};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Effective settings of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +59,7 @@ pub struct Config {
     pub watch_config_files: bool,
     pub spool: SpoolSettings,
     pub webserver: Webserver,
-    pub heartbeat: Heartbeat,
+    pub alert_limit: Option<AlertLimit>,
     /// The files and folders that the configuration was read from.
     pub files: Vec<PathBuf>,
     settings: Settings,
@@ -106,10 +109,20 @@ impl Config {
             watch_config_files: settings.watch_config_files,
             spool: settings.spool,
             webserver: settings.webserver,
-            heartbeat: settings.heartbeat,
+            alert_limit: settings.alert_limit,
             files,
             settings: all,
         }
+    }
+
+    /// How often a heartbeat is told.
+    pub fn heartbeat(&self) -> Option<Duration> {
+        let interval = match self.settings.heartbeat.interval {
+            Some(interval) => interval.0,
+            None if self.sinks().iter().any(SinkSettings::is_remote) => MINUTE,
+            None => Duration::ZERO,
+        };
+        (!interval.is_zero()).then_some(interval)
     }
 
     /// Every output that is on: Falco's under the names `stdout`, `file`, `syslog` and `http`, in

@@ -1,6 +1,6 @@
 //! The keys of a configuration: under Falco's names where the thing is the same.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
@@ -66,6 +66,8 @@ pub struct Settings {
     pub webserver: Webserver,
     /// An alert that tells how many were sent, so that silence is seen.
     pub heartbeat: Heartbeat,
+    /// How many alerts that are alike are told; all by default.
+    pub alert_limit: Option<AlertLimit>,
     /// What the log on stderr tells; the option `--log-level` decides over it.
     pub log_level: LogLevel,
 }
@@ -97,6 +99,7 @@ impl Default for Settings {
             spool: SpoolSettings::default(),
             webserver: Webserver::default(),
             heartbeat: Heartbeat::default(),
+            alert_limit: None,
             log_level: LogLevel::default(),
         }
     }
@@ -194,19 +197,21 @@ impl Default for Webserver {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Heartbeat {
-    /// None if `0s`.
-    pub interval: Period,
+    /// None if `0s`; by default a minute if there is a sink that goes over a network, else none.
+    pub interval: Option<Period>,
 }
 
-impl Default for Heartbeat {
-    fn default() -> Self {
-        Self {
-            interval: Period(Duration::from_secs(60)),
-        }
-    }
+/// Of alerts that are alike (of one rule, one process and one destination) so many a period are told;
+/// the rest are counted, and the count is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlertLimit {
+    /// At least one is told.
+    pub alerts: u32,
+    pub period: Period,
 }
 
 /// Falco's levels are taken for the next of these.

@@ -255,7 +255,13 @@ impl<S: Sink> Alerts<S> {
             ("proc.pid", Value::Unsigned((*pid).into())),
             ("rule", Value::Text(rule.into())),
         ];
-        self.own(time_ns, "Alerts suppressed", Priority::Notice, &message, fields)
+        self.own(
+            time_ns,
+            "Alerts suppressed",
+            Priority::Notice,
+            &message,
+            fields,
+        )
     }
 
     /// How much was told, and that the detector is there; `last` when it goes.

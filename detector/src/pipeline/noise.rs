@@ -5,11 +5,7 @@
 //! user) and one destination: a process or a destination that differs is never hidden, and neither is
 //! the first of its kind. Time is that of the events, so that a replay tells the same.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    time::Duration,
-};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use crate::{event::Event, rules::Rule};
 
@@ -142,8 +138,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        event::{Attribution, Elapsed, Endpoint, Executable, Family, Kind as EventKind, Process, Socket, Thread},
-        rules,
+        event::{
+            Attribution, Elapsed, Endpoint, Executable, Family, Kind as EventKind, Process, Socket,
+            Thread,
+        },
+        rules::{SourceFile, loader},
     };
 
     const SECOND: u64 = 1_000_000_000;
@@ -159,7 +158,10 @@ mod tests {
                 family: Family::Ipv4,
                 mapped: false,
                 client: None,
-                server: Endpoint { ip: [10, 0, 0, 1].into(), port },
+                server: Endpoint {
+                    ip: [10, 0, 0, 1].into(),
+                    port,
+                },
                 netns: 1,
             },
             errno: None,
@@ -173,7 +175,10 @@ mod tests {
             texts: Default::default(),
             process: Arc::new(Process {
                 pid,
-                exe: Executable { path: "/usr/bin/curl".into(), ..Executable::default() },
+                exe: Executable {
+                    path: "/usr/bin/curl".into(),
+                    ..Executable::default()
+                },
                 ..Process::default()
             }),
         }
@@ -181,13 +186,19 @@ mod tests {
 
     fn rule() -> Rule {
         let text = "- rule: r\n  desc: d\n  condition: evt.type = connect\n  output: o\n  priority: INFO\n";
-        let loaded = rules::loader::load_text(text).unwrap();
-        loaded.rules()[0].clone()
+        let source = SourceFile {
+            name: "r".into(),
+            text: text.into(),
+        };
+        loader::load(&[source]).ruleset.unwrap().rules()[0].clone()
     }
 
     #[test]
     fn only_what_is_alike_is_suppressed() {
-        let limit = Limit { alerts: 2, period: Duration::from_secs(60) };
+        let limit = Limit {
+            alerts: 2,
+            period: Duration::from_secs(60),
+        };
         let (mut noise, rule) = (Noise::new(Some(limit)), rule());
         let mut told = 0;
         for second in 0..10 {
@@ -195,16 +206,30 @@ mod tests {
         }
         assert_eq!(told, 2);
         assert!(noise.tells(&rule, &event(8, 10250, 0)), "another process");
-        assert!(noise.tells(&rule, &event(7, 10255, 0)), "another destination");
+        assert!(
+            noise.tells(&rule, &event(7, 10255, 0)),
+            "another destination"
+        );
         assert_eq!(noise.over(59 * SECOND, false), []);
         let over = noise.over(60 * SECOND, false);
-        assert_eq!(over.iter().map(|one| (one.pid, one.count)).collect::<Vec<_>>(), [(7, 8)]);
-        assert!(noise.tells(&rule, &event(7, 10250, 61 * SECOND)), "the first of a period");
+        assert_eq!(
+            over.iter()
+                .map(|one| (one.pid, one.count))
+                .collect::<Vec<_>>(),
+            [(7, 8)]
+        );
+        assert!(
+            noise.tells(&rule, &event(7, 10250, 61 * SECOND)),
+            "the first of a period"
+        );
     }
 
     #[test]
     fn what_waits_is_told_at_the_end_and_nothing_is_limited_by_default() {
-        let limit = Limit { alerts: 0, period: Duration::from_secs(60) };
+        let limit = Limit {
+            alerts: 0,
+            period: Duration::from_secs(60),
+        };
         let (mut noise, rule) = (Noise::new(Some(limit)), rule());
         assert!(noise.tells(&rule, &event(7, 1, 0)), "never the first");
         assert!(!noise.tells(&rule, &event(7, 1, 1)));

@@ -80,6 +80,11 @@ impl SinkSettings {
         self.format.unwrap_or(own)
     }
 
+    /// It goes over a network, or to another daemon.
+    pub fn is_remote(&self) -> bool {
+        !matches!(self.target(), Ok(Target::Stdout(_) | Target::File(_)))
+    }
+
     /// Without a target.
     pub fn new(name: &str) -> Self {
         Self {
