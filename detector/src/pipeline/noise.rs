@@ -142,7 +142,7 @@ mod tests {
             Attribution, Elapsed, Endpoint, Executable, Family, Kind as EventKind, Process, Socket,
             Thread,
         },
-        rules::{SourceFile, loader},
+        rules::{Ruleset, SourceFile, loader},
     };
 
     const SECOND: u64 = 1_000_000_000;
@@ -172,7 +172,6 @@ mod tests {
             names: None,
             original: None,
             creator: None,
-            texts: Default::default(),
             process: Arc::new(Process {
                 pid,
                 exe: Executable {
@@ -184,13 +183,13 @@ mod tests {
         }
     }
 
-    fn rule() -> Rule {
+    fn ruleset() -> Ruleset {
         let text = "- rule: r\n  desc: d\n  condition: evt.type = connect\n  output: o\n  priority: INFO\n";
         let source = SourceFile {
             name: "r".into(),
             text: text.into(),
         };
-        loader::load(&[source]).ruleset.unwrap().rules()[0].clone()
+        loader::load(&[source]).ruleset.unwrap()
     }
 
     #[test]
@@ -199,15 +198,16 @@ mod tests {
             alerts: 2,
             period: Duration::from_secs(60),
         };
-        let (mut noise, rule) = (Noise::new(Some(limit)), rule());
+        let (mut noise, ruleset) = (Noise::new(Some(limit)), ruleset());
+        let rule = &ruleset.rules()[0];
         let mut told = 0;
         for second in 0..10 {
-            told += u32::from(noise.tells(&rule, &event(7, 10250, second * SECOND)));
+            told += u32::from(noise.tells(rule, &event(7, 10250, second * SECOND)));
         }
         assert_eq!(told, 2);
-        assert!(noise.tells(&rule, &event(8, 10250, 0)), "another process");
+        assert!(noise.tells(rule, &event(8, 10250, 0)), "another process");
         assert!(
-            noise.tells(&rule, &event(7, 10255, 0)),
+            noise.tells(rule, &event(7, 10255, 0)),
             "another destination"
         );
         assert_eq!(noise.over(59 * SECOND, false), []);
@@ -219,7 +219,7 @@ mod tests {
             [(7, 8)]
         );
         assert!(
-            noise.tells(&rule, &event(7, 10250, 61 * SECOND)),
+            noise.tells(rule, &event(7, 10250, 61 * SECOND)),
             "the first of a period"
         );
     }
@@ -230,12 +230,13 @@ mod tests {
             alerts: 0,
             period: Duration::from_secs(60),
         };
-        let (mut noise, rule) = (Noise::new(Some(limit)), rule());
-        assert!(noise.tells(&rule, &event(7, 1, 0)), "never the first");
-        assert!(!noise.tells(&rule, &event(7, 1, 1)));
+        let (mut noise, ruleset) = (Noise::new(Some(limit)), ruleset());
+        let rule = &ruleset.rules()[0];
+        assert!(noise.tells(rule, &event(7, 1, 0)), "never the first");
+        assert!(!noise.tells(rule, &event(7, 1, 1)));
         assert_eq!(noise.over(2, true).len(), 1);
         let mut noise = Noise::default();
-        assert!((0..100).all(|time| noise.tells(&rule, &event(7, 1, time))));
+        assert!((0..100).all(|time| noise.tells(rule, &event(7, 1, time))));
         assert_eq!(noise.over(u64::MAX, true), []);
     }
 }
