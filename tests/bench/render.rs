@@ -1,6 +1,6 @@
 //! Renders one alert over and over, on one core and into memory, and prints for the shipped rule
-//! and for an output of twelve fields how many alerts a second that makes: `cargo xtask bench`
-//! prints them with the limits.
+//! and for an output of twelve fields how many alerts a second that makes in each encoding:
+//! `cargo xtask bench` prints them with the limits.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use std::{
@@ -124,7 +124,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let ruleset = loaded.ruleset.ok_or("the rules are invalid")?;
         let mut event = event();
         let rule = ruleset.rules().first().ok_or("no rule")?;
-        for (format, shown) in [(Format::Text, "text"), (Format::Json, "json")] {
+        for (format, shown) in [
+            (Format::Text, "text"),
+            (Format::Json, "json"),
+            (Format::Ocsf, "ocsf"),
+            (Format::Ecs, "ecs"),
+            (Format::Cef, "cef"),
+            (Format::Otlp, "otlp"),
+        ] {
             let style = Style {
                 format,
                 ..Style::default()

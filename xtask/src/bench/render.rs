@@ -25,7 +25,8 @@ pub(super) fn run() -> Result<()> {
         };
         let limit = match format {
             "text" => 700_000,
-            _ => 400_000,
+            "json" => 400_000,
+            _ => 100_000,
         };
         println!("render: {rule}, {format}: {rate} alerts a second (limit {limit})");
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use clap::ValueEnum as _;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
@@ -15,14 +16,6 @@ use crate::{
     host::Host,
 };
 
-pub(super) const FORMATS: [Format; 6] = [
-    Format::Text,
-    Format::Json,
-    Format::Ocsf,
-    Format::Ecs,
-    Format::Cef,
-    Format::Otlp,
-];
 const POD: &str = "1a2b3c4d-0000-1111-2222-333344445555";
 const SECOND: u64 = 1_000_000_000;
 
@@ -195,8 +188,8 @@ fn no_text_breaks_a_line_or_a_document() {
         let events = odd(&text);
         let events = events.iter().map(Some).chain([None]);
         for event in events {
-            for format in FORMATS {
-                let line = encode(format, &text, event);
+            for format in Format::value_variants() {
+                let line = encode(*format, &text, event);
                 assert!(!line.contains(['\n', '\r', '\0']), "{format:?}: {line}");
                 if !matches!(format, Format::Text | Format::Cef) {
                     serde_json::from_str::<Json>(&line).unwrap();
