@@ -49,7 +49,7 @@ impl Gathered {
             let path: Vec<&str> = key.split('.').collect();
             if let Some(entry) = self.tree.take(&path) {
                 let message = format!("`{key}` of Falco is not used here");
-                self.texts.hide_within(&entry.value);
+                self.texts.hide_within(&entry.value, true);
                 self.told(
                     codes::NOT_USED,
                     &entry.key_place,
@@ -80,7 +80,8 @@ impl Gathered {
             if let (Told::Unknown { .. } | Told::Shape(_), Some(node)) = (&mistake.told, node) {
                 // It may be a slip for the key of a secret, or have that in it.
                 let node = node.clone();
-                self.texts.hide_within(&node);
+                self.texts
+                    .hide_within(&node, matches!(mistake.told, Told::Unknown { .. }));
             }
             if !follows {
                 self.mistake(&mistake);

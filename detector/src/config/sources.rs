@@ -244,11 +244,7 @@ impl Gathered {
             }
             Err(mistake) => {
                 self.texts.hide(place, is_file);
-                let place = Place {
-                    text: place.text,
-                    span: mistake.at..mistake.at,
-                };
-                self.tell(codes::SYNTAX, &place, mistake.message, None);
+                self.tell(codes::SYNTAX, &mistake.place, mistake.message, None);
                 None
             }
         }
