@@ -157,6 +157,15 @@ fn the_environment_may_have_one_and_it_is_not_shown() {
     }
 }
 
+#[test]
+fn an_address_has_none_even_where_the_output_is_off() {
+    let file = written("http_output: {enabled: false, url: 'https://u:hunter2@host/'}\n");
+    let loaded = crate::load(&file.file);
+    assert!(loaded.config.is_none());
+    assert_eq!(loaded.diagnostics[0].code, codes::SECRET);
+    nothing_shown("address", &report(&loaded));
+}
+
 /// A run that waits, for a pipe that nobody writes.
 #[test]
 fn the_list_of_processes_has_none() {

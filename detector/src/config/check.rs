@@ -6,7 +6,7 @@ use serde::Deserialize as _;
 
 use super::{
     codes, falco,
-    node::Place,
+    node::{Node, Place, Value},
     read::{Mistake, Told},
     settings::{Output, Settings},
     sources::Gathered,
@@ -19,6 +19,9 @@ use crate::{
 
 /// More mistakes are not looked for.
 const MAX_MISTAKES: usize = 100;
+
+/// The keys of addresses.
+const ADDRESSES: [&str; 2] = ["url", "address"];
 
 impl Gathered {
     fn told(&mut self, code: &'static str, place: &Place, message: String, help: Option<String>) {
@@ -39,6 +42,7 @@ impl Gathered {
         let mut settings = settings.filter(|_| !self.has_error())?;
         self.outputs(&mut settings);
         self.sinks(&settings);
+        self.users();
         self.rest(&settings);
         Some(settings).filter(|_| !self.has_error())
     }
@@ -234,15 +238,14 @@ impl Gathered {
         if !address.split(',').all(of_scheme) {
             let help = format!("write an address that begins with {}", schemes.join(" or "));
             self.wrong(path, "this is no address for this output", &help);
-            return;
         }
-        let has_user = self.tree.find(path).is_some_and(|node| {
-            let mut found = false;
-            node.scalars(&mut |_, scalar| found |= names_user(scalar));
-            found
-        });
-        if has_user {
-            let place = self.place(path);
+    }
+
+    /// Also where the output is off: it would be shown.
+    fn users(&mut self) {
+        let mut places = Vec::new();
+        addresses(&self.tree, &mut places);
+        for place in places {
             let message = "an address must not have a user or password in it".to_owned();
             let help = "set `user`, `password` or `token` where the sink has them, or `headers`";
             self.told(codes::SECRET, &place, message, Some(help.to_owned()));
@@ -273,6 +276,24 @@ impl Gathered {
                     for warning in warnings {
                         self.told(codes::NOT_USED, &place, warning, None);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Where the addresses of outputs name a user.
+fn addresses(node: &Node, places: &mut Vec<Place>) {
+    match &node.value {
+        Value::Null | Value::Scalar(_) => {}
+        Value::List(items) => items.iter().for_each(|item| addresses(item, places)),
+        Value::Map(map) => {
+            for entry in &map.entries {
+                match &entry.value.value {
+                    Value::Scalar(scalar) if ADDRESSES.contains(&entry.key.as_str()) => {
+                        places.extend(names_user(scalar).then(|| entry.value.place.clone()));
+                    }
+                    _ => addresses(&entry.value, places),
                 }
             }
         }
