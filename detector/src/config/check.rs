@@ -24,7 +24,13 @@ const MAX_MISTAKES: usize = 100;
 const ADDRESSES: [&str; 2] = ["url", "address"];
 
 impl Gathered {
-    fn told(&mut self, code: &'static str, place: &Place, message: String, help: Option<String>) {
+    pub(super) fn told(
+        &mut self,
+        code: &'static str,
+        place: &Place,
+        message: String,
+        help: Option<String>,
+    ) {
         let severity = codes::severity(code);
         let one = self.texts.diagnostic(severity, code, place, message, help);
         self.diagnostics.push(one);
@@ -67,6 +73,7 @@ impl Gathered {
     /// Type by type: what is mistaken is taken out, until the rest can be read.
     fn read(&mut self) -> Option<Settings> {
         let mut tree = self.tree.clone();
+        let mut last = tree.place.clone();
         for _ in 0..MAX_MISTAKES {
             let mistake = match Settings::deserialize(&tree) {
                 Ok(settings) => return Some(settings),
@@ -93,7 +100,10 @@ impl Gathered {
             if !tree.refuse(&path) {
                 return None;
             }
+            last = mistake.place.unwrap_or(last);
         }
+        let message = "there are more mistakes: they are not looked for".to_owned();
+        self.told(codes::VALUE, &last, message, None);
         None
     }
 

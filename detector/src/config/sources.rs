@@ -109,10 +109,7 @@ pub(super) fn gather(origins: &Origins) -> Gathered {
 
 impl Gathered {
     fn tell(&mut self, code: &'static str, place: &Place, message: String, help: Option<&str>) {
-        let severity = codes::severity(code);
-        let help = help.map(str::to_owned);
-        let one = self.texts.diagnostic(severity, code, place, message, help);
-        self.diagnostics.push(one);
+        self.told(code, place, message, help.map(str::to_owned));
     }
 
     fn files(&mut self, origins: &Origins) {
