@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use detector::config::codes;
+use detector::{config::codes, rules::Diagnostic};
 use proptest::prelude::{any, prop, proptest};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -54,6 +54,16 @@ fn what_is_no_file_or_cannot_be_read_is_told() {
             assert_eq!(loaded.diagnostics[0].code, expected, "{name}");
         }
     }
+}
+
+#[test]
+fn that_there_are_more_mistakes_is_told() {
+    let wrong_keys: String = (0..101).map(|key| format!("k{key}: 1\n")).collect();
+    let loaded = load(&written(&wrong_keys).file);
+    let count = loaded.diagnostics.len();
+    assert_eq!(count, 101);
+    let more = |one: &&Diagnostic| one.message.starts_with("there are more mistakes");
+    assert_eq!(loaded.diagnostics.iter().filter(more).count(), 1);
 }
 
 /// Nests deep, stands for many, or is long: refused, or taken in a moment.

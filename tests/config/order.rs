@@ -181,6 +181,7 @@ fn settings_reach_every_place() {
         ("sinks[7].name=x", "the list has 2 items, counted from 0"),
         ("sinks.name=x", "what is before this is a list"),
         ("hostname[]=x", "hostname[]"),
+        ("config_files=[/x]", "is a key of the main file alone"),
         ("hostnam=x", "did you mean `hostname`?"),
         ("sinks[0].http.ulr=x", "did you mean `url`?"),
         ("spool={path: [}", "this is no YAML"),

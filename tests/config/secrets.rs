@@ -62,7 +62,9 @@ fn no_mistake_shows_one() {
     let ends = FILE.char_indices().map(|(at, _)| at);
     broken.extend(ends.map(|at| FILE[..at].to_owned()));
     for (at, letter) in FILE.char_indices() {
-        for put in ["", "x", "[", "\"", ":", " ", "\n"] {
+        // Each in turn, and none: all of them take a minute.
+        let turn = ["x", "[", "\"", ":", " ", "\n"][at % 6];
+        for put in ["", turn] {
             let after = &FILE[at + letter.len_utf8()..];
             broken.push(format!("{}{put}{after}", &FILE[..at]));
         }
@@ -153,6 +155,15 @@ fn the_environment_may_have_one_and_it_is_not_shown() {
         nothing_shown(value, &text(&output.stderr));
         assert!(text(&output.stdout).contains(name));
     }
+}
+
+#[test]
+fn an_address_has_none_even_where_the_output_is_off() {
+    let file = written("http_output: {enabled: false, url: 'https://u:hunter2@host/'}\n");
+    let loaded = crate::load(&file.file);
+    assert!(loaded.config.is_none());
+    assert_eq!(loaded.diagnostics[0].code, codes::SECRET);
+    nothing_shown("address", &report(&loaded));
 }
 
 /// A run that waits, for a pipe that nobody writes.

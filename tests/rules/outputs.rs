@@ -330,8 +330,8 @@ fn settings_that_do_not_fit_are_explained() {
     for (setting, expected) in [
         (
             r#"append_output=[{"extra_output": "pid=%proc.pdi"}]"#,
-            "`append_output` cannot be applied: `pid=%proc.pdi`, which is to be appended to outputs, \
-             does not compile: invalid formatting token: nonexistent field `proc.pdi`: \
+            "--set:1:16: CONFIG_VALUE: `pid=%proc.pdi`, which is to be appended to outputs, does not \
+             compile: invalid formatting token: nonexistent field `proc.pdi`: \
              did you mean `%proc.pid`?",
         ),
         (

@@ -6,7 +6,7 @@ use serde::Deserialize as _;
 
 use super::{
     codes, falco,
-    node::Place,
+    node::{Node, Place, Value},
     read::{Mistake, Told},
     settings::{Output, Settings},
     sources::Gathered,
@@ -20,8 +20,17 @@ use crate::{
 /// More mistakes are not looked for.
 const MAX_MISTAKES: usize = 100;
 
+/// The keys of addresses.
+const ADDRESSES: [&str; 2] = ["url", "address"];
+
 impl Gathered {
-    fn told(&mut self, code: &'static str, place: &Place, message: String, help: Option<String>) {
+    pub(super) fn told(
+        &mut self,
+        code: &'static str,
+        place: &Place,
+        message: String,
+        help: Option<String>,
+    ) {
         let severity = codes::severity(code);
         let one = self.texts.diagnostic(severity, code, place, message, help);
         self.diagnostics.push(one);
@@ -39,6 +48,7 @@ impl Gathered {
         let mut settings = settings.filter(|_| !self.has_error())?;
         self.outputs(&mut settings);
         self.sinks(&settings);
+        self.users();
         self.rest(&settings);
         Some(settings).filter(|_| !self.has_error())
     }
@@ -49,7 +59,7 @@ impl Gathered {
             let path: Vec<&str> = key.split('.').collect();
             if let Some(entry) = self.tree.take(&path) {
                 let message = format!("`{key}` of Falco is not used here");
-                self.texts.hide_within(&entry.value);
+                self.texts.hide_within(&entry.value, true);
                 self.told(
                     codes::NOT_USED,
                     &entry.key_place,
@@ -63,6 +73,7 @@ impl Gathered {
     /// Type by type: what is mistaken is taken out, until the rest can be read.
     fn read(&mut self) -> Option<Settings> {
         let mut tree = self.tree.clone();
+        let mut last = tree.place.clone();
         for _ in 0..MAX_MISTAKES {
             let mistake = match Settings::deserialize(&tree) {
                 Ok(settings) => return Some(settings),
@@ -80,7 +91,8 @@ impl Gathered {
             if let (Told::Unknown { .. } | Told::Shape(_), Some(node)) = (&mistake.told, node) {
                 // It may be a slip for the key of a secret, or have that in it.
                 let node = node.clone();
-                self.texts.hide_within(&node);
+                self.texts
+                    .hide_within(&node, matches!(mistake.told, Told::Unknown { .. }));
             }
             if !follows {
                 self.mistake(&mistake);
@@ -88,7 +100,10 @@ impl Gathered {
             if !tree.refuse(&path) {
                 return None;
             }
+            last = mistake.place.unwrap_or(last);
         }
+        let message = "there are more mistakes: they are not looked for".to_owned();
+        self.told(codes::VALUE, &last, message, None);
         None
     }
 
@@ -233,15 +248,14 @@ impl Gathered {
         if !address.split(',').all(of_scheme) {
             let help = format!("write an address that begins with {}", schemes.join(" or "));
             self.wrong(path, "this is no address for this output", &help);
-            return;
         }
-        let has_user = self.tree.find(path).is_some_and(|node| {
-            let mut found = false;
-            node.scalars(&mut |_, scalar| found |= names_user(scalar));
-            found
-        });
-        if has_user {
-            let place = self.place(path);
+    }
+
+    /// Also where the output is off: it would be shown.
+    fn users(&mut self) {
+        let mut places = Vec::new();
+        addresses(&self.tree, &mut places);
+        for place in places {
             let message = "an address must not have a user or password in it".to_owned();
             let help = "set `user`, `password` or `token` where the sink has them, or `headers`";
             self.told(codes::SECRET, &place, message, Some(help.to_owned()));
@@ -272,6 +286,24 @@ impl Gathered {
                     for warning in warnings {
                         self.told(codes::NOT_USED, &place, warning, None);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Where the addresses of outputs name a user.
+fn addresses(node: &Node, places: &mut Vec<Place>) {
+    match &node.value {
+        Value::Null | Value::Scalar(_) => {}
+        Value::List(items) => items.iter().for_each(|item| addresses(item, places)),
+        Value::Map(map) => {
+            for entry in &map.entries {
+                match &entry.value.value {
+                    Value::Scalar(scalar) if ADDRESSES.contains(&entry.key.as_str()) => {
+                        places.extend(names_user(scalar).then(|| entry.value.place.clone()));
+                    }
+                    _ => addresses(&entry.value, places),
                 }
             }
         }

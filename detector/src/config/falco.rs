@@ -15,17 +15,13 @@ use crate::sink::{
 };
 
 /// Keys of falco.yaml that mean nothing here, by their paths, and what is used instead.
-pub(super) const UNUSED: [(&str, &str); 33] = [
+pub(super) const UNUSED: [(&str, &str); 29] = [
     ("base_syscalls", "no system call is traced"),
     ("buffer_format_base64", "no event has a buffer"),
     ("buffered_outputs", "set `when_full` of a sink, and `spool`"),
     ("capture", "use the command `record`"),
     ("engine", "use the options --attach and --accept-via"),
     ("falco_libs", "there is no table of threads"),
-    (
-        "file_output.rotate",
-        "use a sink with `file`: it has `max_bytes`",
-    ),
     ("grpc", "use a sink with `otlp`, `nats` or `http`"),
     ("grpc_output", "use a sink with `otlp`, `nats` or `http`"),
     ("http_output.echo", "what the peer refuses is in the log"),
@@ -45,8 +41,7 @@ pub(super) const UNUSED: [(&str, &str); 33] = [
     ("plugins", "containers are known without a plugin"),
     ("plugins_hostinfo", "there are no plugins"),
     ("program_output", "use a sink with `http`, or read stdout"),
-    ("rule_file", "use `rules_files`"),
-    ("rules_file", "use `rules_files`"),
+    ("static_fields", "use `extra_fields` of `append_output`"),
     ("syscall_buf_size_preset", "no system call is traced"),
     ("syscall_drop_failed_exit", "no system call is traced"),
     (
@@ -54,10 +49,8 @@ pub(super) const UNUSED: [(&str, &str); 33] = [
         "lost events are an alert in any case",
     ),
     ("syscall_event_timeouts", "no system call is traced"),
-    ("syslog_output.facility", "use a sink with `syslog`"),
     ("webserver.ssl_certificate", "TLS is not served"),
     ("webserver.threadiness", "one thread serves it"),
-    ("webserver.ssl_key", "TLS is not served"),
 ];
 
 /// Where most systems have their authorities, and falco.yaml's own value.

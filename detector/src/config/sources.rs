@@ -31,14 +31,14 @@ const DEFAULTS: [(&str, &str); 3] = [
 const RULES_FILES: &str = "rules_files";
 const CONFIG_FILES: &str = "config_files";
 
-/// What a configuration is read from.
-#[derive(Debug, Clone, Default)]
+/// What a configuration is read from. It may have secrets in it, so that it is not printed.
+#[derive(Clone, Default)]
 pub struct Origins {
     /// The one that is named; an empty name is that of no file.
     pub file: Option<PathBuf>,
     /// Read if no file is named, and its drop-ins.
     pub default: Option<(PathBuf, PathBuf)>,
-    /// Names and values of the environment's variables.
+    /// Names and values of the environment's variables; others than ours are passed over.
     pub environment: Vec<(String, String)>,
     /// `key.path=value`, the later over the earlier.
     pub settings: Vec<String>,
@@ -47,17 +47,23 @@ pub struct Origins {
 impl Origins {
     /// Those of this process.
     pub fn of_process(file: Option<PathBuf>, settings: Vec<String>) -> Self {
-        let text = |text: std::ffi::OsString| text.into_string().ok();
+        // What is no UTF-8 is set all the same, for what is wrong with it to be told.
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
         let variables = std::env::vars_os();
         Self {
             file,
             default: Some((DEFAULT_FILE.into(), DEFAULT_FOLDER.into())),
             environment: variables
-                .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
+                .map(|(name, value)| (text(name), text(value)))
+                .filter(|(name, _)| is_ours(name))
                 .collect(),
             settings,
         }
     }
+}
+
+fn is_ours(variable: &str) -> bool {
+    variable.starts_with(PREFIX) || DEFAULTS.iter().any(|(name, _)| *name == variable)
 }
 
 /// The tree, and what was found out while it was put together.
@@ -103,10 +109,7 @@ pub(super) fn gather(origins: &Origins) -> Gathered {
 
 impl Gathered {
     fn tell(&mut self, code: &'static str, place: &Place, message: String, help: Option<&str>) {
-        let severity = codes::severity(code);
-        let help = help.map(str::to_owned);
-        let one = self.texts.diagnostic(severity, code, place, message, help);
-        self.diagnostics.push(one);
+        self.told(code, place, message, help.map(str::to_owned));
     }
 
     fn files(&mut self, origins: &Origins) {
@@ -244,11 +247,7 @@ impl Gathered {
             }
             Err(mistake) => {
                 self.texts.hide(place, is_file);
-                let place = Place {
-                    text: place.text,
-                    span: mistake.at..mistake.at,
-                };
-                self.tell(codes::SYNTAX, &place, mistake.message, None);
+                self.tell(codes::SYNTAX, &mistake.place, mistake.message, None);
                 None
             }
         }
@@ -340,6 +339,13 @@ impl Gathered {
     }
 
     fn put(&mut self, path: Vec<Step>, node: Node) {
+        if let Some(Step::Key(key, place)) = path.first()
+            && key == CONFIG_FILES
+        {
+            let message = format!("`{CONFIG_FILES}` is a key of the main file alone");
+            let place = place.clone();
+            return self.tell(codes::VALUE, &place, message, None);
+        }
         if let Err(no) = merge::put(&mut self.tree, path, node) {
             self.tell(codes::VALUE, &no.place, no.message, None);
         }

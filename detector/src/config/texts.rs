@@ -59,11 +59,12 @@ impl Texts {
         }
     }
 
-    /// Hides all that is written in a tree, where it may be a secret.
-    pub(super) fn hide_within(&mut self, node: &Node) {
+    /// Hides what is written in a tree, where it may be a secret: all of it, or only what may be a
+    /// key with one.
+    pub(super) fn hide_within(&mut self, node: &Node, all: bool) {
         let mut places = Vec::new();
         node.scalars(&mut |node, scalar| {
-            if scalar.kind != Kind::Bool {
+            if all && scalar.kind != Kind::Bool || !all && scalar.text.contains([' ', ':']) {
                 places.push(node.place.clone());
             }
         });
@@ -192,10 +193,13 @@ fn by_keys(node: &Node, values_are: bool, places: &mut Vec<Place>) {
                 if !is_word(&entry.key) {
                     places.push(entry.key_place.clone());
                 }
-                if values_are || SECRETS.contains(&entry.key.as_str()) {
+                let are = entry.key == SECRET_VALUES;
+                let is_map = matches!(entry.value.value, Value::Map(_));
+                let is = values_are || SECRETS.contains(&entry.key.as_str()) || are && !is_map;
+                if is {
                     secret(&entry.value, places);
                 } else {
-                    by_keys(&entry.value, entry.key == SECRET_VALUES, places);
+                    by_keys(&entry.value, are, places);
                 }
             }
         }

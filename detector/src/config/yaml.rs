@@ -1,6 +1,6 @@
 //! YAML to trees and back: the only user of the YAML crate.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use serde::{
     Deserialize,
@@ -15,10 +15,10 @@ const MAX_DEPTH: usize = 32;
 /// Texts with more nodes are refused, those that aliases stand for included.
 const MAX_NODES: usize = 100_000;
 
-/// Why a text is no YAML, and the byte at which.
+/// Why a text is no YAML, and where.
 pub(super) struct Mistake {
     pub(super) message: String,
-    pub(super) at: usize,
+    pub(super) place: Place,
 }
 
 /// The tree of a text's only document; of a text without one nothing. `number` is that of the text,
@@ -48,7 +48,6 @@ fn options() -> Options {
             max_depth: MAX_DEPTH,
             max_nodes: MAX_NODES,
             max_events: 4 * MAX_NODES,
-            max_documents: 1,
         },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_NODES },
         strict_booleans: true,
@@ -135,15 +134,26 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// In this text, within its bounds.
-    fn bytes(&self, location: Location) -> std::ops::Range<usize> {
+    fn bytes(&self, location: Location) -> Range<usize> {
         let span = location.span();
-        let byte = |value: Option<u64>| usize::try_from(value.unwrap_or_default());
-        let from = byte(span.byte_offset()).unwrap_or(usize::MAX);
+        let byte = |value: Option<u64>| value.and_then(|value| usize::try_from(value).ok());
+        let from = byte(span.byte_offset()).unwrap_or_else(|| self.byte_of(location));
         let from = self.text.floor_char_boundary(from);
         let length = byte(span.byte_len()).unwrap_or_default();
         let end = self.text.floor_char_boundary(from.saturating_add(length));
         let written = self.text.get(from..end).unwrap_or_default();
         from..from + written.trim_end().len()
+    }
+
+    /// Of a mistake of the syntax line and column are told, the byte is not.
+    fn byte_of(&self, location: Location) -> usize {
+        let nth = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+        let lines = self.text.match_indices('\n').map(|(at, _)| at + 1);
+        let line = std::iter::once(0).chain(lines).nth(nth(location.line()));
+        let start = line.unwrap_or(self.text.len());
+        let rest = self.text.get(start..).unwrap_or_default();
+        let mut characters = rest.char_indices().map(|(at, _)| at);
+        start + characters.nth(nth(location.column())).unwrap_or(rest.len())
     }
 
     fn place(&self, location: Location) -> Place {
@@ -165,7 +175,9 @@ impl Reader<'_> {
     }
 
     fn mistake(&self, error: &Error) -> Mistake {
-        let at = error.location().map_or(0, |at| self.bytes(at).start);
+        let place = error
+            .location()
+            .map_or_else(|| self.nothing().place, |at| self.place(at));
         let message = match error {
             Error::DuplicateMappingKey { key: Some(key), .. } => {
                 format!("the key `{key}` is written twice")
@@ -182,10 +194,7 @@ impl Reader<'_> {
             // Others may quote what is written, a secret perhaps.
             _ => "this is no YAML that a configuration can have".to_owned(),
         };
-        Mistake {
-            message,
-            at: self.start + at,
-        }
+        Mistake { message, place }
     }
 
     fn node(&self, raw: Spanned<Raw>) -> Node {
