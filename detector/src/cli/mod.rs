@@ -36,6 +36,7 @@ use crate::{
         live::{Control, follow, ports},
         noise::Limit,
         replay,
+        watched_files::WatchedFiles,
     },
     rules::Ruleset,
     sink::{Format, Sinks, SinksError, Stream},
@@ -285,8 +286,8 @@ fn broken_pipe(error: &anyhow::Error) -> bool {
 
 fn run(command: Command, config: &Config, file: Option<PathBuf>) -> Result<()> {
     match command {
-        Command::Run(live) => watch(&live, config, None),
-        Command::Record { output, live } => watch(&live, config, Some(&output)),
+        Command::Run(live) => watch(&live, config, file, None),
+        Command::Record { output, live } => watch(&live, config, file, Some(&output)),
         Command::Replay { files, .. } => judge(&files, config),
         Command::Rules(RulesCommand::Check { style, .. }) => rules::check(config, style),
         Command::Rules(RulesCommand::Explain {
@@ -335,15 +336,24 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("cannot start the runtime")
 }
 
-fn watch(live: &Live, config: &Config, record: Option<&Path>) -> Result<()> {
+fn watch(live: &Live, config: &Config, file: Option<PathBuf>, record: Option<&Path>) -> Result<()> {
+    // Before they are read: a change meanwhile is one.
+    let files = config.rules_files.iter().chain(&config.files).cloned();
+    let files = match config.watch_config_files {
+        true => WatchedFiles::new(files.collect()),
+        false => WatchedFiles::default(),
+    };
     let ruleset = rules::load(config)?;
-    runtime()?.block_on(watch_with(live, config, ruleset, record))
+    let again = config::Again::new(file, &live.common.settings, config);
+    runtime()?.block_on(watch_with(live, config, ruleset, again, files, record))
 }
 
 async fn watch_with(
     live: &Live,
     config: &Config,
     ruleset: Ruleset,
+    again: config::Again,
+    files: WatchedFiles,
     record: Option<&Path>,
 ) -> Result<()> {
     let host = this_host(config);
@@ -356,9 +366,9 @@ async fn watch_with(
     let pin = live.pin.as_deref();
     let sinks = sinks(config, &host, pin.is_some())?;
     let watched = ruleset.watched_ports().clone();
-    let again = config.clone();
-    let load = Arc::new(move || rules::load_again(&again));
+    let load = Arc::new(move || rules::load_again(&again.config()?));
     let mut control = Control::new(live.duration, load)?;
+    control.watch(files);
     let asked = ruleset.asked();
     let recorder = record
         .map(|path| trace::Writer::create(path, &host, &asked))

@@ -10,6 +10,7 @@ use tokio::{
 use super::{
     Pipeline, PipelineError,
     reload::{Load, Refused, Reload},
+    watched_files::WatchedFiles,
 };
 use crate::{
     enrich::Enrich,
@@ -46,6 +47,7 @@ pub struct Control {
     /// When `duration` is over; it begins with the run.
     end: Option<Instant>,
     reload: Reload,
+    files: WatchedFiles,
     heart: Option<Heart>,
 }
 
@@ -74,6 +76,7 @@ impl Control {
             duration,
             end: None,
             reload: Reload::new(load),
+            files: WatchedFiles::default(),
             heart: None,
         })
     }
@@ -81,6 +84,11 @@ impl Control {
     /// Where the last moment watched is kept.
     pub fn keep(&mut self, heart: Option<Heart>) {
         self.heart = heart;
+    }
+
+    /// When one of these changes, it is as if SIGHUP had come.
+    pub fn watch(&mut self, files: WatchedFiles) {
+        self.files = files;
     }
 
     /// A heartbeat is told that often, and when the run ends.
@@ -191,6 +199,10 @@ pub async fn follow<S: Sink>(
             report_losses(source, pipeline, false)?;
             pipeline.news(source.now_ns())?;
             pipeline.suppressed(source.now_ns(), false)?;
+            if control.reload.is_idle() && control.files.changed() {
+                tracing::info!("files changed: they are read again");
+                control.reload.start();
+            }
         }
         settle(source, pipeline)?;
         if !more {

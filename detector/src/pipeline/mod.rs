@@ -5,6 +5,7 @@ pub mod live;
 pub mod noise;
 pub mod reload;
 pub mod replay;
+pub mod watched_files;
 
 use crate::{
     event::{Counter, Item},

@@ -211,7 +211,7 @@ mod tests {
             "another destination"
         );
         assert_eq!(noise.over(59 * SECOND, false), []);
-        let over = noise.over(60 * SECOND, false);
+        let over = noise.over(64 * SECOND, false);
         assert_eq!(
             over.iter()
                 .map(|one| (one.pid, one.count))
@@ -219,7 +219,7 @@ mod tests {
             [(7, 8)]
         );
         assert!(
-            noise.tells(rule, &event(7, 10250, 61 * SECOND)),
+            noise.tells(rule, &event(7, 10250, 65 * SECOND)),
             "the first of a period"
         );
     }

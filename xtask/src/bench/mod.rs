@@ -4,6 +4,7 @@
 mod load;
 mod overhead;
 mod render;
+mod sinks;
 
 use std::{
     env, fs,
@@ -42,6 +43,8 @@ pub(crate) enum Bench {
     Rules,
     /// Alerts a second, from a rule and its event to a line in memory.
     Render,
+    /// From an alert to a peer over HTTP: alerts a second, latency, memory.
+    Sinks,
     /// What a connect pays for being watched, beside bpftrace and tcpconnect.
     Overhead,
 }
@@ -60,6 +63,7 @@ pub(crate) fn run(chosen: &[Bench], object: &Path) -> Result<()> {
             Bench::Replay => replay()?,
             Bench::Rules => rules()?,
             Bench::Render => render::run()?,
+            Bench::Sinks => sinks::run()?,
             Bench::Overhead => overhead::run()?,
         }
     }
