@@ -33,11 +33,7 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(settings: &HttpSettings, format: Format) -> Result<Self, String> {
-        let json = matches!(
-            format,
-            Format::Json | Format::Ocsf | Format::Ecs | Format::Otlp
-        );
-        let content = match (settings.body, json) {
+        let content = match (settings.body, format.is_json()) {
             (Body::Array, false) => {
                 return Err("`body: array` needs an encoding in JSON".to_owned());
             }

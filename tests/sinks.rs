@@ -1,0 +1,22 @@
+//! Each sink against the server that it is for: every alert arrives, once and as it was made.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and says what it skips"
+)]
+
+#[path = "sinks/alerts.rs"]
+mod alerts;
+#[path = "sinks/certificates.rs"]
+mod certificates;
+#[path = "sinks/delivery.rs"]
+mod delivery;
+#[path = "sinks/peers.rs"]
+mod peers;
+#[path = "sinks/rsyslog.rs"]
+mod rsyslog;
+#[path = "sinks/syslog.rs"]
+mod syslog;
