@@ -14,9 +14,23 @@ mod alerts;
 mod certificates;
 #[path = "sinks/delivery.rs"]
 mod delivery;
+#[path = "sinks/elasticsearch.rs"]
+mod elasticsearch;
+#[path = "sinks/files.rs"]
+mod files;
+#[path = "sinks/http.rs"]
+mod http;
+#[path = "sinks/mistakes.rs"]
+mod mistakes;
+#[path = "sinks/nats.rs"]
+mod nats;
+#[path = "sinks/otlp.rs"]
+mod otlp;
 #[path = "sinks/peers.rs"]
 mod peers;
 #[path = "sinks/rsyslog.rs"]
 mod rsyslog;
+#[path = "sinks/several.rs"]
+mod several;
 #[path = "sinks/syslog.rs"]
 mod syslog;

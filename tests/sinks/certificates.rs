@@ -11,7 +11,7 @@ use rcgen::{
 };
 
 /// What the server's certificate is of: not of the address that it is reached by.
-pub(crate) const SERVER: &str = "siem.example";
+const SERVER: &str = "siem.example";
 
 /// Files in PEM.
 pub(crate) struct Certificates {
@@ -59,5 +59,20 @@ impl Certificates {
             client,
             client_key,
         }
+    }
+
+    /// Instead of those that the documentation names.
+    pub(crate) fn words(&self) -> Vec<(&str, &str)> {
+        vec![
+            ("/etc/kubelet-detector/ca.pem", self.ca.to_str().unwrap()),
+            (
+                "/etc/kubelet-detector/client.pem",
+                self.client.to_str().unwrap(),
+            ),
+            (
+                "/etc/kubelet-detector/client.key",
+                self.client_key.to_str().unwrap(),
+            ),
+        ]
     }
 }

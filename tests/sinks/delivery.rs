@@ -2,13 +2,14 @@
 
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use detector::{
     host::Host,
     sink::{
-        Sink as _, Sinks, SinksError, Snapshot, Style,
+        Sink as _, Sinks, SinksError, Snapshot, Stats, Style,
         kept::Kept,
         settings::{SinkSettings, SpoolSettings},
     },
@@ -89,6 +90,11 @@ impl Delivery {
     /// Files that somebody renamed are opened anew.
     pub(crate) fn reopen(&self) {
         self.sinks.reopen();
+    }
+
+    /// Of each sink that goes over a network.
+    pub(crate) fn all_stats(&self) -> &[(String, Arc<Stats>)] {
+        self.sinks.stats()
     }
 
     /// Of the only sink that goes over a network.

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -132,6 +133,62 @@ pub(crate) fn python(script: &str) -> Option<Command> {
     let mut command = Command::new(Path::new(ROOT).join("target/tools/python/bin/python"));
     command.arg(Path::new(ROOT).join("tests/peers").join(script));
     Some(command)
+}
+
+/// A server of `tests/peers`, and its port. What it takes is in the file `out` of the folder.
+pub(crate) fn served(folder: &Path, script: &str, arguments: &[&str]) -> Option<(Server, u16)> {
+    let mut command = python(script)?;
+    command.arg(folder.join("out")).args(arguments);
+    let mut server = Server::start(&mut command, folder, script);
+    let port = server.wait_until("a server's port", |said| {
+        said.strip_prefix("port ")?.trim_end().parse().ok()
+    });
+    Some((server, port))
+}
+
+/// Lines of a file that is written meanwhile.
+pub(crate) struct Lines {
+    path: PathBuf,
+    read: Vec<u8>,
+    offset: u64,
+    count: usize,
+}
+
+impl Lines {
+    pub(crate) fn of(path: PathBuf) -> Self {
+        Self {
+            path,
+            read: Vec::new(),
+            offset: 0,
+            count: 0,
+        }
+    }
+
+    /// How many there are so far.
+    pub(crate) fn count(&mut self) -> usize {
+        let Ok(mut file) = File::open(&self.path) else {
+            return 0;
+        };
+        file.seek(SeekFrom::Start(self.offset)).unwrap();
+        self.read.clear();
+        self.offset += file.read_to_end(&mut self.read).unwrap() as u64;
+        self.count += self.read.iter().filter(|byte| **byte == b'\n').count();
+        self.count
+    }
+
+    /// Waits until there are as many.
+    pub(crate) fn wait(&mut self, count: usize) {
+        wait_until(&format!("{count} alerts at the peer"), || {
+            (self.count() >= count).then_some(())
+        });
+    }
+
+    /// All that there are.
+    pub(crate) fn all(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(&self.path).unwrap();
+        // Alerts have line feeds of Unicode's own.
+        text.split_terminator('\n').map(str::to_owned).collect()
+    }
 }
 
 pub(crate) fn document(name: &str) -> String {

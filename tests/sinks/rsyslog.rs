@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::peers::{Server, fetched, wait_until};
+use crate::peers::{Lines, Server, fetched};
 
 /// A message as rsyslog took it apart.
 pub(crate) struct Message {
@@ -27,7 +27,7 @@ impl Rsyslog {
     pub(crate) fn start(folder: &Path, input: &str) -> Option<Self> {
         let root = fetched("peers/rsyslog")?;
         let libraries = root.join("usr/lib/x86_64-linux-gnu");
-        let out = received(folder);
+        let out = folder.join("received");
         let configuration = folder.join("rsyslog.conf");
         let text = format!(
             r#"global(workDirectory="{folder}" maxMessageSize="64k" net.enableDNS="off"
@@ -72,29 +72,22 @@ action(type="omfile" file="{out}" template="parts")
     }
 }
 
-fn received(folder: &Path) -> std::path::PathBuf {
-    folder.join("received")
+/// What it received so far.
+pub(crate) fn received(folder: &Path) -> Lines {
+    Lines::of(folder.join("received"))
 }
 
-/// How many there are so far.
-pub(crate) fn count(folder: &Path) -> usize {
-    let bytes = fs::read(received(folder)).unwrap_or_default();
-    bytes.iter().filter(|byte| **byte == b'\n').count()
-}
-
-/// Waits for as many, and a moment for those that should not come.
+/// Waits for as many.
 pub(crate) fn messages(folder: &Path, expected: usize) -> Vec<Message> {
-    wait_until(&format!("{expected} messages"), || {
-        (count(folder) >= expected).then_some(())
-    });
-    let text = fs::read_to_string(received(folder)).unwrap();
-    let lines = text.lines().map(|line| {
+    let mut lines = received(folder);
+    lines.wait(expected);
+    let messages = lines.all().into_iter().map(|line| {
         let parts: Value =
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         Message {
             raw: parts["raw"].as_str().unwrap().to_owned(),
             parts,
         }
     });
-    lines.collect()
+    messages.collect()
 }

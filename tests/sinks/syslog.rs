@@ -1,20 +1,24 @@
 //! Syslog over each of its ways to rsyslog.
 
+use std::{net::UdpSocket, os::unix::net::UnixDatagram};
+
 use detector::sink::{Format, kept::Kept, settings::SinkSettings};
+
+use jiff::Timestamp;
 
 use crate::{
     alerts::{ALERTS, Alerts},
     certificates::Certificates,
     delivery::{Delivery, documented},
     peers::{free_port, wait_for_port, wait_until},
-    rsyslog::{Message, Rsyslog, count, messages},
+    rsyslog::{Message, Rsyslog, messages, received},
 };
 
 const LOCAL0: u8 = 16;
 
 /// Alerts that are sent before the ones before them have arrived: a datagram that finds the server's
 /// buffer full is gone, and nobody is told.
-const DATAGRAMS: usize = 50;
+const DATAGRAMS: usize = 200;
 
 fn tcp(port: u16) -> String {
     format!(r#"module(load="imptcp") input(type="imptcp" address="127.0.0.1" port="{port}")"#)
@@ -53,10 +57,12 @@ fn check(received: &[Message], alerts: &[Kept], bodies: &[Vec<u8>]) {
             kept.priority
         );
         assert_eq!(message.part("data"), data);
+        let micros = i64::try_from(kept.time_ns / 1000).unwrap();
+        let time = Timestamp::from_microsecond(micros).unwrap();
         assert!(
             message
                 .raw
-                .starts_with(&format!("<{}>1 ", message.part("pri")))
+                .starts_with(&format!("<{}>1 {time:.6} node-1 ", message.part("pri")))
         );
         let body = std::str::from_utf8(body).unwrap();
         assert!(
@@ -111,11 +117,12 @@ fn datagrams_arrive_at_a_server_that_keeps_up() {
     let address = format!("127.0.0.1:{port}");
     let sink = documented("syslog_udp", &[("siem.example:514", &address)]);
     let mut delivery = Delivery::start(&[sink], &folder.path().join("spool"), &alerts.host);
+    let mut arrived = received(folder.path());
     let mut sent = 0;
     for some in alerts.all.chunks(DATAGRAMS) {
         delivery.write(some);
         sent += some.len();
-        wait_until("datagrams", || (count(folder.path()) >= sent).then_some(()));
+        arrived.wait(sent);
     }
     delivery.finish();
     check(
@@ -200,7 +207,7 @@ fn a_server_that_refuses_the_certificate_has_got_nothing() {
     });
     let stats = delivery.stats();
     println!("refused: {}", stats.failing.unwrap());
-    assert_eq!((stats.delivered, count(folder.path())), (0, 0));
+    assert_eq!((stats.delivered, received(folder.path()).count()), (0, 0));
     delivery.end();
 
     let delivery = Delivery::start(&[tls_sink(port, &certificates)], &spool, &alerts.host);
@@ -213,23 +220,42 @@ fn a_server_that_refuses_the_certificate_has_got_nothing() {
     );
 }
 
+/// Nobody would ever take it, and those behind it are not to wait.
+#[test]
+fn a_datagram_that_is_too_long_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let address = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut alerts = Alerts::new(3);
+    let long = "long ".repeat(100_000);
+    alerts.all[1].message.clone_from(&long);
+    let reader = std::thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        [(); 2].map(|()| socket.recv(&mut buffer).unwrap())
+    });
+    let port = address.local_addr().unwrap().port();
+    let unix = documented("syslog_unix", &[("/dev/log", path.to_str().unwrap())]);
+    let udp = documented(
+        "syslog_udp",
+        &[("siem.example:514", &format!("127.0.0.1:{port}"))],
+    );
+    for sink in [unix, udp] {
+        let name = sink.name.clone();
+        let spool = folder.path().join(&name);
+        let mut delivery = Delivery::start(&[sink], &spool, &alerts.host);
+        delivery.write(&alerts.all);
+        let stats = delivery.finish();
+        assert_eq!((stats.delivered, stats.refused), (2, 1), "{name}");
+        let dead = std::fs::read_to_string(spool.join(format!("dead/{name}.jsonl"))).unwrap();
+        assert!(dead.contains("too many for a datagram") && dead.contains(&long));
+    }
+    reader.join().unwrap();
+}
+
 fn tls_sink(port: u16, certificates: &Certificates) -> SinkSettings {
-    documented(
-        "syslog_tls",
-        &[
-            ("siem.example:6514", &format!("127.0.0.1:{port}")),
-            (
-                "/etc/kubelet-detector/ca.pem",
-                certificates.ca.to_str().unwrap(),
-            ),
-            (
-                "/etc/kubelet-detector/client.pem",
-                certificates.client.to_str().unwrap(),
-            ),
-            (
-                "/etc/kubelet-detector/client.key",
-                certificates.client_key.to_str().unwrap(),
-            ),
-        ],
-    )
+    let address = format!("127.0.0.1:{port}");
+    let mut words = certificates.words();
+    words.push(("siem.example:6514", &address));
+    documented("syslog_tls", &words)
 }
