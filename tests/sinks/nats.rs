@@ -146,8 +146,8 @@ fn a_stream_gets_every_alert_and_once() {
             ],
         )
     };
-    let login = ConnectOptions::with_user_and_password("detector".into(), "p w".into());
-    let stream = Stream::make(login, port);
+    let login = || ConnectOptions::with_user_and_password("detector".into(), "p w".into());
+    Stream::make(login(), port);
     let mut delivery = Delivery::start(&[sink()], &folder.path().join("spool"), &alerts.host);
     let (before, after) = alerts.all.split_at(ALERTS / 2);
     delivery.write(before);
@@ -158,12 +158,13 @@ fn a_stream_gets_every_alert_and_once() {
     let nats = Nats::start(folder.path(), port, users).unwrap();
     let stats = delivery.finish();
     assert_eq!(stats.refused, 0);
+    let stream = Stream::make(login(), port);
     stream.check(&alerts, Format::Json);
 
     // Once more, as after a crash before the spool knew: the stream has each of them once.
     deliver(sink(), &alerts, &folder.path().join("again"));
     stream.check(&alerts, Format::Json);
-    drop(nats);
+    nats.server.stop();
 }
 
 #[test]

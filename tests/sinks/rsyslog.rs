@@ -26,7 +26,7 @@ impl Rsyslog {
     /// `None` if it is not there. `input` is its configuration of where messages come from.
     pub(crate) fn start(folder: &Path, input: &str) -> Option<Self> {
         let root = fetched("peers/rsyslog")?;
-        let libraries = root.join("usr/lib/x86_64-linux-gnu");
+        let libraries = root.join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH));
         let out = folder.join("received");
         let configuration = folder.join("rsyslog.conf");
         let text = format!(

@@ -60,7 +60,10 @@ fn main() -> Result<()> {
         .context("no workspace")?;
     env::set_current_dir(root).context("cannot enter the workspace")?;
     match Task::parse() {
-        Task::Setup => setup::run().map(drop),
+        Task::Setup => {
+            setup::readers();
+            setup::run().map(drop)
+        }
         Task::Build => build(&[]).map(drop),
         Task::Bench { benches } => bench::run(&benches, &build(&["--examples"])?),
         Task::Overhead(plan) => bench::measure(&plan),
@@ -71,7 +74,10 @@ fn main() -> Result<()> {
             }
             run(Command::new("target/release/kubelet-detector").args(args))
         }
-        Task::Test => test::run(&bpf::build(&setup::run()?)?),
+        Task::Test => {
+            setup::readers();
+            test::run(&bpf::build(&setup::run()?)?)
+        }
         Task::Vm(options) => vm::run(&options, &build(&["--examples"])?),
         Task::Record { scenarios } => {
             build(&["--examples"])?;

@@ -1,8 +1,9 @@
-//! Finds or installs what the build of the probes needs. Idempotent; says what it does and why.
+//! Finds or installs what the build of the probes and the tests need. Idempotent; says what it does and why.
 
 use std::{
     env,
     ffi::OsString,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -14,6 +15,17 @@ const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "llvm-22-
 const LLVM: &str = "/usr/lib/llvm-22";
 const FUZZ: &str = "0.13.2";
 const TRACEFS: &str = "/sys/kernel/tracing";
+const PYTHON: &str = "target/tools/python";
+/// What reads alerts, with its versions.
+const READERS: &str = "tests/peers/requirements.txt";
+/// A syslog server with TLS, and what it is linked to.
+const RSYSLOG: [&str; 5] = [
+    "rsyslog",
+    "rsyslog-openssl",
+    "libestr0",
+    "libfastjson4",
+    "liblognorm5",
+];
 
 /// A Rust toolchain with the source of `core`, by its rustup name.
 pub(crate) struct Toolchain {
@@ -187,4 +199,78 @@ fn tracefs() {
     if !mounted.is_ok_and(|status| status.success()) {
         println!("setup: it cannot be mounted; tests of --accept-via=syscall will be skipped");
     }
+}
+
+/// Take and read the alerts that the tests write. Without them those tests skip a part.
+pub(crate) fn readers() {
+    if let Err(error) = python() {
+        println!("setup: tests of sinks will be skipped: {error:#}");
+    }
+    if let Err(error) = rsyslog() {
+        println!("setup: tests of syslog will be skipped: {error:#}");
+    }
+}
+
+/// A virtual environment with the versions that are asked for.
+fn python() -> Result<()> {
+    let wanted = fs::read_to_string(READERS)?;
+    let installed = Path::new(PYTHON).join("requirements.txt");
+    if fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    if output("python3", &["-c", "import ensurepip"]).is_none() {
+        apt(
+            &["python3-venv"],
+            "the tests read alerts with programs in it",
+        )?;
+    }
+    println!("setup: installing what reads alerts into {PYTHON}");
+    crate::run(Command::new("python3").args(["-m", "venv", PYTHON]))?;
+    crate::run(
+        Command::new(Path::new(PYTHON).join("bin/pip"))
+            .args(["install", "--quiet", "--disable-pip-version-check"])
+            .args(["--requirement", READERS]),
+    )?;
+    Ok(fs::write(installed, wanted)?)
+}
+
+/// Debian's, unpacked: nothing of the system is changed, and apt checks what it downloads.
+fn rsyslog() -> Result<()> {
+    let (folder, new) = (
+        Path::new("target/peers/rsyslog"),
+        Path::new("target/peers/new"),
+    );
+    if folder.exists() {
+        return Ok(());
+    }
+    println!("setup: unpacking rsyslog into {}", folder.display());
+    if new.exists() {
+        fs::remove_dir_all(new)?;
+    }
+    fs::create_dir_all(new)?;
+    let download = || {
+        crate::run(
+            Command::new("apt-get")
+                .current_dir(new)
+                .args(["download", "-qq"])
+                .args(RSYSLOG),
+        )
+    };
+    if download().is_err() {
+        // The lists may be older than what the archive has.
+        crate::run(Command::new("apt-get").args(["update", "-qq"]))?;
+        download()?;
+    }
+    for entry in fs::read_dir(new)? {
+        let package = entry?.path();
+        if package.extension().is_some_and(|kind| kind == "deb") {
+            crate::run(
+                Command::new("dpkg-deb")
+                    .arg("--extract")
+                    .args([&package, new]),
+            )?;
+            fs::remove_file(package)?;
+        }
+    }
+    Ok(fs::rename(new, folder)?)
 }
