@@ -3,7 +3,6 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
-    clippy::string_slice,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and says what it skips"
 )]

@@ -100,7 +100,9 @@ fn alert(index: usize, host: &Host, names: &[Name; 6], events: &[Event]) -> Kept
         Some(Value::Text("10.0.0.9:50312->10.0.0.1:10250".into())),
         Some(Value::Unsigned(u64::MAX - index as u64)),
         Some(Value::Ip("2001:db8::1".parse().unwrap())),
-        (index % 3 == 0).then(|| Value::Text("kube-system".into())),
+        index
+            .is_multiple_of(3)
+            .then(|| Value::Text("kube-system".into())),
         Some(Value::Signed(-(index as i64))),
     ];
     let fields: Vec<Field<'_>> = names

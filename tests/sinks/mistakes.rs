@@ -7,6 +7,7 @@ use detector::host::Host;
 use crate::{
     certificates::Certificates,
     delivery::{Delivery, settings},
+    peers::document,
 };
 
 fn mistake(folder: &Path, sink: &str) -> String {
@@ -139,5 +140,18 @@ fn what_cannot_work_is_told_at_the_start() {
         let told = mistake(folder.path(), &sink);
         assert!(told.contains(expected), "{sink}: {told}");
         assert!(told.contains("the sink `mine`"), "{told}");
+    }
+}
+
+#[test]
+fn every_documented_sink_is_one() {
+    let text = document("sinks.md");
+    let blocks = text.split("```yaml\n").skip(1);
+    let blocks: Vec<&str> = blocks
+        .filter_map(|block| block.split("```").next())
+        .collect();
+    assert!(blocks.len() > 10, "{}", blocks.len());
+    for sink in blocks.into_iter().flat_map(settings) {
+        assert!(sink.target().is_ok(), "{}", sink.name);
     }
 }

@@ -1,9 +1,12 @@
 //! Syslog over each of its ways to rsyslog.
 
-use std::{net::UdpSocket, os::unix::net::UnixDatagram};
+use std::{
+    io::Read as _,
+    net::{TcpListener, UdpSocket},
+    os::unix::net::UnixDatagram,
+};
 
 use detector::sink::{Format, kept::Kept, settings::SinkSettings};
-
 use jiff::Timestamp;
 
 use crate::{
@@ -251,6 +254,31 @@ fn a_datagram_that_is_too_long_is_refused() {
         assert!(dead.contains("too many for a datagram") && dead.contains(&long));
     }
     reader.join().unwrap();
+}
+
+#[test]
+fn an_address_may_be_one_of_ipv6() {
+    let listener = match TcpListener::bind("[::1]:0") {
+        Ok(listener) => listener,
+        Err(error) => return println!("skipped: no IPv6 on loopback: {error}"),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let alerts = Alerts::new(100);
+    let sink = documented("syslog_tcp", &[("siem.example:601", &address)]);
+    let mut delivery = Delivery::start(&[sink], folder.path(), &alerts.host);
+    delivery.write(&alerts.all);
+    delivery.finish();
+    let mut text = String::new();
+    listener
+        .accept()
+        .unwrap()
+        .0
+        .read_to_string(&mut text)
+        .unwrap();
+    for body in alerts.bodies(Format::Json) {
+        assert!(text.contains(str::from_utf8(&body).unwrap()));
+    }
 }
 
 fn tls_sink(port: u16, certificates: &Certificates) -> SinkSettings {
