@@ -39,4 +39,5 @@ def mistakes(event):
         yield "the output does not begin with a time and a priority"
 
 
-lines.check(sys.argv[1], mistakes)
+if __name__ == "__main__":
+    lines.check(sys.argv[1], mistakes)

@@ -15,10 +15,18 @@ const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "llvm-22-
 const LLVM: &str = "/usr/lib/llvm-22";
 const FUZZ: &str = "0.13.2";
 const TRACEFS: &str = "/sys/kernel/tracing";
-
 const PYTHON: &str = "target/tools/python";
 /// What reads alerts, with its versions.
 const READERS: &str = "tests/peers/requirements.txt";
+/// A syslog server with TLS, and what it is linked to.
+const RSYSLOG: [&str; 5] = [
+    "rsyslog",
+    "rsyslog-openssl",
+    "libestr0",
+    "libfastjson4",
+    "liblognorm5",
+];
+
 const ECS: &str = "@elastic/ecs@9.4.0";
 
 /// A Rust toolchain with the source of `core`, by its rustup name.
@@ -181,10 +189,13 @@ fn curl() -> Result<()> {
     apt(&["curl"], "the tests make requests with it")
 }
 
-/// Read the alerts that the tests write. Without them those tests skip a part.
+/// Take and read the alerts that the tests write. Without them those tests skip a part.
 pub(crate) fn readers() {
     if let Err(error) = python() {
-        println!("setup: tests of encodings will be skipped: {error:#}");
+        println!("setup: tests of encodings and sinks will be skipped: {error:#}");
+    }
+    if let Err(error) = rsyslog() {
+        println!("setup: tests of syslog will be skipped: {error:#}");
     }
     if let Err(error) = ecs() {
         println!("setup: tests/peers/ecs.json will not be compared with {ECS}: {error:#}");
@@ -251,4 +262,45 @@ fn tracefs() {
     if !mounted.is_ok_and(|status| status.success()) {
         println!("setup: it cannot be mounted; tests of --accept-via=syscall will be skipped");
     }
+}
+
+/// Debian's, unpacked: nothing of the system is changed, and apt checks what it downloads.
+fn rsyslog() -> Result<()> {
+    let (folder, new) = (
+        Path::new("target/peers/rsyslog"),
+        Path::new("target/peers/new"),
+    );
+    if folder.exists() {
+        return Ok(());
+    }
+    println!("setup: unpacking rsyslog into {}", folder.display());
+    if new.exists() {
+        fs::remove_dir_all(new)?;
+    }
+    fs::create_dir_all(new)?;
+    let download = || {
+        crate::run(
+            Command::new("apt-get")
+                .current_dir(new)
+                .args(["download", "-qq"])
+                .args(RSYSLOG),
+        )
+    };
+    if download().is_err() {
+        // The lists may be older than what the archive has.
+        crate::run(Command::new("apt-get").args(["update", "-qq"]))?;
+        download()?;
+    }
+    for entry in fs::read_dir(new)? {
+        let package = entry?.path();
+        if package.extension().is_some_and(|kind| kind == "deb") {
+            crate::run(
+                Command::new("dpkg-deb")
+                    .arg("--extract")
+                    .args([&package, new]),
+            )?;
+            fs::remove_file(package)?;
+        }
+    }
+    Ok(fs::rename(new, folder)?)
 }

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -44,6 +44,17 @@ struct Open {
     file: File,
     length: u64,
     begun: SystemTime,
+    end: End,
+}
+
+/// What the last byte of a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    OfLine,
+    /// The rest of the line follows, in this file.
+    WithinLine,
+    /// The rest never follows: a writer before this one died.
+    CutOff,
 }
 
 impl Rotated {
@@ -56,7 +67,21 @@ impl Rotated {
         })
     }
 
+    /// The file that the next line, of this length, belongs to.
     fn file(&mut self, more: u64) -> io::Result<&mut Open> {
+        let within = |open: &Open| open.end == End::WithinLine;
+        if !self.open.as_ref().is_some_and(within) {
+            self.turn(more)?;
+        }
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => Open::new(&self.settings.path)?,
+        };
+        Ok(self.open.insert(open))
+    }
+
+    /// Closes the file if it is not the one any more.
+    fn turn(&mut self, more: u64) -> io::Result<()> {
         if self.reopen.swap(false, Relaxed) {
             self.open = None;
         }
@@ -72,31 +97,48 @@ impl Rotated {
             self.open = None;
             turn_over(&settings.path, settings.keep)?;
         }
-        let open = match self.open.take() {
-            Some(open) => open,
-            None => Open::new(&settings.path)?,
-        };
-        Ok(self.open.insert(open))
+        Ok(())
     }
+
+    /// Writes what the file has room for, and at least a part of the first line; how many bytes.
+    fn some(&mut self, lines: &[u8]) -> io::Result<usize> {
+        let limit = self.settings.max_bytes.0;
+        let first = whole(lines, 0);
+        let open = self.file(first.len() as u64)?;
+        if open.end == End::CutOff {
+            open.write(b"\n")?;
+        }
+        match limit {
+            0 => open.write(lines),
+            _ => {
+                let room = limit.saturating_sub(open.length);
+                open.write(whole(lines, usize::try_from(room).unwrap_or(usize::MAX)))
+            }
+        }
+    }
+}
+
+/// As many whole lines as are in so many bytes, and at least one.
+fn whole(lines: &[u8], room: usize) -> &[u8] {
+    let end = |part: &[u8]| part.iter().rposition(|byte| *byte == b'\n');
+    let last = end(lines.get(..room).unwrap_or(lines));
+    let last = last.or_else(|| lines.iter().position(|byte| *byte == b'\n'));
+    last.and_then(|last| lines.get(..=last)).unwrap_or(lines)
 }
 
 impl Out for Rotated {
     fn write(&mut self, lines: &[u8]) -> Result<(), Failed> {
         let mut written = 0;
-        let outcome = self.file(lines.len() as u64).and_then(|open| {
-            while let Some(rest) = lines.get(written..).filter(|rest| !rest.is_empty()) {
-                match open.file.write(rest) {
-                    Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                    Ok(bytes) => {
-                        written += bytes;
-                        open.length += bytes as u64;
-                    }
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
+        let outcome = loop {
+            let Some(rest) = lines.get(written..).filter(|rest| !rest.is_empty()) else {
+                break Ok(());
+            };
+            match self.some(rest) {
+                Ok(bytes) => written += bytes,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
             }
-            Ok(())
-        });
+        };
         outcome.map_err(|error| Failed {
             written,
             error,
@@ -108,7 +150,8 @@ impl Out for Rotated {
 impl Open {
     fn new(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        let file = options.append(true).create(true).mode(0o600).open(path)?;
+        options.read(true).append(true).create(true).mode(0o600);
+        let file = options.open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::Error::other("it is no regular file"));
@@ -116,13 +159,35 @@ impl Open {
         if metadata.mode() & 0o077 != 0 {
             tracing::warn!("others may read {}, which was there before", path.display());
         }
+        let length = metadata.len();
+        let mut last = [b'\n'];
+        if let Some(at) = length.checked_sub(1) {
+            file.read_exact_at(&mut last, at)?;
+        }
         Ok(Self {
             file,
-            length: metadata.len(),
+            length,
             begun: metadata
                 .created()
                 .unwrap_or_else(|_error| SystemTime::now()),
+            end: match last {
+                [b'\n'] => End::OfLine,
+                _ => End::CutOff,
+            },
         })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        let Some(last) = bytes.get(..count).and_then(<[u8]>::last) else {
+            return Err(ErrorKind::WriteZero.into());
+        };
+        self.length += count as u64;
+        self.end = match last {
+            b'\n' => End::OfLine,
+            _ => End::WithinLine,
+        };
+        Ok(count)
     }
 }
 
@@ -136,11 +201,10 @@ fn turn_over(path: &Path, keep: u32) -> io::Result<()> {
     if keep == 0 {
         return fs::remove_file(path);
     }
-    for number in (1..keep).rev() {
-        match fs::rename(numbered(number), numbered(number + 1)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
+    // No more are renamed than there are.
+    let free = (1..keep).find(|number| !numbered(*number).exists());
+    for number in (1..free.unwrap_or(keep)).rev() {
+        fs::rename(numbered(number), numbered(number + 1))?;
     }
     match fs::rename(path, numbered(1)) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -185,6 +249,37 @@ mod tests {
         assert_eq!(read(&path, ".2").unwrap(), "three\n");
         assert_eq!(read(&path, ".3"), None);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn many_lines_at_once_do_not_make_a_file_too_large() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts");
+        let (mut file, _) = rotated(&path, r#""max_bytes": 10, "keep": 9"#);
+        file.write(b"one1\ntwo2\nthree\nfour\na long line\nfive\n")
+            .unwrap();
+        assert_eq!(read(&path, ".4").unwrap(), "one1\ntwo2\n");
+        assert_eq!(read(&path, ".3").unwrap(), "three\n");
+        assert_eq!(read(&path, ".2").unwrap(), "four\n");
+        assert_eq!(read(&path, ".1").unwrap(), "a long line\n");
+        assert_eq!(read(&path, "").unwrap(), "five\n");
+    }
+
+    /// What is written of a line before an error stays with its rest.
+    #[test]
+    fn a_line_is_not_torn() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts");
+        let (mut file, reopen) = rotated(&path, r#""max_bytes": 10"#);
+        file.write(b"one of").unwrap();
+        reopen.store(true, Relaxed);
+        file.write(b" a length\ntwo\n").unwrap();
+        assert_eq!(read(&path, ".1").unwrap(), "one of a length\n");
+        file.write(b"cut o").unwrap();
+        drop(file);
+        let (mut file, _) = rotated(&path, r#""max_bytes": 100"#);
+        file.write(b"three\n").unwrap();
+        assert_eq!(read(&path, "").unwrap(), "two\ncut o\nthree\n");
     }
 
     #[test]

@@ -40,6 +40,16 @@ pub enum Format {
     Otlp,
 }
 
+impl Format {
+    /// Whether an alert is an object of JSON.
+    pub fn is_json(self) -> bool {
+        match self {
+            Self::Json | Self::Ocsf | Self::Ecs | Self::Otlp => true,
+            Self::Text | Self::Cef => false,
+        }
+    }
+}
+
 /// What a line looks like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Style {

@@ -33,11 +33,7 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(settings: &HttpSettings, format: Format) -> Result<Self, String> {
-        let json = matches!(
-            format,
-            Format::Json | Format::Ocsf | Format::Ecs | Format::Otlp
-        );
-        let content = match (settings.body, json) {
+        let content = match (settings.body, format.is_json()) {
             (Body::Array, false) => {
                 return Err("`body: array` needs an encoding in JSON".to_owned());
             }
@@ -179,10 +175,15 @@ impl Client {
             Some(Ok(body)) => request.header(CONTENT_ENCODING, "gzip").body(body),
             Some(Err(_)) | None => request.body(body),
         };
-        let mut response = request
-            .send()
-            .await
-            .map_err(|error| chain(&error.without_url()))?;
+        let again = request.try_clone();
+        let sent = match (request.send().await, again) {
+            // A server closes connections when it likes, and this one just before it was used again.
+            (Err(error), Some(again)) if !error.is_connect() && !error.is_timeout() => {
+                again.send().await
+            }
+            (sent, _) => sent,
+        };
+        let mut response = sent.map_err(|error| chain(&error.without_url()))?;
         let after = response.headers().get("retry-after").and_then(retry_after);
         let mut body = Vec::new();
         let read = |error: reqwest::Error| chain(&error.without_url());

@@ -12,6 +12,7 @@ mod unacked;
 
 use self::{elasticsearch::Elasticsearch, http::Http, nats::Nats, otlp::Otlp, syslog::Syslog};
 use super::{
+    Format,
     kept::Kept,
     settings::{SinkSettings, Target},
 };
@@ -54,8 +55,14 @@ impl Peer {
             Ok(Some(Self(match target {
                 Target::Stdout(_) | Target::File(_) => return Ok(None),
                 Target::Http(settings) => Protocol::Http(Http::new(settings, format)?),
+                Target::Elasticsearch(_) if !format.is_json() => {
+                    return Err("documents are JSON: choose an encoding that is".to_owned());
+                }
                 Target::Elasticsearch(settings) => {
                     Protocol::Elasticsearch(Elasticsearch::new(settings)?)
+                }
+                Target::Otlp(_) if format != Format::Otlp => {
+                    return Err("OTLP is an encoding of its own: leave `format` out".to_owned());
                 }
                 Target::Otlp(settings) => Protocol::Otlp(Otlp::new(settings, host)?),
                 Target::Syslog(settings) => Protocol::Syslog(Syslog::new(settings)?),

@@ -4,10 +4,13 @@
 use std::time::Duration;
 
 use async_nats::{
-    Client, ConnectOptions, HeaderMap,
+    Client, ConnectOptions, HeaderMap, ServerAddr,
     connection::State,
     header::NATS_MESSAGE_ID,
-    jetstream::{self, Context},
+    jetstream::{
+        self, Context, ErrorCode,
+        context::{PublishError, PublishErrorKind},
+    },
 };
 use futures_util::future::join_all;
 
@@ -16,6 +19,7 @@ use crate::sink::settings::NatsSettings;
 
 #[derive(Debug)]
 pub(super) struct Nats {
+    servers: Vec<ServerAddr>,
     settings: NatsSettings,
     tls: rustls::ClientConfig,
     /// `None` before the first connection.
@@ -24,11 +28,23 @@ pub(super) struct Nats {
 
 impl Nats {
     pub(super) fn new(settings: &NatsSettings) -> Result<Self, String> {
-        Ok(Self {
+        let servers = settings.url.split(',').map(|url| {
+            let parsed = url.trim().parse();
+            parsed.map_err(|error| format!("`{url}` is no URL of a NATS server: {error}"))
+        });
+        let subject = &settings.subject;
+        if subject.is_empty() || subject.contains(|letter: char| " \t\r\n*>".contains(letter)) {
+            return Err(format!("`{subject}` is no subject to publish to"));
+        }
+        let nats = Self {
+            servers: servers.collect::<Result<_, String>>()?,
             tls: tls::config(&settings.tls)?,
             settings: settings.clone(),
             connection: None,
-        })
+        };
+        // What cannot be read now is told now.
+        nats.options()?;
+        Ok(nats)
     }
 
     pub(super) fn batch(&self) -> usize {
@@ -59,11 +75,20 @@ impl Nats {
             headers.insert(NATS_MESSAGE_ID, letter.kept.uuid().to_string());
             let (subject, body) = (self.settings.subject.clone(), letter.body.clone());
             let sent = context.publish_with_headers(subject, headers, body.into());
-            acknowledgements.push(sent.await.map_err(|error| chain(&error))?);
+            acknowledgements.push(match sent.await {
+                Ok(acknowledgement) => Ok(acknowledgement),
+                Err(error) if is_too_long(&error) => Err(error),
+                Err(error) => return Err(chain(&error)),
+            });
         }
-        let fates = acknowledgements.into_iter().map(|acknowledged| async {
-            match acknowledged.await {
+        let fates = acknowledgements.into_iter().map(|sent| async {
+            let acknowledged = match sent {
+                Ok(acknowledgement) => acknowledgement.await,
+                Err(error) => Err(error),
+            };
+            match acknowledged {
                 Ok(_) => Fate::Delivered,
+                Err(error) if is_too_long(&error) => Fate::Refused(chain(&error)),
                 Err(error) => Fate::Again(chain(&error)),
             }
         });
@@ -71,31 +96,52 @@ impl Nats {
     }
 
     async fn connect(&self) -> Result<(Client, Context), String> {
-        let settings = &self.settings;
-        let timeout = settings.timeout.0;
-        let mut options = ConnectOptions::new()
-            .name("kubelet-detector")
-            .connection_timeout(timeout)
-            .reconnect_delay_callback(|attempt| Duration::from_millis(100 << attempt.min(8)))
-            .tls_client_config(self.tls.clone());
-        if let Some(path) = &settings.credentials {
-            options = options.credentials_file(path).await.map_err(|error| {
-                format!("no credentials can be read of {}: {error}", path.display())
-            })?;
-        }
-        if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
-            options = options.user_and_password(user.clone(), password.read()?);
-        }
-        if let Some(token) = &settings.token {
-            options = options.token(token.read()?);
-        }
-        let servers: Vec<&str> = settings.url.split(',').map(str::trim).collect();
-        let client = options
-            .connect(&servers[..])
+        let client = self
+            .options()?
+            .connect(&self.servers[..])
             .await
             .map_err(|error| chain(&error))?;
         let mut context = jetstream::new(client.clone());
-        context.set_timeout(timeout);
+        context.set_timeout(self.settings.timeout.0);
         Ok((client, context))
     }
+
+    fn options(&self) -> Result<ConnectOptions, String> {
+        let settings = &self.settings;
+        let options = ConnectOptions::new()
+            .name("kubelet-detector")
+            .connection_timeout(settings.timeout.0)
+            .reconnect_delay_callback(|attempt| Duration::from_millis(100 << attempt.min(8)))
+            .tls_client_config(self.tls.clone());
+        match (
+            &settings.credentials,
+            &settings.user,
+            &settings.password,
+            &settings.token,
+        ) {
+            (None, None, None, None) => Ok(options),
+            (Some(path), None, None, None) => {
+                let told = |error| {
+                    let path = path.display();
+                    format!("no credentials can be read of {path}, give a file of `nsc`: {error}")
+                };
+                let text = std::fs::read_to_string(path).map_err(told)?;
+                options.credentials(&text).map_err(told)
+            }
+            (None, Some(user), Some(password), None) => {
+                Ok(options.user_and_password(user.clone(), password.read()?))
+            }
+            (None, None, None, Some(token)) => Ok(options.token(token.read()?)),
+            _ => Err("give `credentials`, or `user` and `password`, or `token`".to_owned()),
+        }
+    }
+}
+
+/// For the server or the stream: it stays so.
+fn is_too_long(error: &PublishError) -> bool {
+    let cause = std::error::Error::source(error);
+    let answer = cause.and_then(|cause| cause.downcast_ref::<jetstream::Error>());
+    error.kind() == PublishErrorKind::MaxPayloadExceeded
+        || answer
+            .is_some_and(|answer| answer.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM)
 }

@@ -67,10 +67,13 @@ impl Reader {
     pub fn batch(&mut self, limit: usize, bytes: usize) -> Vec<Kept> {
         let mut batch = Vec::new();
         let mut size = 0;
+        // What is committed meanwhile is for the next: some of it would be seen before what is older.
+        let last = self.shared.lock().ends.order;
+        let now = |order: &u64| *order <= last;
         // The next of each priority, by its place among all.
         let mut fronts: BTreeMap<u64, Priority> = BTreeMap::new();
         for level in Priority::ALL {
-            fronts.extend(self.front(level).map(|order| (order, level)));
+            fronts.extend(self.front(level).filter(now).map(|order| (order, level)));
         }
         while let Some((_, level)) = fronts.pop_first() {
             let Some((kept, length)) = self.take(level) else {
@@ -81,7 +84,7 @@ impl Reader {
             if batch.len() >= limit || size >= bytes {
                 break;
             }
-            fronts.extend(self.front(level).map(|order| (order, level)));
+            fronts.extend(self.front(level).filter(now).map(|order| (order, level)));
         }
         if batch.is_empty() {
             self.ack();

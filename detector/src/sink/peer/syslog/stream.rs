@@ -1,22 +1,29 @@
 //! A connection to a syslog server, of which nothing but its closing is read.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use rustix::net::sockopt::set_tcp_user_timeout;
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::{ClientConfig, ProtocolVersion, pki_types::ServerName};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::TcpStream,
-    time::sleep,
+    time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::super::unacked::unacked;
+use super::super::unacked::acknowledged;
 
-/// Between two looks whether the peer's kernel has everything.
-const LOOK: Duration = Duration::from_micros(200);
 /// After it a peer that does not acknowledge is gone (`TCP_USER_TIMEOUT`).
 const SILENCE_MS: u32 = 10_000;
+/// A server that refuses our certificate does so within it.
+const VERDICT: Duration = Duration::from_secs(1);
 
 pub(super) struct Stream {
     address: String,
@@ -44,21 +51,16 @@ impl Stream {
         }
     }
 
-    /// `name`: what the certificate is of, if not of the address.
     pub(super) fn encrypted(
         address: String,
-        name: Option<&str>,
+        name: ServerName<'static>,
         config: ClientConfig,
-    ) -> Result<Self, String> {
-        let host = address.rsplit_once(':').map_or(&*address, |(host, _)| host);
-        let name = name.unwrap_or(host.trim_matches(['[', ']'])).to_owned();
-        let name = ServerName::try_from(name)
-            .map_err(|error| format!("the server of `{address}` has no name: {error}"))?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             address,
             tls: Some((TlsConnector::from(Arc::new(config)), name)),
             connection: None,
-        })
+        }
     }
 
     /// Returns when the peer's kernel has the bytes.
@@ -80,9 +82,7 @@ impl Stream {
             Connection::Plain(stream) => write(stream, bytes).await?,
             Connection::Encrypted(stream) => write(stream, bytes).await?,
         }
-        while unacked(connection.tcp())? > 0 {
-            sleep(LOOK).await;
-        }
+        acknowledged(connection.tcp()).await?;
         if connection.is_closed().await {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
@@ -111,7 +111,12 @@ impl Stream {
         let Some((connector, name)) = &self.tls else {
             return Ok(Connection::Plain(stream));
         };
-        let stream = connector.connect(name.clone(), stream).await?;
+        let mut stream = connector.connect(name.clone(), stream).await?;
+        if connector.config().client_auth_cert_resolver.has_certs() {
+            timeout(VERDICT, welcome(&mut stream))
+                .await
+                .unwrap_or(Ok(()))?;
+        }
         Ok(Connection::Encrypted(Box::new(stream)))
     }
 }
@@ -130,6 +135,32 @@ impl Connection {
             Self::Encrypted(stream) => ended(stream.as_mut()).await,
         }
     }
+}
+
+/// TLS 1.3 ends for a client before the server has looked at its certificate: what is written until
+/// then may never be read. That it is accepted is told by a ticket, of most servers.
+async fn welcome(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
+    if stream.get_ref().1.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+        return Ok(());
+    }
+    poll_fn(|context| {
+        let mut said = [0; 256];
+        loop {
+            if stream.get_ref().1.tls13_tickets_received() > 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let mut said = ReadBuf::new(&mut said);
+            let read = Pin::new(&mut *stream).poll_read(context, &mut said);
+            if read.is_pending() && stream.get_ref().1.tls13_tickets_received() > 0 {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(read)?;
+            if said.filled().is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
+        }
+    })
+    .await
 }
 
 async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {

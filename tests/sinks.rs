@@ -1,0 +1,35 @@
+//! Each sink against the server that it is for: every alert arrives, once and as it was made.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and says what it skips"
+)]
+
+#[path = "sinks/alerts.rs"]
+mod alerts;
+#[path = "sinks/certificates.rs"]
+mod certificates;
+#[path = "sinks/delivery.rs"]
+mod delivery;
+#[path = "sinks/elasticsearch.rs"]
+mod elasticsearch;
+#[path = "sinks/files.rs"]
+mod files;
+#[path = "sinks/http.rs"]
+mod http;
+#[path = "sinks/mistakes.rs"]
+mod mistakes;
+#[path = "sinks/nats.rs"]
+mod nats;
+#[path = "sinks/otlp.rs"]
+mod otlp;
+#[path = "sinks/peers.rs"]
+mod peers;
+#[path = "sinks/rsyslog.rs"]
+mod rsyslog;
+#[path = "sinks/several.rs"]
+mod several;
+#[path = "sinks/syslog.rs"]
+mod syslog;

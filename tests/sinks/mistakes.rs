@@ -1,0 +1,157 @@
+//! A sink that cannot work is told when the detector starts: which one, what is wrong, and what to do.
+
+use std::{fs, path::Path};
+
+use detector::host::Host;
+
+use crate::{
+    certificates::Certificates,
+    delivery::{Delivery, settings},
+    peers::document,
+};
+
+fn mistake(folder: &Path, sink: &str) -> String {
+    let yaml = format!("sinks:\n- name: mine\n  {sink}\n");
+    let started = Delivery::try_start(&settings(&yaml), &folder.join("spool"), &Host::default());
+    let Err(error) = started else {
+        panic!("this is no mistake: {sink}");
+    };
+    error.to_string()
+}
+
+#[test]
+fn what_cannot_work_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = Certificates::new(&folder.path().join("one"));
+    let other = Certificates::new(&folder.path().join("other"));
+    let empty = folder.path().join("empty");
+    fs::write(&empty, "").unwrap();
+    let (ca, client, key) = (
+        one.ca.display(),
+        one.client.display(),
+        one.client_key.display(),
+    );
+    let (stranger, empty) = (other.client_key.display(), empty.display());
+    let https = |tls: &str| format!("http: {{url: 'https://127.0.0.1:1', tls: {{{tls}}}}}");
+    let nats = |more: &str| format!("nats: {{url: 'nats://127.0.0.1:1', subject: a, {more}}}");
+    for (sink, expected) in [
+        (
+            https("ca: /no/ca"),
+            "no certificate can be read of /no/ca, give a file in PEM",
+        ),
+        (
+            https(&format!("ca: {empty}")),
+            "empty has no certificate, give a file in PEM",
+        ),
+        (
+            https(&format!("certificate: {client}")),
+            "`tls.certificate` and `tls.key` need each other",
+        ),
+        (
+            https(&format!("certificate: {client}, key: {ca}")),
+            "ca.pem, give a file in PEM: no items found",
+        ),
+        (
+            https(&format!("certificate: {client}, key: {stranger}")),
+            "are no pair",
+        ),
+        (https("server_name: 'a b'"), "`a b` is no name of a server"),
+        (
+            "http: {url: 'siem.example'}".into(),
+            "`siem.example` is no URL",
+        ),
+        (
+            "http: {url: 'ftp://siem.example'}".into(),
+            "is neither http:// nor https://",
+        ),
+        (
+            "http: {url: 'http://a', bearer: {file: /no/token}}".into(),
+            "cannot read the secret in /no/token",
+        ),
+        (
+            "http: {url: 'http://a', bearer: {env: NO_TOKEN}}".into(),
+            "no secret in the environment variable NO_TOKEN",
+        ),
+        (
+            "http: {url: 'http://a', headers: {'a b': c}}".into(),
+            "`a b` is no name of a header",
+        ),
+        (
+            "http: {url: 'http://a', body: array}\n  format: cef".into(),
+            "`body: array` needs an encoding in JSON",
+        ),
+        (
+            "syslog: {address: 'siem.example:514'}".into(),
+            "write unix:/dev/log, udp://host:514",
+        ),
+        (
+            "syslog: {address: 'tcp://::1:601'}".into(),
+            "is no address of a syslog server",
+        ),
+        (
+            "syslog: {address: 'unix:/dev/log', facility: local8}".into(),
+            "`local8` is no facility",
+        ),
+        (
+            format!("syslog: {{address: 'tls://a:1', tls: {{key: {key}}}}}"),
+            "`tls.certificate` and `tls.key` need each other",
+        ),
+        (
+            "elasticsearch: {url: 'http://a', user: u}".into(),
+            "give `api_key`, or `user` and `password`",
+        ),
+        (
+            "elasticsearch: {url: 'http://a'}\n  format: text".into(),
+            "choose an encoding that is",
+        ),
+        (
+            "otlp: {url: 'http://a'}\n  format: ecs".into(),
+            "leave `format` out",
+        ),
+        (
+            nats("user: u"),
+            "give `credentials`, or `user` and `password`, or `token`",
+        ),
+        (
+            nats("credentials: /no/creds"),
+            "no credentials can be read of /no/creds",
+        ),
+        (
+            nats("token: {file: /no/token}"),
+            "cannot read the secret in /no/token",
+        ),
+        (
+            nats("tls: {ca: /no/ca}"),
+            "no certificate can be read of /no/ca",
+        ),
+        (
+            "nats: {url: 'nats://a', subject: 'a.*'}".into(),
+            "`a.*` is no subject to publish to",
+        ),
+        (
+            "nats: {url: '::', subject: a}".into(),
+            "`::` is no URL of a NATS server",
+        ),
+        (
+            "file: {path: /no/folder/file}".into(),
+            "cannot write /no/folder/file",
+        ),
+    ] {
+        let told = mistake(folder.path(), &sink);
+        assert!(told.contains(expected), "{sink}: {told}");
+        assert!(told.contains("the sink `mine`"), "{told}");
+    }
+}
+
+#[test]
+fn every_documented_sink_is_one() {
+    let text = document("sinks.md");
+    let blocks = text.split("```yaml\n").skip(1);
+    let blocks: Vec<&str> = blocks
+        .filter_map(|block| block.split("```").next())
+        .collect();
+    assert!(blocks.len() > 10, "{}", blocks.len());
+    for sink in blocks.into_iter().flat_map(settings) {
+        assert!(sink.target().is_ok(), "{}", sink.name);
+    }
+}
