@@ -1,6 +1,6 @@
 //! What can be set by `--set key=value`, under Falco's names where the thing is the same.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use serde::de::DeserializeOwned;
 
@@ -29,6 +29,31 @@ pub struct Config {
     pub resolve_names: bool,
     /// Which of the rules are in force.
     pub selection: Selection,
+    pub webserver: Webserver,
+}
+
+/// Health and metrics over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webserver {
+    pub enabled: bool,
+    pub listen_address: IpAddr,
+    pub listen_port: u16,
+    /// Beside `/healthz`.
+    pub k8s_healthz_endpoint: String,
+    /// Whether `/metrics` is served.
+    pub prometheus_metrics_enabled: bool,
+}
+
+impl Default for Webserver {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            listen_address: IpAddr::from([127, 0, 0, 1]),
+            listen_port: 8765,
+            k8s_healthz_endpoint: "/healthz".to_owned(),
+            prometheus_metrics_enabled: true,
+        }
+    }
 }
 
 impl Default for Config {
@@ -41,6 +66,7 @@ impl Default for Config {
             host_root: PathBuf::from("/"),
             resolve_names: false,
             selection: Selection::default(),
+            webserver: Webserver::default(),
         }
     }
 }
@@ -94,7 +120,7 @@ fn refused(key: &'static str, value: &str, expected: &'static str) -> ConfigErro
     }
 }
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 17] = [
     "rules_files",
     "rules",
     "rule_matching",
@@ -109,6 +135,9 @@ const KEYS: [&str; 14] = [
     "hostname",
     "host_root",
     "resolve_names",
+    "webserver.enabled",
+    "webserver.listen_address",
+    "webserver.listen_port",
 ];
 
 impl Config {
@@ -175,6 +204,17 @@ impl Config {
             "hostname" => self.hostname = Some(value.to_owned()),
             "resolve_names" => self.resolve_names = flag(key, value)?,
             "host_root" => self.host_root = PathBuf::from(value),
+            "webserver.enabled" => self.webserver.enabled = flag(key, value)?,
+            "webserver.listen_address" => {
+                let address = value.parse();
+                self.webserver.listen_address =
+                    address.map_err(|_error| refused(key, value, "an IP address"))?;
+            }
+            "webserver.listen_port" => {
+                let port = value.parse();
+                self.webserver.listen_port =
+                    port.map_err(|_error| refused(key, value, "a port"))?;
+            }
             _ => {
                 return Err(ConfigError::UnknownKey {
                     key: typed.to_owned(),
@@ -201,6 +241,10 @@ mod tests {
             ("host_root=/host", true),
             ("resolve_names=true", true),
             ("resolve_names=1", false),
+            ("webserver.enabled=true", true),
+            ("webserver.listen_address=::", true),
+            ("webserver.listen_address=localhost", false),
+            ("webserver.listen_port=65536", false),
             ("rule_matching=ALL", true),
             ("rule_matching=some", false),
             ("priority=notice", true),

@@ -8,6 +8,7 @@ mod detector;
 mod edges;
 mod fuzz;
 mod lint;
+mod peers;
 mod record;
 mod setup;
 mod test;

@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::peers;
+
 const LINKED: &str = "kubelet-detector-bpf";
 const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "llvm-22-dev"];
 const LLVM: &str = "/usr/lib/llvm-22";
@@ -28,6 +30,7 @@ pub(crate) fn run() -> Result<Toolchain> {
     bpf_linker(&toolchain)?;
     curl()?;
     tracefs();
+    peers::prometheus();
     Ok(toolchain)
 }
 

@@ -5,6 +5,7 @@ mod explain;
 mod files;
 mod pins;
 mod rules;
+mod status;
 mod suite;
 mod switches;
 
@@ -30,6 +31,7 @@ use crate::{
     enrich::Enrich,
     event::Asked,
     host::Host,
+    metrics::Board,
     pipeline::{
         Pipeline,
         live::{Control, follow, ports},
@@ -89,6 +91,8 @@ enum Command {
     /// Look into rules.
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Show what the running detector has done.
+    Status(status::Asked),
     /// Detach the probes that a run with --pin left attached.
     Unpin {
         #[arg(default_value = PINS)]
@@ -208,6 +212,8 @@ struct Live {
         default_value = "/var/lib/kubelet-detector/state"
     )]
     state: OsString,
+    #[command(flatten)]
+    shown: status::Shown,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -289,6 +295,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Rules(RulesCommand::List(settings)) => rules::list(&settings.config()?),
         Command::Rules(RulesCommand::Fields) => rules::fields(),
+        Command::Status(asked) => status::run(&asked),
         Command::Unpin { folder } => pins::unpin(&folder),
         Command::Doctor { attach } => doctor::run(attach),
     }
@@ -348,10 +355,13 @@ async fn watch_with(
         pin: live.pin.clone(),
     };
     let pin = live.pin.as_deref();
+    let board = Board::default();
+    let _web = live.shown.serve(&config.webserver, &board)?;
     let watched = ruleset.watched_ports().clone();
     let again = config.clone();
     let load = Arc::new(move || rules::load_again(&again));
     let mut control = Control::new(live.duration, load)?;
+    control.show(board);
     let asked = ruleset.asked();
     let recorder = record
         .map(|path| trace::Writer::create(path, &host, &asked))

@@ -10,10 +10,12 @@ use tokio::{
 use super::{
     Pipeline, PipelineError,
     reload::{Load, Refused, Reload},
+    status::{self, Verdict},
 };
 use crate::{
     enrich::Enrich,
     event::{Event, Item},
+    metrics::Board,
     rules::{
         Ruleset,
         let_off::{self, LetOff},
@@ -47,6 +49,7 @@ pub struct Control {
     end: Option<Instant>,
     reload: Reload,
     heart: Option<Heart>,
+    board: Board,
 }
 
 /// What to do next.
@@ -75,6 +78,7 @@ impl Control {
             end: None,
             reload: Reload::new(load),
             heart: None,
+            board: Board::default(),
         })
     }
 
@@ -86,6 +90,11 @@ impl Control {
     /// A heartbeat is told that often, and when the run ends.
     pub fn heartbeat(&mut self, every: Option<Duration>) {
         self.heartbeat = every;
+    }
+
+    /// What the run has done is posted there about once a second.
+    pub fn show(&mut self, board: Board) {
+        self.board = board;
     }
 
     /// What was seen until `time_ns` since boot is told.
@@ -140,7 +149,8 @@ pub async fn follow<S: Sink>(
     let (mut look, mut beat) = (interval(LOOK), interval(PERIOD));
     let mut heartbeat = control.heartbeat.map(interval);
     let mut looks = 0_u32;
-    let (mut more, mut proven) = (false, false);
+    let (mut more, mut proven) = (false, None);
+    let started_ns = source.now_ns();
     let watched = pipeline.watched_ports().clone();
     if source.repeated() > 0 {
         pipeline.repeats(source.now_ns(), source.repeated())?;
@@ -190,6 +200,9 @@ pub async fn follow<S: Sink>(
             enrich.refresh();
             report_losses(source, pipeline, false)?;
             pipeline.news(source.now_ns())?;
+            let mut made = pipeline.status();
+            status::of_source(source, &proven, started_ns, &mut made);
+            control.board.post(made);
         }
         settle(source, pipeline)?;
         if !more {
@@ -260,7 +273,7 @@ fn take<S: Sink>(
 fn prove<S: Sink>(
     source: &mut Live,
     pipeline: &mut Pipeline<S>,
-    proven: &mut bool,
+    proven: &mut Verdict,
 ) -> Result<(), PipelineError> {
     let now_ns = source.now_ns();
     if let Some(fault) = source.audit(now_ns) {
@@ -269,16 +282,16 @@ fn prove<S: Sink>(
     match source.prove(now_ns) {
         None => {}
         Some(Ok(())) => {
-            if !*proven {
+            if *proven != Some(Ok(())) {
                 tracing::info!(
                     "the probes are proven: each subject saw the detector's own connection"
                 );
             }
-            *proven = true;
+            *proven = Some(Ok(()));
         }
         Some(Err(fault)) => {
-            *proven = false;
             pipeline.fault(now_ns, &fault)?;
+            *proven = Some(Err(fault));
         }
     }
     Ok(())

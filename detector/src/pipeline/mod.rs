@@ -4,6 +4,9 @@ pub mod alerts;
 pub mod live;
 pub mod reload;
 pub mod replay;
+mod status;
+
+use std::time::{Duration, Instant};
 
 use crate::{
     event::{Counter, Item},
@@ -15,6 +18,7 @@ use crate::{
 };
 use alerts::Alerts;
 use reload::Refused;
+use status::Work;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
@@ -33,17 +37,21 @@ pub struct Pipeline<S: Sink> {
     memory: Memory,
     recorder: Option<Writer>,
     counter: Counter,
+    work: Work,
     alerts: Alerts<S>,
 }
 
 impl<S: Sink> Pipeline<S> {
     pub fn new(ruleset: Ruleset, host: Host, sink: S) -> Self {
+        let mut alerts = Alerts::new(host.clone(), sink);
+        alerts.expect(&ruleset);
         Self {
-            ruleset: ruleset.on_host(host.clone()),
+            ruleset: ruleset.on_host(host),
             memory: Memory::default(),
             recorder: None,
             counter: Counter::default(),
-            alerts: Alerts::new(host, sink),
+            work: Work::default(),
+            alerts,
         }
     }
 
@@ -65,8 +73,24 @@ impl<S: Sink> Pipeline<S> {
         match &item {
             Item::Event(event) => {
                 let alerts = &mut self.alerts;
+                let begun = self.work.begin(event);
                 let mut matched = self.ruleset.evaluate_with(&mut self.memory, event);
-                matched.try_for_each(|rule| alerts.matched(rule, event))
+                let Some(begun) = begun else {
+                    return matched.try_for_each(|rule| alerts.matched(rule, event));
+                };
+                // The time of the alerts is not that of the rules.
+                let (mut took, mut begun) = (Duration::ZERO, begun);
+                loop {
+                    let rule = matched.next();
+                    took += begun.elapsed();
+                    let Some(rule) = rule else {
+                        break;
+                    };
+                    alerts.matched(rule, event)?;
+                    begun = Instant::now();
+                }
+                self.work.judged(took);
+                Ok(())
             }
             Item::Drop(loss) => self.alerts.lost(loss),
         }
@@ -87,11 +111,14 @@ impl<S: Sink> Pipeline<S> {
 
     /// From the next item on, these rules decide.
     pub fn reload(&mut self, ruleset: Ruleset) {
+        self.work.reloads.applied += 1;
+        self.alerts.expect(&ruleset);
         self.ruleset = ruleset.on_host(self.alerts.host().clone());
     }
 
     /// The rules in force stay, and that is told.
     pub fn not_reloaded(&mut self, time_ns: u64, refused: &Refused) -> Result<(), PipelineError> {
+        self.work.reloads.refused += 1;
         self.alerts.not_reloaded(time_ns, refused)
     }
 

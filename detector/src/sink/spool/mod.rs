@@ -19,6 +19,7 @@ mod state;
 use std::{
     fs::File,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use tokio::sync::watch;
@@ -30,7 +31,7 @@ use self::{
     state::{Ends, State},
 };
 use super::{News, kept::Kept};
-use crate::alert::Alert;
+use crate::{alert::Alert, metrics};
 
 pub use open::SpoolError;
 pub use reader::Reader;
@@ -111,6 +112,11 @@ impl Spool {
     /// What happened since the last call.
     pub fn news(&self) -> Vec<News> {
         std::mem::take(&mut self.shared.lock().news)
+    }
+
+    /// What is kept at the moment.
+    pub fn status(&self) -> metrics::Spool {
+        self.shared.lock().status(SystemTime::now())
     }
 
     /// Changes with each commit.

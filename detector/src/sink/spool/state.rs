@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     alert::Priority,
+    metrics,
     sink::{kept::Kept, settings::Fsync},
 };
 
@@ -264,6 +265,24 @@ impl State {
             .filter(|segment| segment.is_on_disk() == on_disk)
             .map(|segment| segment.length)
             .sum()
+    }
+
+    pub(super) fn status(&self, now: SystemTime) -> metrics::Spool {
+        let segments = || self.levels.iter().flatten();
+        let limits = &self.limits;
+        let oldest = segments().map(|segment| segment.begun).min();
+        let age = oldest.and_then(|begun| now.duration_since(begun).ok());
+        metrics::Spool {
+            disk_bytes: self.bytes(true),
+            memory_bytes: self.bytes(false),
+            limit_bytes: match limits.folder {
+                Some(_) => limits.max_bytes,
+                None => limits.memory_bytes,
+            },
+            segments: segments().count() as u64,
+            oldest_ms: age.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            failing: self.failing,
+        }
     }
 
     /// The oldest of the least urgent; false if each is being read.
