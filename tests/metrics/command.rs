@@ -121,6 +121,42 @@ fn a_dead_socket_is_replaced_and_a_living_one_is_not() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "somebody's");
 }
 
+/// Before anything is attached.
+#[test]
+fn a_run_that_cannot_show_itself_where_it_is_to_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("status.sock");
+    let _socket = Socket::bind(&path).unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(BINARY);
+        command
+            .args(["run", "--duration", "1s", "--state="])
+            .args(args);
+        said(&command.output().unwrap())
+    };
+    let port = format!("webserver.listen_port={port}");
+    let web = [
+        "--status-socket=",
+        "--set",
+        "webserver.enabled=true",
+        "--set",
+        &port,
+    ];
+    let (code, _, error) = run(&web);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(
+        error.contains("set another `webserver.listen_port`"),
+        "{error}"
+    );
+
+    let (code, _, error) = run(&["--status-socket", path.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{error}");
+    let alive = "see --status-socket: another detector shows its status at";
+    assert!(error.contains(alive), "{error}");
+}
+
 #[test]
 fn many_who_do_not_read_stop_no_other() {
     let folder = tempfile::tempdir().unwrap();

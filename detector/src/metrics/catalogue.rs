@@ -236,7 +236,7 @@ pub const METRICS: [Metric; 35] = [
     gauge(
         "detector_sink_behind_alerts",
         SINK,
-        "Alerts of the spool that a sink has not had.",
+        "Alerts of the spool that a sink has not acknowledged, wanted or not.",
         |status| of_sinks(status, |one| one.behind),
     ),
     gauge(

@@ -295,6 +295,8 @@ impl Sink for Sinks {
                 ..self.of(&local.name)
             }
         });
+        // That of the deliveries is as old as their last try.
+        let behind = self.spool.as_ref().map(Spool::behind).unwrap_or_default();
         let remote = self.stats().iter().map(|(name, stats)| {
             let stats = stats.snapshot();
             let total_ns = u64::try_from(stats.request_time.as_nanos()).unwrap_or(u64::MAX);
@@ -302,7 +304,7 @@ impl Sink for Sinks {
                 delivered: stats.delivered,
                 refused: stats.refused,
                 retried: stats.retried,
-                behind: stats.behind,
+                behind: behind.get(name).copied().unwrap_or(0),
                 requests: metrics::Times {
                     count: stats.requests,
                     total_ns,

@@ -3,6 +3,7 @@
 mod text;
 
 use std::{
+    ffi::OsString,
     io::IsTerminal as _,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -85,7 +86,7 @@ pub(super) struct Shown {
     /// The Unix socket that `status` reads; none if empty. By default, as far as it can be used,
     /// /run/kubelet-detector/status.sock.
     #[arg(long, value_name = "PATH", env = "KUBELET_DETECTOR_STATUS")]
-    status_socket: Option<PathBuf>,
+    status_socket: Option<OsString>,
 }
 
 impl Shown {
@@ -103,8 +104,8 @@ impl Shown {
             tracing::info!("health and metrics at http://{}", http.address());
         }
         let socket = match &self.status_socket {
-            Some(path) if path.as_os_str().is_empty() => None,
-            Some(path) => Some(Socket::bind(path).context("see --status-socket")?),
+            Some(path) if path.is_empty() => None,
+            Some(path) => Some(Socket::bind(Path::new(path)).context("see --status-socket")?),
             None => Socket::bind(Path::new(DEFAULT_SOCKET))
                 .inspect_err(without)
                 .ok(),

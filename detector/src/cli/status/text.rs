@@ -11,8 +11,8 @@ pub(super) fn render(status: &Status) -> String {
     text
 }
 
-fn say(text: &mut String, line: String) {
-    text.push_str(&line);
+fn say(text: &mut String, line: &str) {
+    text.push_str(line);
     text.push('\n');
 }
 
@@ -27,7 +27,7 @@ fn head(status: &Status, text: &mut String) {
     let up_ns = status.updated_ns.saturating_sub(status.started_ns);
     say(
         text,
-        format!(
+        &format!(
             "kubelet-detector {} on {} ({}), run {}, up {}",
             clean(&build.version),
             clean(node),
@@ -38,17 +38,17 @@ fn head(status: &Status, text: &mut String) {
     );
     match health::seen(status) {
         Ok(()) => {
-            say(text, format!("ready: every subject is proven to be seen"));
+            say(text, "ready: every subject is proven to be seen");
         }
         Err(missing) => {
             for missing in missing {
-                say(text, format!("NOT READY: {}", clean(&missing)));
+                say(text, &format!("NOT READY: {}", clean(&missing)));
             }
         }
     }
     say(
         text,
-        format!(
+        &format!(
             "{} of memory, {} of processor time, {} to judge an event",
             bytes(process.resident_bytes),
             duration(process.cpu_ns / 1_000_000),
@@ -57,7 +57,7 @@ fn head(status: &Status, text: &mut String) {
     );
     say(
         text,
-        format!(
+        &format!(
             "rules read anew: {} times, refused {} times",
             status.reloads.applied, status.reloads.refused
         ),
@@ -95,10 +95,10 @@ fn probes(status: &Status, text: &mut String) {
     let events: Vec<String> = events
         .map(|one| format!("{} {}", one.count, clean(&one.kind)))
         .collect();
-    say(text, format!("events: {}", events.join(", ")));
+    say(text, &format!("events: {}", events.join(", ")));
     say(
         text,
-        format!(
+        &format!(
             "ring buffer: {} of {}",
             bytes(probes.ring.used),
             bytes(probes.ring.size)
@@ -107,7 +107,7 @@ fn probes(status: &Status, text: &mut String) {
     for one in probes.losses.iter().filter(|one| one.count > 0) {
         say(
             text,
-            format!(
+            &format!(
                 "LOST: {} of {} ({})",
                 one.count,
                 clean(&one.subject),
@@ -117,14 +117,14 @@ fn probes(status: &Status, text: &mut String) {
     }
     for one in probes.let_off.iter().filter(|one| one.connects > 0) {
         let (name, connects) = (clean(&one.name), one.connects);
-        say(text, format!("let off: {connects} connects of {name}"));
+        say(text, &format!("let off: {connects} connects of {name}"));
     }
 }
 
 fn alerts(status: &Status, text: &mut String) {
     let mut made: Vec<_> = status.alerts.iter().filter(|one| one.count > 0).collect();
     if made.is_empty() {
-        say(text, format!("\nno alerts"));
+        say(text, &format!("\nno alerts"));
         return;
     }
     made.sort_by_key(|one| one.priority);
@@ -188,7 +188,7 @@ fn kept(spool: &Spool, text: &mut String) {
     };
     say(
         text,
-        format!(
+        &format!(
             "spool: {} on disk, {} in memory, of {}; {} segments, the oldest {}{state}",
             bytes(spool.disk_bytes),
             bytes(spool.memory_bytes),
@@ -222,7 +222,7 @@ fn table(rows: &[Vec<String>], right: &[usize], text: &mut String) {
             }
         });
         let line = cells.collect::<Vec<_>>().join("  ");
-        say(text, format!("{}", line.trim_end()));
+        say(text, &format!("{}", line.trim_end()));
     }
 }
 

@@ -17,6 +17,7 @@ mod segment;
 mod state;
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
@@ -117,6 +118,11 @@ impl Spool {
     /// What is kept at the moment.
     pub fn status(&self) -> metrics::Spool {
         self.shared.lock().status(SystemTime::now())
+    }
+
+    /// How many of the alerts that were kept each sink has not acknowledged, wanted or not.
+    pub fn behind(&self) -> BTreeMap<String, u64> {
+        self.shared.lock().behind()
     }
 
     /// Changes with each commit.

@@ -2,7 +2,7 @@
 //! copied to the page cache.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fs::File,
     io,
     path::PathBuf,
@@ -283,6 +283,17 @@ impl State {
             oldest_ms: age.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             failing: self.failing,
         }
+    }
+
+    pub(super) fn behind(&self) -> BTreeMap<String, u64> {
+        let of = |reader: &Progress| {
+            let levels = Priority::ALL.into_iter().zip(self.ends.positions);
+            let missing = levels.map(|(level, end)| {
+                reader.missing(level, reader.acked(level), end.saturating_add(1))
+            });
+            (reader.name().to_owned(), missing.sum())
+        };
+        self.readers.iter().map(of).collect()
     }
 
     /// The oldest of the least urgent; false if each is being read.
