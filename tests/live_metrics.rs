@@ -1,6 +1,5 @@
 //! The status of a real run: what is told of it happened.
 #![expect(
-    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and says what it skips"
@@ -184,7 +183,9 @@ fn what_is_told_of_a_run_happened() {
         // What waits in the ring buffer is not delivered yet.
         assert!(generated >= delivered + lost + suppressed, "{subject:?}");
     }
-    let text = request::get(run.web, "/metrics").body;
+    let scraped = request::get(run.web, "/metrics");
+    assert!(scraped.head.contains("text/plain"), "{}", scraped.head);
+    let text = scraped.body;
     let line = format!(
         "detector_pipeline_alerts_total{{rule=\"Watched\",priority=\"Notice\",source=\"syscall\"}} \
          {CONNECTS}\n"

@@ -1,6 +1,6 @@
 //! What the detector tells of itself: the status, as Prometheus reads it, over HTTP, and for people.
 #![expect(
-    clippy::panic,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and says what it skips"

@@ -9,7 +9,13 @@ use super::Status;
 
 /// Shared by all of its clones.
 #[derive(Debug, Clone, Default)]
-pub struct Board(Arc<Mutex<Option<(Instant, Arc<Status>)>>>);
+pub struct Board(Arc<Mutex<Option<Last>>>);
+
+#[derive(Debug, Clone)]
+struct Last {
+    time: Instant,
+    status: Arc<Status>,
+}
 
 /// What was posted last.
 #[derive(Debug, Clone)]
@@ -21,7 +27,10 @@ pub struct Posted {
 
 impl Board {
     pub fn post(&self, status: Status) {
-        let new = Some((Instant::now(), Arc::new(status)));
+        let new = Some(Last {
+            time: Instant::now(),
+            status: Arc::new(status),
+        });
         // What was there before is freed without the lock.
         let before = std::mem::replace(&mut *self.lock(), new);
         drop(before);
@@ -29,14 +38,14 @@ impl Board {
 
     /// None before the first post.
     pub fn read(&self) -> Option<Posted> {
-        let (time, status) = self.lock().clone()?;
+        let Last { time, status } = self.lock().clone()?;
         Some(Posted {
             status,
             age: time.elapsed(),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(Instant, Arc<Status>)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Last>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

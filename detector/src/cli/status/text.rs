@@ -124,7 +124,7 @@ fn probes(status: &Status, text: &mut String) {
 fn alerts(status: &Status, text: &mut String) {
     let mut made: Vec<_> = status.alerts.iter().filter(|one| one.count > 0).collect();
     if made.is_empty() {
-        say(text, &format!("\nno alerts"));
+        say(text, "\nno alerts");
         return;
     }
     made.sort_by_key(|one| one.priority);
@@ -222,7 +222,7 @@ fn table(rows: &[Vec<String>], right: &[usize], text: &mut String) {
             }
         });
         let line = cells.collect::<Vec<_>>().join("  ");
-        say(text, &format!("{}", line.trim_end()));
+        say(text, line.trim_end());
     }
 }
 
