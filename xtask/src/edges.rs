@@ -4,27 +4,30 @@
 use anyhow::{Result, bail};
 
 /// A module, and those that it may import.
-const MODULES: [(&str, &[&str]); 12] = [
+const MODULES: [(&str, &[&str]); 14] = [
     ("event", &[]),
     ("alert", &["event"]),
     ("host", &[]),
+    ("metrics", &["alert", "event", "host"]),
     ("time", &["host"]),
     ("trace", &["event", "host"]),
     ("source", &["event"]),
     ("enrich", &["event"]),
     ("rules", &["alert", "event", "host", "time"]),
-    ("sink", &["alert", "event", "host", "time"]),
+    ("sink", &["alert", "event", "host", "metrics", "time"]),
+    ("web", &["metrics"]),
     ("config", &["alert", "rules", "sink"]),
     (
         "pipeline",
         &[
-            "alert", "enrich", "event", "host", "rules", "sink", "source", "trace",
+            "alert", "enrich", "event", "host", "metrics", "rules", "sink", "source", "trace",
         ],
     ),
     (
         "cli",
         &[
-            "config", "enrich", "event", "host", "pipeline", "rules", "sink", "source", "trace",
+            "config", "enrich", "event", "host", "metrics", "pipeline", "rules", "sink", "source",
+            "trace", "web",
         ],
     ),
 ];

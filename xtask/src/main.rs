@@ -8,6 +8,7 @@ mod detector;
 mod edges;
 mod fuzz;
 mod lint;
+mod peers;
 mod record;
 mod setup;
 mod test;
@@ -61,7 +62,7 @@ fn main() -> Result<()> {
     env::set_current_dir(root).context("cannot enter the workspace")?;
     match Task::parse() {
         Task::Setup => {
-            setup::readers();
+            peers::fetch();
             setup::run().map(drop)
         }
         Task::Build => build(&[]).map(drop),
@@ -75,7 +76,7 @@ fn main() -> Result<()> {
             run(Command::new("target/release/kubelet-detector").args(args))
         }
         Task::Test => {
-            setup::readers();
+            peers::fetch();
             test::run(&bpf::build(&setup::run()?)?)
         }
         Task::Vm(options) => vm::run(&options, &build(&["--examples"])?),

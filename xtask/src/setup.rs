@@ -3,7 +3,6 @@
 use std::{
     env,
     ffi::OsString,
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -15,19 +14,6 @@ const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "llvm-22-
 const LLVM: &str = "/usr/lib/llvm-22";
 const FUZZ: &str = "0.13.2";
 const TRACEFS: &str = "/sys/kernel/tracing";
-const PYTHON: &str = "target/tools/python";
-/// What reads alerts, with its versions.
-const READERS: &str = "tests/peers/requirements.txt";
-/// A syslog server with TLS, and what it is linked to.
-const RSYSLOG: [&str; 5] = [
-    "rsyslog",
-    "rsyslog-openssl",
-    "libestr0",
-    "libfastjson4",
-    "liblognorm5",
-];
-
-const ECS: &str = "@elastic/ecs@9.4.0";
 
 /// A Rust toolchain with the source of `core`, by its rustup name.
 pub(crate) struct Toolchain {
@@ -45,7 +31,7 @@ pub(crate) fn run() -> Result<Toolchain> {
     Ok(toolchain)
 }
 
-fn output(program: &str, args: &[&str]) -> Option<String> {
+pub(crate) fn output(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).output().ok()?;
     output
         .status
@@ -81,7 +67,7 @@ fn debian() -> Result<Toolchain> {
     })
 }
 
-fn apt(packages: &[&str], why: &str) -> Result<()> {
+pub(crate) fn apt(packages: &[&str], why: &str) -> Result<()> {
     let command = format!(
         "apt-get install --no-install-recommends {}",
         packages.join(" ")
@@ -189,67 +175,6 @@ fn curl() -> Result<()> {
     apt(&["curl"], "the tests make requests with it")
 }
 
-/// Take and read the alerts that the tests write. Without them those tests skip a part.
-pub(crate) fn readers() {
-    if let Err(error) = python() {
-        println!("setup: tests of encodings and sinks will be skipped: {error:#}");
-    }
-    if let Err(error) = rsyslog() {
-        println!("setup: tests of syslog will be skipped: {error:#}");
-    }
-    if let Err(error) = ecs() {
-        println!("setup: tests/peers/ecs.json will not be compared with {ECS}: {error:#}");
-    }
-}
-
-/// A virtual environment with the versions that are asked for.
-fn python() -> Result<()> {
-    let wanted = fs::read_to_string(READERS)?;
-    let installed = Path::new(PYTHON).join("requirements.txt");
-    if fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
-        return Ok(());
-    }
-    if output("python3", &["-c", "import ensurepip"]).is_none() {
-        apt(
-            &["python3-venv"],
-            "the tests read alerts with programs in it",
-        )?;
-    }
-    println!("setup: installing what reads alerts into {PYTHON}");
-    crate::run(Command::new("python3").args(["-m", "venv", PYTHON]))?;
-    crate::run(
-        Command::new(Path::new(PYTHON).join("bin/pip"))
-            .args(["install", "--quiet", "--disable-pip-version-check"])
-            .args(["--requirement", READERS]),
-    )?;
-    Ok(fs::write(installed, wanted)?)
-}
-
-/// Elastic's list of fields.
-fn ecs() -> Result<()> {
-    let folder = Path::new("target/tools/ecs");
-    if folder.join("package").exists() {
-        return Ok(());
-    }
-    fs::create_dir_all(folder)?;
-    let packed = output(
-        "npm",
-        &[
-            "pack",
-            ECS,
-            "--silent",
-            "--pack-destination",
-            "target/tools/ecs",
-        ],
-    )
-    .context("npm cannot fetch it")?;
-    crate::run(
-        Command::new("tar")
-            .current_dir(folder)
-            .args(["-xzf", packed.trim()]),
-    )
-}
-
 /// Only for the tests of `--accept-via=syscall`; the detector itself mounts nothing.
 fn tracefs() {
     if Path::new(TRACEFS).join("events").exists() {
@@ -262,45 +187,4 @@ fn tracefs() {
     if !mounted.is_ok_and(|status| status.success()) {
         println!("setup: it cannot be mounted; tests of --accept-via=syscall will be skipped");
     }
-}
-
-/// Debian's, unpacked: nothing of the system is changed, and apt checks what it downloads.
-fn rsyslog() -> Result<()> {
-    let (folder, new) = (
-        Path::new("target/peers/rsyslog"),
-        Path::new("target/peers/new"),
-    );
-    if folder.exists() {
-        return Ok(());
-    }
-    println!("setup: unpacking rsyslog into {}", folder.display());
-    if new.exists() {
-        fs::remove_dir_all(new)?;
-    }
-    fs::create_dir_all(new)?;
-    let download = || {
-        crate::run(
-            Command::new("apt-get")
-                .current_dir(new)
-                .args(["download", "-qq"])
-                .args(RSYSLOG),
-        )
-    };
-    if download().is_err() {
-        // The lists may be older than what the archive has.
-        crate::run(Command::new("apt-get").args(["update", "-qq"]))?;
-        download()?;
-    }
-    for entry in fs::read_dir(new)? {
-        let package = entry?.path();
-        if package.extension().is_some_and(|kind| kind == "deb") {
-            crate::run(
-                Command::new("dpkg-deb")
-                    .arg("--extract")
-                    .args([&package, new]),
-            )?;
-            fs::remove_file(package)?;
-        }
-    }
-    Ok(fs::rename(new, folder)?)
 }

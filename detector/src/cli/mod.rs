@@ -6,6 +6,7 @@ mod explain;
 mod files;
 mod pins;
 mod rules;
+mod status;
 mod suite;
 mod switches;
 
@@ -31,6 +32,7 @@ use crate::{
     enrich::Enrich,
     event::Asked,
     host::Host,
+    metrics::Board,
     pipeline::{
         Pipeline,
         live::{Control, follow, ports},
@@ -106,6 +108,8 @@ enum Command {
     /// Look into the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Show what the running detector has done.
+    Status(status::Asked),
     /// Detach the probes that a run with --pin left attached.
     Unpin {
         #[arg(default_value = PINS)]
@@ -187,6 +191,8 @@ struct Live {
         default_value = "/var/lib/kubelet-detector/state"
     )]
     state: OsString,
+    #[command(flatten)]
+    shown: status::Shown,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -239,6 +245,7 @@ impl Command {
             ) => Some((settings, None)),
             Self::Rules(RulesCommand::Fields)
             | Self::Config(_)
+            | Self::Status(_)
             | Self::Unpin { .. }
             | Self::Doctor { .. } => None,
         }
@@ -297,6 +304,7 @@ fn run(command: Command, config: &Config, file: Option<PathBuf>) -> Result<()> {
         Command::Rules(RulesCommand::List(_)) => rules::list(config),
         Command::Rules(RulesCommand::Fields) => rules::fields(),
         Command::Config(command) => config::run(file, &command),
+        Command::Status(asked) => status::run(&asked),
         Command::Unpin { folder } => pins::unpin(&folder),
         Command::Doctor { attach } => doctor::run(attach),
     }
@@ -365,10 +373,13 @@ async fn watch_with(
     };
     let pin = live.pin.as_deref();
     let sinks = sinks(config, &host, pin.is_some())?;
+    let board = Board::default();
+    let _web = live.shown.serve(&config.webserver, &board)?;
     let watched = ruleset.watched_ports().clone();
     let load = Arc::new(move || rules::load_again(&again.config()?));
     let mut control = Control::new(live.duration, load)?;
     control.watch(files);
+    control.show(board);
     let asked = ruleset.asked();
     let recorder = record
         .map(|path| trace::Writer::create(path, &host, &asked))

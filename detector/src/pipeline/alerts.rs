@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::{PipelineError, noise::Suppressed, reload::Refused};
+use super::{PipelineError, noise::Suppressed, reload::Refused, status::Told};
 use crate::{
     alert::{Alert, Field, HEARTBEAT, INTERNAL, Name, Priority, Value},
     event::{Event, FORGOTTEN, Loss, MISSED, RECURSION, SUPPRESSED},
     host::Host,
-    rules::Rule,
+    rules::{Rule, Ruleset},
     sink::{News, Sink},
     source::{
         Fault,
@@ -28,6 +28,7 @@ struct Numbered<S: Sink> {
     counts: [u64; Priority::ALL.len()],
     /// What was lost, dropped or suppressed, as alerts told it.
     missing: Missing,
+    told: Told,
 }
 
 /// Since the start.
@@ -46,6 +47,7 @@ impl<S: Sink> Alerts<S> {
                 sink,
                 counts: Default::default(),
                 missing: Missing::default(),
+                told: Told::default(),
             },
             host,
         }
@@ -80,6 +82,7 @@ impl<S: Sink> Alerts<S> {
         } = loss;
         tracing::warn!(subject, cause, count, "events were lost");
         self.numbered.missing.lost += count;
+        self.numbered.told.loss(loss);
         let (priority, message) = match cause.as_str() {
             // What the kernel skips is mostly of sockets that nobody watches.
             RECURSION | MISSED => (
@@ -349,6 +352,19 @@ impl<S: Sink> Alerts<S> {
         })
     }
 
+    /// These rules are to be judged by.
+    pub fn expect(&mut self, ruleset: &Ruleset) {
+        self.numbered.told.expect(ruleset);
+    }
+
+    pub(super) fn told(&self) -> &Told {
+        &self.numbered.told
+    }
+
+    pub fn sink(&self) -> &S {
+        &self.numbered.sink
+    }
+
     pub fn host(&self) -> &Host {
         &self.host
     }
@@ -368,6 +384,7 @@ impl<S: Sink> Numbered<S> {
             *count += 1;
         }
         alert.sequence = self.counts.iter().sum();
+        self.told.alert(&alert);
         Ok(self.sink.write(&alert)?)
     }
 }

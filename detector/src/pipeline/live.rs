@@ -10,11 +10,13 @@ use tokio::{
 use super::{
     Pipeline, PipelineError,
     reload::{Load, Refused, Reload},
+    status::{self, Verdict},
     watched_files::WatchedFiles,
 };
 use crate::{
     enrich::Enrich,
     event::{Event, Item},
+    metrics::Board,
     rules::{
         Ruleset,
         let_off::{self, LetOff},
@@ -49,6 +51,7 @@ pub struct Control {
     reload: Reload,
     files: WatchedFiles,
     heart: Option<Heart>,
+    board: Board,
 }
 
 /// What to do next.
@@ -78,6 +81,7 @@ impl Control {
             reload: Reload::new(load),
             files: WatchedFiles::default(),
             heart: None,
+            board: Board::default(),
         })
     }
 
@@ -94,6 +98,11 @@ impl Control {
     /// A heartbeat is told that often, and when the run ends.
     pub fn heartbeat(&mut self, every: Option<Duration>) {
         self.heartbeat = every;
+    }
+
+    /// What the run has done is posted there about once a second.
+    pub fn show(&mut self, board: Board) {
+        self.board = board;
     }
 
     /// What was seen until `time_ns` since boot is told.
@@ -148,7 +157,8 @@ pub async fn follow<S: Sink>(
     let (mut look, mut beat) = (interval(LOOK), interval(PERIOD));
     let mut heartbeat = control.heartbeat.map(interval);
     let mut looks = 0_u32;
-    let (mut more, mut proven) = (false, false);
+    let (mut more, mut proven) = (false, None);
+    let started_ns = source.now_ns();
     let watched = pipeline.watched_ports().clone();
     if source.repeated() > 0 {
         pipeline.repeats(source.now_ns(), source.repeated())?;
@@ -203,6 +213,9 @@ pub async fn follow<S: Sink>(
                 tracing::info!("files changed: they are read again");
                 control.reload.start();
             }
+            let mut made = pipeline.status();
+            status::of_source(source, &proven, started_ns, &mut made);
+            control.board.post(made);
         }
         settle(source, pipeline)?;
         if !more {
@@ -273,7 +286,7 @@ fn take<S: Sink>(
 fn prove<S: Sink>(
     source: &mut Live,
     pipeline: &mut Pipeline<S>,
-    proven: &mut bool,
+    proven: &mut Verdict,
 ) -> Result<(), PipelineError> {
     let now_ns = source.now_ns();
     if let Some(fault) = source.audit(now_ns) {
@@ -282,16 +295,16 @@ fn prove<S: Sink>(
     match source.prove(now_ns) {
         None => {}
         Some(Ok(())) => {
-            if !*proven {
+            if *proven != Some(Ok(())) {
                 tracing::info!(
                     "the probes are proven: each subject saw the detector's own connection"
                 );
             }
-            *proven = true;
+            *proven = Some(Ok(()));
         }
         Some(Err(fault)) => {
-            *proven = false;
             pipeline.fault(now_ns, &fault)?;
+            *proven = Some(Err(fault));
         }
     }
     Ok(())

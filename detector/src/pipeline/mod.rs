@@ -5,7 +5,10 @@ pub mod live;
 pub mod noise;
 pub mod reload;
 pub mod replay;
+mod status;
 pub mod watched_files;
+
+use std::time::{Duration, Instant};
 
 use crate::{
     event::{Counter, Item},
@@ -18,6 +21,7 @@ use crate::{
 use alerts::Alerts;
 use noise::{Limit, Noise};
 use reload::Refused;
+use status::Work;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
@@ -37,18 +41,22 @@ pub struct Pipeline<S: Sink> {
     recorder: Option<Writer>,
     counter: Counter,
     noise: Noise,
+    work: Work,
     alerts: Alerts<S>,
 }
 
 impl<S: Sink> Pipeline<S> {
     pub fn new(ruleset: Ruleset, host: Host, sink: S) -> Self {
+        let mut alerts = Alerts::new(host.clone(), sink);
+        alerts.expect(&ruleset);
         Self {
-            ruleset: ruleset.on_host(host.clone()),
+            ruleset: ruleset.on_host(host),
             memory: Memory::default(),
             recorder: None,
             counter: Counter::default(),
             noise: Noise::default(),
-            alerts: Alerts::new(host, sink),
+            work: Work::default(),
+            alerts,
         }
     }
 
@@ -79,11 +87,28 @@ impl<S: Sink> Pipeline<S> {
             Item::Event(event) => {
                 self.suppressed(event.time_ns, false)?;
                 let (alerts, noise) = (&mut self.alerts, &mut self.noise);
-                let mut matched = self.ruleset.evaluate_with(&mut self.memory, event);
-                matched.try_for_each(|rule| match noise.tells(rule, event) {
+                let mut tell = |rule| match noise.tells(rule, event) {
                     true => alerts.matched(rule, event),
                     false => Ok(()),
-                })
+                };
+                let begun = self.work.begin(event);
+                let mut matched = self.ruleset.evaluate_with(&mut self.memory, event);
+                let Some(begun) = begun else {
+                    return matched.try_for_each(tell);
+                };
+                // The time of the alerts is not that of the rules.
+                let (mut took, mut begun) = (Duration::ZERO, begun);
+                loop {
+                    let rule = matched.next();
+                    took += begun.elapsed();
+                    let Some(rule) = rule else {
+                        break;
+                    };
+                    tell(rule)?;
+                    begun = Instant::now();
+                }
+                self.work.judged(took);
+                Ok(())
             }
             Item::Drop(loss) => self.alerts.lost(loss),
         }
@@ -111,11 +136,14 @@ impl<S: Sink> Pipeline<S> {
 
     /// From the next item on, these rules decide.
     pub fn reload(&mut self, ruleset: Ruleset) {
+        self.work.reloads.applied += 1;
+        self.alerts.expect(&ruleset);
         self.ruleset = ruleset.on_host(self.alerts.host().clone());
     }
 
     /// The rules in force stay, and that is told.
     pub fn not_reloaded(&mut self, time_ns: u64, refused: &Refused) -> Result<(), PipelineError> {
+        self.work.reloads.refused += 1;
         self.alerts.not_reloaded(time_ns, refused)
     }
 

@@ -21,7 +21,7 @@ pub use format::{Format, Include, Style};
 pub use sinks::{Sinks, SinksError};
 pub use stream::Stream;
 
-use crate::alert::Alert;
+use crate::{alert::Alert, metrics};
 
 /// Takes the alerts of one run in their order.
 pub trait Sink: Sized {
@@ -33,6 +33,11 @@ pub trait Sink: Sized {
     /// What happened to alerts on their way since the last call.
     fn news(&mut self) -> Vec<News> {
         Vec::new()
+    }
+
+    /// What became of the alerts so far.
+    fn status(&self) -> metrics::Sinks {
+        metrics::Sinks::default()
     }
 
     /// Files that somebody renamed are opened anew.

@@ -46,9 +46,13 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: Vec<u8>,
+    /// Lines of it.
+    lines: u64,
     /// Taken by the thread, and not written yet.
     writing: usize,
     closed: bool,
+    /// Lines.
+    written: u64,
     dropped: u64,
     /// Nothing is written any more.
     ended: Option<io::Error>,
@@ -105,6 +109,7 @@ impl Queue {
             return Err(copy);
         }
         state.waiting.extend_from_slice(line);
+        state.lines += u64::from(!line.is_empty());
         Ok(())
     }
 
@@ -139,6 +144,13 @@ impl Queue {
         std::mem::take(&mut self.shared.lock().dropped)
     }
 
+    /// Lines that were written, and bytes that are not yet.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        let state = self.shared.lock();
+        let queued = state.waiting.len() + state.writing;
+        (state.written, queued as u64)
+    }
+
     /// Why nothing is written at the moment.
     pub(super) fn failing(&self) -> Option<String> {
         self.shared.lock().failing.clone()
@@ -161,10 +173,12 @@ impl Drop for Queue {
 
 fn write(shared: &Shared, mut out: impl Out) {
     let mut lines = Vec::new();
+    let mut count = 0;
     loop {
         {
             let mut state = shared.lock();
             state.writing = 0;
+            state.written += count;
             shared.changed.notify_all();
             while state.waiting.is_empty() {
                 if state.closed {
@@ -175,6 +189,7 @@ fn write(shared: &Shared, mut out: impl Out) {
             lines.clear();
             std::mem::swap(&mut lines, &mut state.waiting);
             state.writing = lines.len();
+            count = std::mem::take(&mut state.lines);
         }
         let mut rest = lines.as_slice();
         while let Err(Failed {

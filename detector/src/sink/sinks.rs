@@ -1,7 +1,7 @@
 //! All sinks of one run.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::PathBuf,
     sync::{
@@ -26,7 +26,7 @@ use super::{
     settings::{SinkSettings, SpoolSettings, Target},
     spool::{Spool, SpoolError},
 };
-use crate::{alert::Alert, host::Host};
+use crate::{alert::Alert, host::Host, metrics};
 
 /// How long the end of a run waits for sinks that still take alerts.
 const GRACE: Duration = Duration::from_secs(5);
@@ -62,6 +62,15 @@ pub struct Sinks {
     reopen: Vec<Arc<AtomicBool>>,
     /// Sinks of which it is told that they do not take alerts.
     failing: BTreeSet<String>,
+    /// By name.
+    known: BTreeMap<String, Known>,
+}
+
+/// What is known of a sink here.
+struct Known {
+    kind: &'static str,
+    /// What `news` told dropped, by cause.
+    dropped: BTreeMap<&'static str, u64>,
 }
 
 /// A sink of this machine.
@@ -98,9 +107,11 @@ impl Sinks {
             wait,
             reopen: Vec::new(),
             failing: BTreeSet::new(),
+            known: BTreeMap::new(),
         };
         let mut remote = Vec::new();
         for settings in sinks {
+            let kind = settings.target().map_err(SinksError::Target)?.kind();
             let encoder = Encoder::new(
                 Style {
                     format: settings.format(),
@@ -109,8 +120,14 @@ impl Sinks {
                 host,
             );
             match Peer::new(settings, host)? {
-                Some(peer) => remote.push((settings, encoder, peer)),
-                None => all.add_local(settings, encoder)?,
+                Some(peer) => {
+                    all.know(settings, kind, &["spool_full", "too_old", "spool_damaged"]);
+                    remote.push((settings, encoder, peer));
+                }
+                None => {
+                    all.know(settings, kind, &["queue_full"]);
+                    all.add_local(settings, encoder)?;
+                }
             }
         }
         if !remote.is_empty() {
@@ -160,6 +177,29 @@ impl Sinks {
             queue: queue.map_err(SinksError::Thread)?,
         });
         Ok(())
+    }
+
+    /// Alerts may be dropped for these causes.
+    fn know(&mut self, settings: &SinkSettings, kind: &'static str, causes: &[&'static str]) {
+        let dropped = causes.iter().map(|cause| (*cause, 0)).collect();
+        let known = Known { kind, dropped };
+        self.known.insert(settings.name.clone(), known);
+    }
+
+    fn of(&self, name: &str) -> metrics::Sink {
+        let mut sink = metrics::Sink {
+            name: name.to_owned(),
+            ..metrics::Sink::default()
+        };
+        if let Some(known) = self.known.get(name) {
+            known.kind.clone_into(&mut sink.kind);
+            let dropped = known.dropped.iter().map(|(cause, count)| metrics::Dropped {
+                cause: (*cause).to_owned(),
+                count: *count,
+            });
+            sink.dropped = dropped.collect();
+        }
+        sink
     }
 
     /// Of the sinks that the spool serves.
@@ -235,7 +275,48 @@ impl Sink for Sinks {
                 (Some(_), true) | (None, false) => {}
             }
         }
+        for one in &news {
+            if let News::Dropped { sink, cause, count } = one
+                && let Some(known) = self.known.get_mut(sink)
+            {
+                *known.dropped.entry(cause).or_default() += count;
+            }
+        }
         news
+    }
+
+    fn status(&self) -> metrics::Sinks {
+        let local = self.local.iter().map(|local| {
+            let (delivered, queued) = local.queue.progress();
+            metrics::Sink {
+                delivered,
+                queued,
+                failing: local.queue.failing(),
+                ..self.of(&local.name)
+            }
+        });
+        // That of the deliveries is as old as their last try.
+        let behind = self.spool.as_ref().map(Spool::behind).unwrap_or_default();
+        let remote = self.stats().iter().map(|(name, stats)| {
+            let stats = stats.snapshot();
+            let total_ns = u64::try_from(stats.request_time.as_nanos()).unwrap_or(u64::MAX);
+            metrics::Sink {
+                delivered: stats.delivered,
+                refused: stats.refused,
+                retried: stats.retried,
+                behind: behind.get(name).copied().unwrap_or(0),
+                requests: metrics::Times {
+                    count: stats.requests,
+                    total_ns,
+                },
+                failing: stats.failing,
+                ..self.of(name)
+            }
+        });
+        metrics::Sinks {
+            each: local.chain(remote).collect(),
+            spool: self.spool.as_ref().map(Spool::status),
+        }
     }
 
     fn reopen(&mut self) {

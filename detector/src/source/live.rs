@@ -399,6 +399,16 @@ impl Live {
         new.then(|| Fault::Changed(self.changes.clone()))
     }
 
+    /// What the last audit found changed.
+    pub fn changes(&self) -> &[String] {
+        &self.changes
+    }
+
+    /// Bytes of the ring buffer in use, and in all.
+    pub fn ring_buffer(&self) -> (u64, u64) {
+        self.ebpf.ring_buffer()
+    }
+
     /// Before sleeping the probes are asked for a wake-up; what they sent until then is found by
     /// one more look.
     fn rest(&mut self, taken: usize) -> Result<(), EbpfError> {

@@ -69,6 +69,21 @@ pub enum Target<'a> {
     Nats(&'a NatsSettings),
 }
 
+impl Target<'_> {
+    /// The name of its key.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Stdout(_) => "stdout",
+            Self::File(_) => "file",
+            Self::Syslog(_) => "syslog",
+            Self::Http(_) => "http",
+            Self::Elasticsearch(_) => "elasticsearch",
+            Self::Otlp(_) => "otlp",
+            Self::Nats(_) => "nats",
+        }
+    }
+}
+
 impl SinkSettings {
     /// How its alerts are written.
     pub fn format(&self) -> Format {

@@ -17,8 +17,10 @@ mod segment;
 mod state;
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use tokio::sync::watch;
@@ -30,7 +32,7 @@ use self::{
     state::{Ends, State},
 };
 use super::{News, kept::Kept};
-use crate::alert::Alert;
+use crate::{alert::Alert, metrics};
 
 pub use open::SpoolError;
 pub use reader::Reader;
@@ -111,6 +113,16 @@ impl Spool {
     /// What happened since the last call.
     pub fn news(&self) -> Vec<News> {
         std::mem::take(&mut self.shared.lock().news)
+    }
+
+    /// What is kept at the moment.
+    pub fn status(&self) -> metrics::Spool {
+        self.shared.lock().status(SystemTime::now())
+    }
+
+    /// How many of the alerts that were kept each sink has not acknowledged, wanted or not.
+    pub fn behind(&self) -> BTreeMap<String, u64> {
+        self.shared.lock().behind()
     }
 
     /// Changes with each commit.

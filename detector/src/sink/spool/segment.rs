@@ -25,6 +25,8 @@ pub(super) struct Segment {
     pub(super) order: u64,
     /// Bytes of whole frames.
     pub(super) length: u64,
+    /// When it was made.
+    pub(super) begun: SystemTime,
     /// When it was last appended to.
     pub(super) changed: SystemTime,
     pub(super) place: Place,
@@ -68,6 +70,7 @@ impl Segment {
             last: 0,
             order: 0,
             length: 0,
+            begun: SystemTime::now(),
             changed: SystemTime::now(),
             place: Place::Disk {
                 file: Arc::new(file),
@@ -88,6 +91,7 @@ impl Segment {
             last: pending.last,
             order: pending.order,
             length: pending.bytes.len() as u64,
+            begun: SystemTime::now(),
             changed: SystemTime::now(),
             place: Place::Memory(pending.bytes.clone()),
         }
@@ -109,13 +113,16 @@ impl Segment {
     /// An existing file, and how many of its bytes are no frame.
     pub(super) fn open(path: PathBuf) -> io::Result<(Option<Self>, u64)> {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        let changed = file.metadata()?.modified()?;
+        let about = file.metadata()?;
+        let changed = about.modified()?;
         let bytes = fs::read(&path)?;
         let mut segment = Self {
             first: 0,
             last: 0,
             order: 0,
             length: bytes.len() as u64,
+            // Not every file system knows it.
+            begun: about.created().unwrap_or(changed),
             changed,
             place: Place::Disk {
                 file: Arc::new(file),
@@ -188,7 +195,12 @@ impl Segment {
             bytes: std::mem::take(bytes),
         };
         match Self::create(folder, level, &pending) {
-            Ok(segment) => *self = segment,
+            Ok(segment) => {
+                *self = Self {
+                    begun: self.begun,
+                    ..segment
+                }
+            }
             Err(error) => {
                 self.place = Place::Memory(pending.bytes);
                 return Err(error);

@@ -2,7 +2,7 @@
 //! copied to the page cache.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fs::File,
     io,
     path::PathBuf,
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     alert::Priority,
+    metrics,
     sink::{kept::Kept, settings::Fsync},
 };
 
@@ -264,6 +265,35 @@ impl State {
             .filter(|segment| segment.is_on_disk() == on_disk)
             .map(|segment| segment.length)
             .sum()
+    }
+
+    pub(super) fn status(&self, now: SystemTime) -> metrics::Spool {
+        let segments = || self.levels.iter().flatten();
+        let limits = &self.limits;
+        let oldest = segments().map(|segment| segment.begun).min();
+        let age = oldest.and_then(|begun| now.duration_since(begun).ok());
+        metrics::Spool {
+            disk_bytes: self.bytes(true),
+            memory_bytes: self.bytes(false),
+            limit_bytes: match limits.folder {
+                Some(_) => limits.max_bytes,
+                None => limits.memory_bytes,
+            },
+            segments: segments().count() as u64,
+            oldest_ms: age.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            failing: self.failing,
+        }
+    }
+
+    pub(super) fn behind(&self) -> BTreeMap<String, u64> {
+        let of = |reader: &Progress| {
+            let levels = Priority::ALL.into_iter().zip(self.ends.positions);
+            let missing = levels.map(|(level, end)| {
+                reader.missing(level, reader.acked(level), end.saturating_add(1))
+            });
+            (reader.name().to_owned(), missing.sum())
+        };
+        self.readers.iter().map(of).collect()
     }
 
     /// The oldest of the least urgent; false if each is being read.

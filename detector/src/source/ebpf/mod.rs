@@ -326,6 +326,11 @@ impl Ebpf {
         self.ring.get_ref().end()
     }
 
+    /// Bytes in use, and in all.
+    pub fn ring_buffer(&self) -> (u64, u64) {
+        (self.ring.get_ref().used(), wire::RING_BYTES.into())
+    }
+
     /// Whether what was taken and not released leaves the probes little room.
     pub fn is_crowded(&self) -> bool {
         self.ring.get_ref().unreleased() > u64::from(wire::RING_BYTES) / 4

@@ -98,6 +98,12 @@ impl Ring {
         self.read.saturating_sub(released) as u64
     }
 
+    /// Bytes that the kernel cannot write to.
+    pub(super) fn used(&self) -> u64 {
+        let released = self.consumer.position().load(Ordering::Relaxed) as u64;
+        self.end().saturating_sub(released)
+    }
+
     /// Gives back the room of what was read before `position`.
     pub(super) fn release(&mut self, position: u64) {
         let position = usize::try_from(position).unwrap_or(self.read);

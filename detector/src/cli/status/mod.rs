@@ -1,0 +1,128 @@
+//! `status`: what the running detector has done, and serving it in the first place.
+
+mod text;
+
+use std::{
+    ffi::OsString,
+    io::IsTerminal as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+
+use super::print;
+use crate::{
+    config::Webserver,
+    metrics::{Board, Status},
+    web::{self, DEFAULT_SOCKET, Http, Socket, Web, WebError},
+};
+
+const PERIOD: Duration = Duration::from_secs(1);
+/// Cursor to the top left, and nothing below it.
+const REDRAW: &str = "\x1b[H\x1b[J";
+
+#[derive(Args)]
+pub(super) struct Asked {
+    /// The socket of the detector.
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    socket: PathBuf,
+    /// Show it anew every second, until SIGINT.
+    #[arg(long)]
+    watch: bool,
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    /// As it is told, one line a status.
+    Json,
+}
+
+pub(super) fn run(asked: &Asked) -> Result<()> {
+    if !asked.watch {
+        return print(&read(&asked.socket, asked.format)?);
+    }
+    let redraws = matches!(asked.format, Format::Text) && std::io::stdout().is_terminal();
+    loop {
+        // A detector that is restarted is seen again.
+        let shown = match read(&asked.socket, asked.format) {
+            Ok(shown) => shown,
+            Err(error) if redraws => format!("{error:#}\n"),
+            Err(error) => return Err(error),
+        };
+        print(&match redraws {
+            true => format!("{REDRAW}{shown}"),
+            false => shown,
+        })?;
+        std::thread::sleep(PERIOD);
+    }
+}
+
+fn read(socket: &Path, format: Format) -> Result<String> {
+    let told = web::read(socket).with_context(|| {
+        format!(
+            "no detector shows its status at {}: is it running, and may you read it?",
+            socket.display()
+        )
+    })?;
+    if told.is_empty() {
+        bail!("the detector is starting: its probes are not attached yet");
+    }
+    let status: Status = serde_json::from_str(&told).context("what is told is no status")?;
+    Ok(match format {
+        Format::Text => text::render(&status),
+        Format::Json => told,
+    })
+}
+
+/// Where a run shows what it has done.
+#[derive(Args)]
+pub(super) struct Shown {
+    /// The Unix socket that `status` reads; none if empty. By default, as far as it can be used,
+    /// /run/kubelet-detector/status.sock.
+    #[arg(long, value_name = "PATH", env = "KUBELET_DETECTOR_STATUS")]
+    status_socket: Option<OsString>,
+}
+
+impl Shown {
+    /// Shows it until what is returned is dropped; none if it is to be shown nowhere.
+    pub(super) fn serve(&self, webserver: &Webserver, board: &Board) -> Result<Option<Web>> {
+        let http = webserver.enabled.then(|| {
+            Http::bind(web::Settings {
+                address: SocketAddr::new(webserver.listen_address, webserver.listen_port),
+                healthz: webserver.k8s_healthz_endpoint.clone(),
+                metrics: webserver.prometheus_metrics_enabled,
+            })
+        });
+        let http = http.transpose()?;
+        if let Some(http) = &http {
+            tracing::info!("health and metrics at http://{}", http.address());
+        }
+        let socket = match &self.status_socket {
+            Some(path) if path.is_empty() => None,
+            Some(path) => Some(Socket::bind(Path::new(path)).context("see --status-socket")?),
+            None => Socket::bind(Path::new(DEFAULT_SOCKET))
+                .inspect_err(without)
+                .ok(),
+        };
+        if http.is_none() && socket.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Web::start(board, http, socket)?))
+    }
+}
+
+/// The node is watched all the same.
+fn without(error: &WebError) {
+    let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})"));
+    tracing::warn!(
+        "{error}{}: `kubelet-detector status` will not see this run; name another place with \
+         --status-socket, or none with --status-socket=",
+        cause.unwrap_or_default()
+    );
+}
