@@ -9,13 +9,16 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{
     queue::{Failed, Out},
     settings::FileSettings,
 };
+
+/// After a file could not be turned over, when it is tried again.
+const AGAIN: Duration = Duration::from_secs(60);
 
 pub(super) struct Stdout;
 
@@ -38,6 +41,8 @@ pub(super) struct Rotated {
     /// Set from outside: the file is to be opened anew, for somebody renamed it.
     reopen: Arc<AtomicBool>,
     open: Option<Open>,
+    /// When it could not be turned over.
+    failed: Option<Instant>,
 }
 
 struct Open {
@@ -64,40 +69,37 @@ impl Rotated {
             open: Some(Open::new(&settings.path)?),
             settings: settings.clone(),
             reopen,
+            failed: None,
         })
     }
 
     /// The file that the next line, of this length, belongs to.
     fn file(&mut self, more: u64) -> io::Result<&mut Open> {
         let within = |open: &Open| open.end == End::WithinLine;
-        if !self.open.as_ref().is_some_and(within) {
-            self.turn(more)?;
-        }
-        let open = match self.open.take() {
-            Some(open) => open,
-            None => Open::new(&self.settings.path)?,
-        };
-        Ok(self.open.insert(open))
-    }
-
-    /// Closes the file if it is not the one any more.
-    fn turn(&mut self, more: u64) -> io::Result<()> {
-        if self.reopen.swap(false, Relaxed) {
+        if !self.open.as_ref().is_some_and(within) && self.reopen.swap(false, Relaxed) {
             self.open = None;
         }
         let settings = &self.settings;
-        let full = |open: &Open| {
-            let limit = settings.max_bytes.0;
-            let large = limit > 0 && open.length > 0 && open.length + more > limit;
-            let age = open.begun.elapsed().unwrap_or(Duration::ZERO);
-            let old = settings.max_age.is_some_and(|most| age > most.0);
-            large || (old && open.length > 0)
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => Open::new(&settings.path)?,
         };
-        if self.open.as_ref().is_some_and(full) {
-            self.open = None;
-            turn_over(&settings.path, settings.keep)?;
+        let waits = self.failed.is_some_and(|at| at.elapsed() < AGAIN);
+        if !waits && open.is_full(more, settings) {
+            match turn_over(&settings.path, settings.keep) {
+                Ok(()) => {
+                    open = Open::new(&settings.path)?;
+                    self.failed = None;
+                }
+                // An alert that is not written is worse than a file that grows.
+                Err(error) => {
+                    let path = settings.path.display();
+                    tracing::error!(%error, "{path} cannot be renamed, and grows");
+                    self.failed = Some(Instant::now());
+                }
+            }
         }
-        Ok(())
+        Ok(self.open.insert(open))
     }
 
     /// Writes what the file has room for, and at least a part of the first line; how many bytes.
@@ -175,6 +177,16 @@ impl Open {
                 _ => End::CutOff,
             },
         })
+    }
+
+    /// Whether a line of this length is for the next file.
+    fn is_full(&self, more: u64, settings: &FileSettings) -> bool {
+        if self.length == 0 || self.end == End::WithinLine {
+            return false;
+        }
+        let limit = settings.max_bytes.0;
+        let age = self.begun.elapsed().unwrap_or(Duration::ZERO);
+        limit > 0 && self.length + more > limit || settings.max_age.is_some_and(|most| age > most.0)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -294,6 +306,16 @@ mod tests {
         file.write(b"three\n").unwrap();
         assert_eq!(read(&path, ".old").unwrap(), "one\ntwo\n");
         assert_eq!(read(&path, "").unwrap(), "three\n");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_turned_over_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts");
+        fs::create_dir(folder.path().join("alerts.1")).unwrap();
+        let (mut file, _) = rotated(&path, r#""max_bytes": 10, "keep": 1"#);
+        file.write(b"one one\ntwo two\nthree\n").unwrap();
+        assert_eq!(read(&path, "").unwrap(), "one one\ntwo two\nthree\n");
     }
 
     #[test]
