@@ -81,7 +81,8 @@ impl Detector {
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
-        while !said.contains("watching") {
+        // Its own connection is behind it then, and counts with nobody's.
+        while !said.contains("the probes are proven") {
             if log.read_line(&mut said).unwrap() == 0 {
                 assert!(
                     said.contains("without the probes") || said.contains("need capabilities"),
