@@ -22,7 +22,7 @@ use std::{
 };
 
 use daemon::{Daemon, Summary};
-use detector::event::{Event, FORGOTTEN, Kind, SUPPRESSED};
+use detector::event::{Event, FORGOTTEN, Kind, RECURSION, SUPPRESSED};
 use watched::{Trigger, drain, trigger, watch, watch_apart};
 
 /// Several times what the ring buffer holds; a smaller flood fills half of it at least.
@@ -111,9 +111,11 @@ async fn a_flood_of_names_takes_no_process_away() {
     let attempts = events.iter().filter(|one| one.kind == Kind::ConnectAttempt);
     let (own, others): (Vec<&Event>, Vec<&Event>) =
         attempts.partition(|one| one.process.pid == std::process::id());
-    assert_eq!(own.len(), made);
-    assert!(others.iter().all(|one| one.process.pid == flood.id()));
     let losses = live.losses(0, true);
+    let skipped = losses.iter().filter(|loss| loss.cause == RECURSION);
+    let skipped: u64 = skipped.map(|loss| loss.count).sum();
+    assert!((made - own.len()) as u64 <= skipped, "{made}: {losses:?}");
+    assert!(others.iter().all(|one| one.process.pid == flood.id()));
     assert!(
         losses.iter().all(|loss| loss.cause != FORGOTTEN),
         "{losses:?}"
@@ -256,6 +258,7 @@ fn two_floods(port: u16, flooder: &str, rules: &str) -> Option<(String, Counts)>
     let counts = Counts {
         attempts: connect.delivered - others,
         outcomes: outcome.delivered - others,
+        skipped,
     };
     Some((alerts, counts))
 }
@@ -264,6 +267,8 @@ fn two_floods(port: u16, flooder: &str, rules: &str) -> Option<(String, Counts)>
 struct Counts {
     attempts: u64,
     outcomes: u64,
+    /// Changes of sockets that the kernel did not let the probes see, whosever they were.
+    skipped: u64,
 }
 
 #[test]
@@ -284,7 +289,8 @@ fn a_flood_of_alerts_hides_nobody_else() {
         return;
     };
     let count = |what: &str| alerts.matches(what).count() as u64;
-    assert_eq!(count("alert of attempt"), flooder.attempts);
+    let about = |told: u64, made: u64| told.abs_diff(made) <= flooder.skipped;
+    assert!(about(count("alert of attempt"), flooder.attempts));
     let unknown = told(&alerts, " outcome events were lost (attempt_unknown)");
-    assert_eq!(count("alert of outcome") + unknown, flooder.outcomes);
+    assert!(about(count("alert of outcome") + unknown, flooder.outcomes));
 }

@@ -20,7 +20,7 @@ use std::{
 };
 
 use detector::{
-    event::{Item, Kind},
+    event::{Item, Kind, MISSED, RECURSION},
     trace,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -81,7 +81,8 @@ impl Detector {
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
-        while !said.contains("watching") {
+        // Its own connection is behind it then, and counts with nobody's.
+        while !said.contains("the probes are proven") {
             if log.read_line(&mut said).unwrap() == 0 {
                 assert!(
                     said.contains("without the probes") || said.contains("need capabilities"),
@@ -249,18 +250,30 @@ fn a_parent_has_the_name_of_its_process_whichever_thread_forked() {
     assert_eq!(parents, ["trigger"]);
 }
 
-/// Attempts delivered and lost, as the trace has them.
-fn attempts(path: &Path) -> (u64, u64) {
+/// What became of attempts.
+#[derive(Debug, Default)]
+struct Attempts {
+    delivered: u64,
+    lost: u64,
+    /// Changes of sockets that the kernel did not let the probes see: attempts may be among them.
+    skipped: u64,
+}
+
+/// As the trace has them.
+fn attempts(path: &Path) -> Attempts {
     let mut reader = trace::Reader::open(path, |file| Box::new(file)).unwrap();
-    let (mut delivered, mut lost) = (0, 0);
+    let mut attempts = Attempts::default();
     while let Some(item) = reader.next_item().unwrap() {
         match item {
-            Item::Event(event) if event.kind == Kind::ConnectAttempt => delivered += 1,
-            Item::Drop(loss) if loss.subject == "connect" => lost += loss.count,
+            Item::Event(event) if event.kind == Kind::ConnectAttempt => attempts.delivered += 1,
+            Item::Drop(loss) if loss.subject == "connect" => attempts.lost += loss.count,
+            Item::Drop(loss) if [RECURSION, MISSED].contains(&&*loss.cause) => {
+                attempts.skipped += loss.count;
+            }
             _ => {}
         }
     }
-    (delivered, lost)
+    attempts
 }
 
 /// Connects of a flood; fewer where the machine is emulated.
@@ -272,8 +285,8 @@ fn flood_size() -> u32 {
 /// One flood at a time: each wants both the CPUs of a small machine.
 static FLOODS: Mutex<()> = Mutex::new(());
 
-/// Floods a listener; `meanwhile` runs during it. Returns attempts delivered and lost.
-fn flood(port: u16, meanwhile: impl FnOnce(&Detector)) -> Option<(u64, u64)> {
+/// Floods a listener; `meanwhile` runs during it.
+fn flood(port: u16, meanwhile: impl FnOnce(&Detector)) -> Option<Attempts> {
     let _alone = FLOODS.lock();
     let folder = tempfile::tempdir().unwrap();
     let path: PathBuf = folder.path().join("flood.kdt");
@@ -292,16 +305,17 @@ fn flood(port: u16, meanwhile: impl FnOnce(&Detector)) -> Option<(u64, u64)> {
     detector.signal(Signal::TERM);
     assert_eq!(detector.child.wait().unwrap().code(), Some(0));
     let alerts = reader.join().unwrap();
-    let (delivered, lost) = attempts(&path);
-    println!("flood: {size} connects, {delivered} events, {lost} lost, {alerts} alerts");
-    assert_eq!(delivered + lost, u64::from(size));
-    Some((delivered, lost))
+    let attempts = attempts(&path);
+    println!("flood: {size} connects, {alerts} alerts, {attempts:?}");
+    let known = attempts.delivered + attempts.lost;
+    assert!((known..=known + attempts.skipped).contains(&u64::from(size)));
+    Some(attempts)
 }
 
 #[test]
 fn a_flood_loses_nothing() {
-    if let Some((_, lost)) = flood(22_300, |_| {}) {
-        assert_eq!(lost, 0);
+    if let Some(attempts) = flood(22_300, |_| {}) {
+        assert_eq!(attempts.lost, 0);
     }
 }
 
