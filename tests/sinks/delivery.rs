@@ -88,7 +88,7 @@ impl Delivery {
     }
 
     /// Files that somebody renamed are opened anew.
-    pub(crate) fn reopen(&self) {
+    pub(crate) fn reopen(&mut self) {
         self.sinks.reopen();
     }
 
@@ -118,14 +118,14 @@ impl Delivery {
         let (name, _) = &self.sinks.stats()[0];
         let (name, took, written) = (name.clone(), self.begun.elapsed(), self.written);
         let stats = self.stats();
-        self.sinks.finish();
+        self.sinks.finish().unwrap();
         tell(&name, written, &stats, took);
         stats
     }
 
     /// Ends without waiting for a peer, as a run does.
     pub(crate) fn end(self) {
-        self.sinks.finish();
+        self.sinks.finish().unwrap();
     }
 }
 
