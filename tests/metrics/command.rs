@@ -2,18 +2,21 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     os::unix::{
         fs::PermissionsExt as _,
         net::{UnixListener, UnixStream},
+        process::ExitStatusExt as _,
     },
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use detector::{
     metrics::{Board, Status},
     web::{Socket, Web, WebError},
 };
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::filled;
 
@@ -90,6 +93,31 @@ fn a_status_is_shown_as_text_and_as_json() {
     assert_eq!((code, out.as_str()), (Some(1), ""));
     let expected = format!("no detector shows its status at {}", path.display());
     assert!(error.contains(&expected), "{error}");
+}
+
+#[test]
+fn a_status_is_followed_until_sigint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("status.sock");
+    let board = Board::default();
+    board.post(filled::status());
+    let _web = Web::start(&board, None, Some(Socket::bind(&path).unwrap())).unwrap();
+    let mut child = Command::new(BINARY)
+        .args(["status", "--watch", "--format", "json", "--socket"])
+        .arg(&path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Status>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next(), filled::status());
+    let mut later = filled::status();
+    later.reloads.applied += 1;
+    board.post(later.clone());
+    assert_eq!(next(), later, "a second later");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.signal(), Some(Signal::INT.as_raw()));
 }
 
 #[test]

@@ -374,7 +374,7 @@ async fn watch_with(
     let pin = live.pin.as_deref();
     let sinks = sinks(config, &host, pin.is_some())?;
     let board = Board::default();
-    let _web = live.shown.serve(&config.webserver, &board)?;
+    let showing = live.shown.serve(&config.webserver, &board)?;
     let watched = ruleset.watched_ports().clone();
     let load = Arc::new(move || rules::load_again(&again.config()?));
     let mut control = Control::new(live.duration, load)?;
@@ -385,6 +385,7 @@ async fn watch_with(
         .map(|path| trace::Writer::create(path, &host, &asked))
         .transpose()?;
     let mut source = Source::start(&options, &ports(&watched), host.boot_time_ns)?;
+    showing.warn();
     let heart = pins::heart(Path::new(&live.state));
     let blind = pins::told(&source, pin, heart.as_ref());
     control.keep(heart);

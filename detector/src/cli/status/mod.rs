@@ -89,9 +89,15 @@ pub(super) struct Shown {
     status_socket: Option<OsString>,
 }
 
+/// It is shown until this is dropped.
+pub(super) struct Showing {
+    _web: Option<Web>,
+    /// Why it is not shown at the usual place.
+    without: Option<WebError>,
+}
+
 impl Shown {
-    /// Shows it until what is returned is dropped; none if it is to be shown nowhere.
-    pub(super) fn serve(&self, webserver: &Webserver, board: &Board) -> Result<Option<Web>> {
+    pub(super) fn serve(&self, webserver: &Webserver, board: &Board) -> Result<Showing> {
         let http = webserver.enabled.then(|| {
             Http::bind(web::Settings {
                 address: SocketAddr::new(webserver.listen_address, webserver.listen_port),
@@ -103,26 +109,34 @@ impl Shown {
         if let Some(http) = &http {
             tracing::info!("health and metrics at http://{}", http.address());
         }
+        let mut without = None;
         let socket = match &self.status_socket {
             Some(path) if path.is_empty() => None,
             Some(path) => Some(Socket::bind(Path::new(path)).context("see --status-socket")?),
             None => Socket::bind(Path::new(DEFAULT_SOCKET))
-                .inspect_err(without)
+                .map_err(|error| without = Some(error))
                 .ok(),
         };
-        if http.is_none() && socket.is_none() {
-            return Ok(None);
-        }
-        Ok(Some(Web::start(board, http, socket)?))
+        let shown = http.is_some() || socket.is_some();
+        let web = shown.then(|| Web::start(board, http, socket));
+        Ok(Showing {
+            _web: web.transpose()?,
+            without,
+        })
     }
 }
 
-/// The node is watched all the same.
-fn without(error: &WebError) {
-    let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})"));
-    tracing::warn!(
-        "{error}{}: `kubelet-detector status` will not see this run; name another place with \
-         --status-socket, or none with --status-socket=",
-        cause.unwrap_or_default()
-    );
+impl Showing {
+    /// For a node that is watched; if it cannot be, that is told alone.
+    pub(super) fn warn(&self) {
+        let Some(error) = &self.without else {
+            return;
+        };
+        let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})"));
+        tracing::warn!(
+            "{error}{}: `kubelet-detector status` will not see this run; name another place with \
+             --status-socket, or none with --status-socket=",
+            cause.unwrap_or_default()
+        );
+    }
 }
