@@ -2,8 +2,8 @@
 
 use std::{
     fs::File,
-    io::{Read as _, Seek as _, SeekFrom},
-    net::TcpListener,
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -91,10 +91,36 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// The port of one that is far away: what it answers takes this long.
+pub(crate) fn distant(port: u16, delay: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut asked, mut asks) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            // Either end may close before it has read everything.
+            thread::spawn(move || drop(std::io::copy(&mut asked, &mut asks)));
+            thread::spawn(move || {
+                let mut answer = [0; 1 << 14];
+                while let Ok(length @ 1..) = server.read(&mut answer) {
+                    thread::sleep(delay);
+                    if client.write_all(&answer[..length]).is_err() {
+                        break;
+                    }
+                }
+                drop(client.shutdown(Shutdown::Both));
+            });
+        }
+    });
+    near
+}
+
 /// Waits until somebody listens there.
 pub(crate) fn wait_for_port(server: &mut Server, port: u16) {
     server.wait_until("a server that listens", |_| {
-        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        TcpStream::connect(("127.0.0.1", port)).ok()
     });
 }
 

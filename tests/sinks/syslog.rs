@@ -4,6 +4,7 @@ use std::{
     io::Read as _,
     net::{TcpListener, UdpSocket},
     os::unix::net::UnixDatagram,
+    time::Duration,
 };
 
 use detector::sink::{Format, kept::Kept, settings::SinkSettings};
@@ -13,7 +14,7 @@ use crate::{
     alerts::{ALERTS, Alerts},
     certificates::Certificates,
     delivery::{Delivery, documented},
-    peers::{free_port, wait_for_port, wait_until},
+    peers::{distant, free_port, wait_for_port, wait_until},
     rsyslog::{Message, Rsyslog, messages, received},
 };
 
@@ -203,6 +204,8 @@ fn a_server_that_refuses_the_certificate_has_got_nothing() {
         ..others
     };
     let spool = folder.path().join("spool");
+    // Far enough away that the alerts would be on their way before the answer is here.
+    let port = distant(port, Duration::from_millis(100));
     let mut delivery = Delivery::start(&[tls_sink(port, &stranger)], &spool, &alerts.host);
     delivery.write(&alerts.all);
     wait_until("several refusals", || {
