@@ -4,8 +4,10 @@ mod config;
 mod doctor;
 mod explain;
 mod files;
+mod log;
 mod pins;
 mod rules;
+mod sinks;
 mod status;
 mod suite;
 mod switches;
@@ -21,9 +23,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use tracing_subscriber::EnvFilter;
 
 use config::{ConfigCommand, Settings};
 
@@ -36,12 +37,11 @@ use crate::{
     pipeline::{
         Pipeline,
         live::{Control, follow, ports},
-        noise::Limit,
         replay,
         watched_files::WatchedFiles,
     },
     rules::Ruleset,
-    sink::{Format, Sinks, SinksError, Stream},
+    sink::{Format, Stream},
     source::{
         AcceptVia, Attach, Options, PINS, Summary,
         live::{Live as Source, since_boot_ns},
@@ -58,7 +58,7 @@ use crate::{
 pub struct Cli {
     /// How the log on stderr is written.
     #[arg(long, global = true, value_enum, default_value = "text")]
-    log_format: LogFormat,
+    log_format: log::LogFormat,
     /// What is logged: error, warn, info, debug or trace; RUST_LOG refines it. Default: `log_level`
     /// of the configuration, else info.
     #[arg(long, global = true)]
@@ -75,12 +75,6 @@ pub struct Cli {
     config: Option<OsString>,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
 }
 
 #[derive(Subcommand)]
@@ -259,28 +253,11 @@ fn start(cli: Cli) -> Result<()> {
         None => (Config::default(), Vec::new()),
     };
     let level = cli.log_level.unwrap_or_else(|| config.log_level.into());
-    log(cli.log_format, level);
+    log::start(cli.log_format, level);
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     run(cli.command, &config, file)
-}
-
-/// The program's own log, on stderr; colours only on a terminal.
-fn log(format: LogFormat, level: tracing::Level) {
-    // The loader's own details are seldom what is looked for.
-    let finer = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
-    let filter = EnvFilter::builder().parse_lossy(format!("{level},aya=info,aya_obj=info,{finer}"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        // A log that cannot be written must not end what it is of.
-        .log_internal_errors(false)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().init(),
-    }
 }
 
 fn broken_pipe(error: &anyhow::Error) -> bool {
@@ -372,7 +349,7 @@ async fn watch_with(
         pin: live.pin.clone(),
     };
     let pin = live.pin.as_deref();
-    let sinks = sinks(config, &host, pin.is_some())?;
+    let sinks = sinks::open(config, &host, pin.is_some())?;
     let board = Board::default();
     let showing = live.shown.serve(&config.webserver, &board)?;
     let watched = ruleset.watched_ports().clone();
@@ -408,7 +385,7 @@ async fn watch_with(
         tracing::info!("only counting connects of {}", names.join(", "));
     }
     let mut enrich = Enrich::new(&config.host_root, asked);
-    let mut pipeline = Pipeline::new(ruleset, host, sinks).limit(limit(config));
+    let mut pipeline = Pipeline::new(ruleset, host, sinks).limit(sinks::limit(config));
     if let Some(recorder) = recorder {
         pipeline = pipeline.record(recorder);
     }
@@ -434,22 +411,6 @@ async fn watch_with(
     tracing::info!(events, alerts, "stopped");
     pins::stay(pin);
     Ok(())
-}
-
-/// `wait`: the probes forget what is told, so it is to be written before.
-fn sinks(config: &Config, host: &Host, wait: bool) -> Result<Sinks> {
-    let sinks = Sinks::new(&config.sinks(), &config.spool, config.style, host, wait);
-    sinks.map_err(|error| match error {
-        SinksError::Target(_) | SinksError::Peer(_) => Invalid(error.to_string()).into(),
-        SinksError::Spool(_) | SinksError::File { .. } | SinksError::Thread(_) => error.into(),
-    })
-}
-
-fn limit(config: &Config) -> Option<Limit> {
-    config.alert_limit.map(|limit| Limit {
-        alerts: limit.alerts,
-        period: limit.period.0,
-    })
 }
 
 /// Ports for people: the first few, or their number.
