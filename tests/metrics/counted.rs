@@ -178,7 +178,10 @@ fn a_pipeline_counts_what_goes_through_it() {
     assert_eq!((siem.kind.as_str(), siem.delivered), ("http", 0));
     assert!(siem.failing.is_some() && siem.requests.count > 0 && siem.retried > 0);
     let causes: Vec<&str> = siem.dropped.iter().map(|one| one.cause.as_str()).collect();
-    assert_eq!(causes, ["spool_damaged", "spool_full", "too_old"]);
+    assert_eq!(
+        causes,
+        ["spool_damaged", "spool_full", "too_long", "too_old"]
+    );
     let spool = status.sinks.spool.unwrap();
     assert!(spool.memory_bytes > 0 && spool.segments > 0, "{spool:?}");
     assert_eq!((spool.disk_bytes, spool.failing), (0, false));

@@ -55,7 +55,7 @@ pub enum News {
     /// A sink will not get these.
     Dropped {
         sink: String,
-        /// `queue_full`, `spool_full`, `too_old` or `spool_damaged`.
+        /// `queue_full`, `spool_full`, `too_old`, `too_long` (more than 1 MiB) or `spool_damaged`.
         cause: &'static str,
         count: u64,
     },

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     News, Sink, SinkError, Style,
@@ -54,6 +54,8 @@ pub enum SinksError {
 pub struct Sinks {
     local: Vec<Local>,
     spool: Option<Spool>,
+    /// Sinks that the spool serves, and how many alerts were too long for it since `news`.
+    remote: Vec<((String, Arc<Filter>), u64)>,
     delivery: Option<Deliveries>,
     /// The line that is being made.
     line: Vec<u8>,
@@ -102,6 +104,7 @@ impl Sinks {
         let mut all = Self {
             local: Vec::new(),
             spool: None,
+            remote: Vec::new(),
             delivery: None,
             line: Vec::new(),
             wait,
@@ -121,7 +124,8 @@ impl Sinks {
             );
             match Peer::new(settings, host)? {
                 Some(peer) => {
-                    all.know(settings, kind, &["spool_full", "too_old", "spool_damaged"]);
+                    let causes = ["spool_full", "too_old", "too_long", "spool_damaged"];
+                    all.know(settings, kind, &causes);
                     remote.push((settings, encoder, peer));
                 }
                 None => {
@@ -136,6 +140,7 @@ impl Sinks {
                 .map(|(settings, ..)| (settings.name.clone(), Arc::new(Filter::new(settings))))
                 .collect();
             let (open, readers) = Spool::open(spool, &wanted)?;
+            all.remote = wanted.into_iter().map(|one| (one, 0)).collect();
             let deliveries =
                 remote
                     .into_iter()
@@ -223,7 +228,9 @@ impl Sink for Sinks {
         if let Some(spool) = &mut self.spool
             && !spool.append(alert)
         {
-            tracing::error!(rule = alert.rule, "an alert of more than 1 MiB is not kept");
+            for ((_, filter), too_long) in &mut self.remote {
+                *too_long += u64::from(filter.passes(alert.priority, alert.rule, alert.tags));
+            }
         }
         Ok(())
     }
@@ -250,6 +257,16 @@ impl Sink for Sinks {
                 news.push(News::Dropped {
                     sink: local.name.clone(),
                     cause: "queue_full",
+                    count,
+                });
+            }
+        }
+        for ((name, _), too_long) in &mut self.remote {
+            let count = std::mem::take(too_long);
+            if count > 0 {
+                news.push(News::Dropped {
+                    sink: name.clone(),
+                    cause: "too_long",
                     count,
                 });
             }
@@ -350,6 +367,16 @@ fn failed(sink: &str, source: io::Error) -> SinkError {
     }
 }
 
+/// A task that ends before it is told to, by a mistake in it, ends alone and is told.
+async fn watched(one: Delivery, grown: watch::Receiver<u64>, stopped: watch::Receiver<bool>) {
+    let stats = Arc::clone(&one.stats);
+    if let Err(error) = tokio::spawn(one.run(grown, stopped)).await {
+        stats.fails(&format!(
+            "its task has ended ({error}): restart the detector"
+        ));
+    }
+}
+
 impl Deliveries {
     fn start(deliveries: Vec<Delivery>, grown: watch::Receiver<u64>) -> Result<Self, SinksError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -366,9 +393,9 @@ impl Deliveries {
             .name("sinks".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
-                    let tasks: tokio::task::JoinSet<()> = deliveries
+                    let tasks: JoinSet<()> = deliveries
                         .into_iter()
-                        .map(|one| one.run(grown.clone(), stopped.clone()))
+                        .map(|one| watched(one, grown.clone(), stopped.clone()))
                         .collect();
                     tasks.join_all().await;
                 });

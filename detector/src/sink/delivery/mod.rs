@@ -123,7 +123,9 @@ impl Delivery {
 
     fn letter(&mut self, kept: Kept) -> Letter {
         let mut body = Vec::new();
-        self.encoder.encode(&kept.alert(&kept.fields()), &mut body);
+        if self.peer.takes_bodies() {
+            self.encoder.encode(&kept.alert(&kept.fields()), &mut body);
+        }
         Letter { kept, body }
     }
 }

@@ -60,7 +60,7 @@ impl Stats {
     }
 
     /// Whether it worked before.
-    pub(super) fn fails(&self, why: &str) -> bool {
+    pub(in crate::sink) fn fails(&self, why: &str) -> bool {
         self.failing().replace(why.to_owned()).is_none()
     }
 

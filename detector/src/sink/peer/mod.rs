@@ -75,6 +75,11 @@ impl Peer {
         })
     }
 
+    /// What the sink's encoding makes of an alert is used; OTLP puts records together itself.
+    pub(super) fn takes_bodies(&self) -> bool {
+        !matches!(self.0, Protocol::Otlp(_))
+    }
+
     /// Alerts of one batch at most.
     pub(super) fn batch(&self) -> usize {
         match &self.0 {
