@@ -28,6 +28,8 @@ fn check(encoding: OtlpEncoding, gzip: bool) {
         .arg("start")
         .args(["--otlp-http-endpoint", &format!("127.0.0.1:{port}")])
         .args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{other}")])
+        // Of a batch that it has to cut it forgets the resource.
+        .args(["--logs-batch-max-size", &(2 * ALERTS).to_string()])
         .args(["--exporter", "otlp", "--otlp-exporter-protocol", "http"])
         .args([
             "--otlp-exporter-endpoint",
