@@ -41,7 +41,7 @@ use crate::{
         watched_files::WatchedFiles,
     },
     rules::Ruleset,
-    sink::{Format, Stream},
+    sink::{Format, Stream, settings::Period},
     source::{
         AcceptVia, Attach, Options, PINS, Summary,
         live::{Live as Source, since_boot_ns},
@@ -190,16 +190,7 @@ struct Live {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
-    let amount: u64 = digits
-        .parse()
-        .map_err(|error| format!("{error}: write 10s, 500ms or 2m"))?;
-    match text.get(digits.len()..) {
-        Some("ms") => Ok(Duration::from_millis(amount)),
-        Some("s") => Ok(Duration::from_secs(amount)),
-        Some("m") => Ok(Duration::from_secs(amount.saturating_mul(60))),
-        _ => Err("the unit is missing: write 10s, 500ms or 2m".to_owned()),
-    }
+    text.parse().map(|Period(duration)| duration)
 }
 
 /// Rules or settings that are wrong: exit code 3.

@@ -159,36 +159,20 @@ fn look_again(proc: &Proc, parts: &BTreeSet<Part>, process: &mut Arc<Process>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Elapsed, Endpoint, Family, Kind, Names, Socket, Thread};
+    use crate::event::{Endpoint, Kind, Names};
 
     fn event(process: &Arc<Process>, time_ns: u64) -> Event {
         let end = |last| Endpoint {
             ip: [10, 0, 0, last].into(),
             port: 10250,
         };
-        Event {
-            number: 0,
+        let mut event = Event {
             time_ns,
-            cpu: 0,
-            kind: Kind::ConnectAttempt,
-            socket: Socket {
-                cookie: 1,
-                family: Family::Ipv4,
-                mapped: false,
-                client: Some(end(9)),
-                server: end(5),
-                netns: 1,
-            },
-            errno: None,
-            attribution: Attribution::Caller,
-            thread: Thread::default(),
-            found: false,
-            elapsed: Elapsed::default(),
-            names: None,
-            original: None,
-            creator: None,
             process: Arc::clone(process),
-        }
+            ..Event::example(Kind::ConnectAttempt, end(5))
+        };
+        event.socket.client = Some(end(9));
+        event
     }
 
     #[test]

@@ -86,6 +86,36 @@ pub struct Event {
     pub process: Arc<Process>,
 }
 
+#[cfg(test)]
+impl Event {
+    /// Of nobody in particular: a test says what it is about.
+    pub(crate) fn example(kind: Kind, server: Endpoint) -> Self {
+        Self {
+            number: 0,
+            time_ns: 0,
+            cpu: 0,
+            kind,
+            socket: Socket {
+                cookie: 1,
+                family: Family::Ipv4,
+                mapped: false,
+                client: None,
+                server,
+                netns: 1,
+            },
+            errno: None,
+            attribution: Attribution::Caller,
+            thread: Thread::default(),
+            found: false,
+            elapsed: Elapsed::default(),
+            names: None,
+            original: None,
+            creator: None,
+            process: Arc::default(),
+        }
+    }
+}
+
 /// Nanoseconds since the first event of the stream, and since the one before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Elapsed {

@@ -138,48 +138,26 @@ mod tests {
 
     use super::*;
     use crate::{
-        event::{
-            Attribution, Elapsed, Endpoint, Executable, Family, Kind as EventKind, Process, Socket,
-            Thread,
-        },
+        event::{Endpoint, Executable, Kind as EventKind, Process},
         rules::{Ruleset, SourceFile, loader},
     };
 
     const SECOND: u64 = 1_000_000_000;
 
     fn event(pid: u32, port: u16, time_ns: u64) -> Event {
+        let ip = [10, 0, 0, 1].into();
+        let exe = Executable {
+            path: "/usr/bin/curl".into(),
+            ..Executable::default()
+        };
         Event {
-            number: 0,
             time_ns,
-            cpu: 0,
-            kind: EventKind::ConnectAttempt,
-            socket: Socket {
-                cookie: 1,
-                family: Family::Ipv4,
-                mapped: false,
-                client: None,
-                server: Endpoint {
-                    ip: [10, 0, 0, 1].into(),
-                    port,
-                },
-                netns: 1,
-            },
-            errno: None,
-            attribution: Attribution::Caller,
-            thread: Thread::default(),
-            found: false,
-            elapsed: Elapsed::default(),
-            names: None,
-            original: None,
-            creator: None,
             process: Arc::new(Process {
                 pid,
-                exe: Executable {
-                    path: "/usr/bin/curl".into(),
-                    ..Executable::default()
-                },
+                exe,
                 ..Process::default()
             }),
+            ..Event::example(EventKind::ConnectAttempt, Endpoint { ip, port })
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which alerts a sink gets.
 
-use super::settings::SinkSettings;
+use super::{kept::Kept, settings::SinkSettings};
 use crate::alert::{HEARTBEAT, Priority};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,10 @@ impl Filter {
             rules: settings.rules.clone(),
             tags: settings.tags.clone(),
         }
+    }
+
+    pub fn wants(&self, kept: &Kept) -> bool {
+        self.passes(kept.priority, &kept.rule, &kept.tags)
     }
 
     pub fn passes(&self, priority: Priority, rule: &str, tags: &[String]) -> bool {

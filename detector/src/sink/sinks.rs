@@ -312,7 +312,6 @@ impl Sink for Sinks {
                 ..self.of(&local.name)
             }
         });
-        // That of the deliveries is as old as their last try.
         let behind = self.spool.as_ref().map(Spool::behind).unwrap_or_default();
         let remote = self.stats().iter().map(|(name, stats)| {
             let stats = stats.snapshot();
@@ -354,7 +353,7 @@ impl Sink for Sinks {
             }
         }
         if let Some(delivery) = self.delivery.take() {
-            delivery.finish();
+            delivery.finish(self.spool.as_ref());
         }
         flushed
     }
@@ -410,16 +409,17 @@ impl Deliveries {
         })
     }
 
-    fn finish(self) {
+    fn finish(self, spool: Option<&Spool>) {
         self.stop.send_replace(true);
         let done = self.ended.recv_timeout(GRACE);
+        let behind = spool.map(Spool::behind).unwrap_or_default();
         for (sink, stats) in &self.stats {
             let stats = stats.snapshot();
             tracing::info!(
                 sink,
                 delivered = stats.delivered,
                 refused = stats.refused,
-                behind = stats.behind,
+                behind = behind.get(sink).copied().unwrap_or(0),
                 "stopped"
             );
         }

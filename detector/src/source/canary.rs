@@ -175,35 +175,11 @@ fn listener(port: u16) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Elapsed, Endpoint, Family, Socket, Thread};
+    use crate::event::Endpoint;
 
     fn event(kind: Kind, port: u16) -> Event {
-        Event {
-            number: 0,
-            time_ns: 0,
-            cpu: 0,
-            kind,
-            socket: Socket {
-                cookie: 1,
-                family: Family::Ipv4,
-                mapped: false,
-                client: None,
-                server: Endpoint {
-                    ip: [127, 0, 0, 1].into(),
-                    port,
-                },
-                netns: 1,
-            },
-            errno: None,
-            attribution: Attribution::Caller,
-            thread: Thread::default(),
-            found: false,
-            elapsed: Elapsed::default(),
-            names: None,
-            original: None,
-            creator: None,
-            process: std::sync::Arc::default(),
-        }
+        let ip = [127, 0, 0, 1].into();
+        Event::example(kind, Endpoint { ip, port })
     }
 
     fn own(kind: Kind, port: u16) -> Event {

@@ -48,7 +48,6 @@ impl Delivery {
             // What is committed from here on is seen by the wait below.
             grown.mark_unchanged();
             let batch = self.reader.batch(self.peer.batch(), BATCH_BYTES);
-            self.stats.behind(self.reader.behind() + batch.len() as u64);
             if !batch.is_empty() {
                 if !self.deliver(batch, &mut stop).await {
                     return;

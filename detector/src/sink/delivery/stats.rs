@@ -13,7 +13,6 @@ pub struct Stats {
     delivered: AtomicU64,
     refused: AtomicU64,
     retried: AtomicU64,
-    behind: AtomicU64,
     requests: AtomicU64,
     microseconds: AtomicU64,
     failing: Mutex<Option<String>>,
@@ -27,8 +26,6 @@ pub struct Snapshot {
     pub refused: u64,
     /// Alerts that were handed over in vain, each time that they were.
     pub retried: u64,
-    /// Alerts of the spool that the sink has not had.
-    pub behind: u64,
     /// Requests, and the time that they took together.
     pub requests: u64,
     pub request_time: Duration,
@@ -47,10 +44,6 @@ impl Stats {
 
     pub(super) fn retried(&self, count: u64) {
         self.retried.fetch_add(count, Relaxed);
-    }
-
-    pub(super) fn behind(&self, count: u64) {
-        self.behind.store(count, Relaxed);
     }
 
     pub(super) fn asked(&self, took: Duration) {
@@ -78,7 +71,6 @@ impl Stats {
             delivered: self.delivered.load(Relaxed),
             refused: self.refused.load(Relaxed),
             retried: self.retried.load(Relaxed),
-            behind: self.behind.load(Relaxed),
             requests: self.requests.load(Relaxed),
             request_time: Duration::from_micros(self.microseconds.load(Relaxed)),
             failing: self.failing().clone(),

@@ -101,8 +101,10 @@ impl Spool {
             state: Mutex::new(state),
             grown: watch::Sender::new(ends.order),
         });
-        let readers = (0..sinks.len()).map(|id| Reader::new(Arc::clone(&shared), id));
-        let readers = readers.collect();
+        let readers = sinks.iter().enumerate();
+        let readers = readers
+            .map(|(id, (_, filter))| Reader::new(Arc::clone(&shared), id, Arc::clone(filter)))
+            .collect();
         let spool = Self {
             _keeper: Keeper::start(Arc::clone(&shared)).map_err(SpoolError::Thread)?,
             shared,

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{frame::LEVELS, mark::Mark};
-use crate::{
-    alert::Priority,
-    sink::{filter::Filter, kept::Kept},
-};
+use crate::{alert::Priority, sink::filter::Filter};
 
 /// Of one priority.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,8 +69,8 @@ impl Progress {
         &self.name
     }
 
-    pub(super) fn wants(&self, kept: &Kept) -> bool {
-        self.filter.passes(kept.priority, &kept.rule, &kept.tags)
+    pub(super) fn filter(&self) -> &Arc<Filter> {
+        &self.filter
     }
 
     fn level(&self, level: Priority) -> Option<&Level> {

@@ -8,7 +8,10 @@ use super::{
     frame::{self, LEVELS, Next},
     segment::{self, Place, Segment},
 };
-use crate::{alert::Priority, sink::kept::Kept};
+use crate::{
+    alert::Priority,
+    sink::{filter::Filter, kept::Kept},
+};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 64 << 10;
@@ -19,6 +22,7 @@ pub struct Reader {
     shared: Arc<Shared>,
     /// Its place among the readers.
     id: usize,
+    filter: Arc<Filter>,
     heads: [Head; LEVELS],
     /// Positions up to which everything was read.
     read: [u64; LEVELS],
@@ -47,7 +51,7 @@ enum More {
 }
 
 impl Reader {
-    pub(super) fn new(shared: Arc<Shared>, id: usize) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, id: usize, filter: Arc<Filter>) -> Self {
         let read = {
             let state = shared.lock();
             let reader = state.readers.get(id);
@@ -56,6 +60,7 @@ impl Reader {
         Self {
             shared,
             id,
+            filter,
             heads: Default::default(),
             acked: read,
             read,
@@ -80,7 +85,7 @@ impl Reader {
                 continue;
             };
             size += length;
-            batch.extend(kept.filter(|kept| self.wants(kept)));
+            batch.extend(kept.filter(|kept| self.filter.wants(kept)));
             if batch.len() >= limit || size >= bytes {
                 break;
             }
@@ -102,19 +107,6 @@ impl Reader {
             reader.ack(&self.read);
         }
         self.acked = self.read;
-    }
-
-    /// How many positions are between the reader and the writer.
-    pub fn behind(&self) -> u64 {
-        let state = self.shared.lock();
-        let ends = state.ends.positions.iter().zip(&self.read);
-        ends.map(|(end, read)| end.saturating_sub(*read)).sum()
-    }
-
-    fn wants(&self, kept: &Kept) -> bool {
-        let state = self.shared.lock();
-        let reader = state.readers.get(self.id);
-        reader.is_some_and(|reader| reader.wants(kept))
     }
 
     /// The place among all of the next frame of a priority, if there is one.

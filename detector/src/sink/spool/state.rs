@@ -324,7 +324,7 @@ impl State {
         let counted = segment.frames(|frame| {
             let kept = Kept::from_bytes(frame.kept);
             for (reader, count) in self.readers.iter().zip(&mut counts) {
-                let wanted = kept.as_ref().is_none_or(|kept| reader.wants(kept));
+                let wanted = kept.as_ref().is_none_or(|kept| reader.filter().wants(kept));
                 *count += u64::from(wanted && !reader.is_past(level, frame.position));
             }
         });

@@ -100,7 +100,7 @@ fn alerts_of_all_priorities_come_in_the_order_in_which_they_were_made() {
     assert_eq!(drain(&mut readers[0]), (1..=30).collect::<Vec<_>>());
     let urgent: Vec<u64> = (1..=30).filter(|sequence| sequence % 3 != 0).collect();
     assert_eq!(drain(&mut readers[1]), urgent);
-    assert_eq!(readers[1].behind(), 0);
+    assert_eq!(spool.behind()["sink1"], 0);
     assert_eq!(spool.news(), []);
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{alert::Priority, sink::kept::Kept};
+use crate::sink::kept::Kept;
 
 /// RFC 5424, table 1, by the names of syslog.conf(5).
 const FACILITIES: [&str; 24] = [
@@ -35,7 +35,7 @@ impl Facility {
     }
 }
 
-/// Appends it; falco's priorities are syslog's severities.
+/// Appends it; Falco's priorities are syslog's severities.
 pub(super) fn push(kept: &Kept, body: &[u8], facility: Facility, out: &mut Vec<u8>) {
     let severity = kept.priority as u8;
     let priority = u16::from(facility.0) * 8 + u16::from(severity);
@@ -49,7 +49,7 @@ pub(super) fn push(kept: &Kept, body: &[u8], facility: Facility, out: &mut Vec<u
         ("uuid", &*kept.uuid().to_string()),
         ("sequence", &*kept.sequence.to_string()),
         ("rule", &*kept.rule),
-        ("priority", level(kept.priority)),
+        ("priority", kept.priority.as_str()),
     ] {
         data.push(' ');
         data.push_str(name);
@@ -66,10 +66,6 @@ pub(super) fn push(kept: &Kept, body: &[u8], facility: Facility, out: &mut Vec<u
     out.extend_from_slice(data.as_bytes());
     out.extend_from_slice(BOM);
     out.extend_from_slice(body);
-}
-
-fn level(priority: Priority) -> &'static str {
-    priority.as_str()
 }
 
 /// At most six digits of a second are allowed.
@@ -93,7 +89,7 @@ fn host(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::Alert;
+    use crate::alert::{Alert, Priority};
 
     #[test]
     fn a_message_has_every_part() {
