@@ -33,3 +33,5 @@ mod rsyslog;
 mod several;
 #[path = "sinks/syslog.rs"]
 mod syslog;
+#[path = "sinks/turns.rs"]
+mod turns;

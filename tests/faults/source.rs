@@ -9,7 +9,7 @@ use detector::{
     alert::{Alert, Field, Name, Priority, Value},
     host::Host,
     sink::{
-        News, Sink as _, Sinks, Style,
+        News, Plan, Sink as _, Sinks, Style,
         settings::{SinkSettings, SpoolSettings},
     },
 };
@@ -68,14 +68,8 @@ impl Source {
     }
 
     pub(crate) fn open(&mut self) {
-        let sinks = Sinks::new(
-            &self.settings,
-            &self.spool,
-            Style::default(),
-            &self.host,
-            false,
-        );
-        self.sinks = Some(sinks.unwrap());
+        let plan = Plan::new(&self.settings, &self.spool, Style::default(), &self.host);
+        self.sinks = Some(Sinks::new(plan.unwrap(), &self.host, false).unwrap());
     }
 
     /// As the daemon ends.
@@ -146,7 +140,8 @@ impl Source {
         let stats = self
             .sinks
             .as_ref()
-            .map(|sinks| sinks.stats()[0].1.snapshot());
+            .and_then(|sinks| sinks.stats().next())
+            .map(|(_, stats)| stats.snapshot());
         self.refused_before + stats.map_or(0, |stats| stats.refused)
     }
 

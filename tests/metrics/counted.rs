@@ -15,7 +15,7 @@ use detector::{
     metrics::{Sink, Status},
     pipeline::{Pipeline, reload::Refused},
     rules::{self, Ruleset, SourceFile},
-    sink::{Sinks, Style},
+    sink::{Plan, Sinks, Style},
     trace,
 };
 
@@ -73,7 +73,9 @@ fn sinks(file: &Path) -> Sinks {
     );
     let settings: Vec<_> = serde_json::from_str(&settings).unwrap();
     let spool = serde_json::from_str(r#"{"path": null}"#).unwrap();
-    Sinks::new(&settings, &spool, Style::default(), &Host::default(), false).unwrap()
+    let host = Host::default();
+    let plan = Plan::new(&settings, &spool, Style::default(), &host).unwrap();
+    Sinks::new(plan, &host, false).unwrap()
 }
 
 fn sink<'a>(status: &'a Status, name: &str) -> &'a Sink {

@@ -1,15 +1,15 @@
 //! Sinks as a run has them, and what they did with the alerts of a test.
 
 use std::{
+    error::Error,
     path::Path,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use detector::{
     host::Host,
     sink::{
-        Sink as _, Sinks, SinksError, Snapshot, Stats, Style,
+        News, Plan, Sink as _, Sinks, Snapshot, Style,
         kept::Kept,
         settings::{SinkSettings, SpoolSettings},
     },
@@ -51,6 +51,8 @@ pub(crate) fn settings(yaml: &str) -> Vec<SinkSettings> {
 
 pub(crate) struct Delivery {
     sinks: Sinks,
+    spool: SpoolSettings,
+    host: Host,
     begun: Instant,
     written: usize,
 }
@@ -65,16 +67,29 @@ impl Delivery {
         settings: &[SinkSettings],
         spool: &Path,
         host: &Host,
-    ) -> Result<Self, SinksError> {
+    ) -> Result<Self, Box<dyn Error>> {
         let spool = SpoolSettings {
             path: Some(spool.to_owned()),
             ..SpoolSettings::default()
         };
+        let plan = Plan::new(settings, &spool, Style::default(), host)?;
         Ok(Self {
-            sinks: Sinks::new(settings, &spool, Style::default(), host, false)?,
+            sinks: Sinks::new(plan, host, false)?,
+            spool,
+            host: host.clone(),
             begun: Instant::now(),
             written: 0,
         })
+    }
+
+    /// A reload.
+    pub(crate) fn turn(&mut self, settings: &[SinkSettings]) -> Result<(), Box<dyn Error>> {
+        let plan = Plan::new(settings, &self.spool, Style::default(), &self.host)?;
+        Ok(self.sinks.turn(plan)?)
+    }
+
+    pub(crate) fn news(&mut self) -> Vec<News> {
+        self.sinks.news()
     }
 
     pub(crate) fn write(&mut self, alerts: &[Kept]) {
@@ -93,14 +108,21 @@ impl Delivery {
     }
 
     /// Of each sink that goes over a network.
-    pub(crate) fn all_stats(&self) -> &[(String, Arc<Stats>)] {
-        self.sinks.stats()
+    pub(crate) fn all_stats(&self) -> impl Iterator<Item = (&str, Snapshot)> {
+        let stats = self.sinks.stats();
+        stats.map(|(name, stats)| (name, stats.snapshot()))
     }
 
     /// Of the only sink that goes over a network.
     pub(crate) fn stats(&self) -> Snapshot {
-        let (_, stats) = &self.sinks.stats()[0];
-        stats.snapshot()
+        self.all_stats().next().unwrap().1
+    }
+
+    /// How many alerts wait for the sink of this name.
+    pub(crate) fn behind(&self, name: &str) -> u64 {
+        let status = self.sinks.status();
+        let sink = status.each.iter().find(|sink| sink.name == name);
+        sink.unwrap().behind
     }
 
     /// Waits until the peer has taken, or refused, as many.
@@ -115,9 +137,9 @@ impl Delivery {
     /// Waits until the peer has all of them, and says how that went.
     pub(crate) fn finish(self) -> Snapshot {
         self.wait(self.written);
-        let (name, _) = &self.sinks.stats()[0];
-        let (name, took, written) = (name.clone(), self.begun.elapsed(), self.written);
-        let stats = self.stats();
+        let (took, written) = (self.begun.elapsed(), self.written);
+        let (name, stats) = self.all_stats().next().unwrap();
+        let name = name.to_owned();
         self.sinks.finish().unwrap();
         tell(&name, written, &stats, took);
         stats

@@ -9,7 +9,6 @@ use clap::{Args, Subcommand};
 use super::{Invalid, print, switches::Switches};
 use crate::{
     config::{self, Config, Loaded, Origins},
-    pipeline::reload::Refused,
     rules::{Diagnostic, diagnostic::Severity},
     sink::Format,
 };
@@ -72,40 +71,6 @@ pub(super) fn load(
     let mut warnings = loaded.diagnostics;
     warnings.retain(warning);
     Ok((config, warnings))
-}
-
-/// Reads the configuration of a run again.
-pub(super) struct Again {
-    file: Option<PathBuf>,
-    settings: Settings,
-    /// In force since the start.
-    first: Config,
-}
-
-impl Again {
-    pub(super) fn new(file: Option<PathBuf>, settings: &Settings, first: &Config) -> Self {
-        Self {
-            file,
-            settings: settings.clone(),
-            first: first.clone(),
-        }
-    }
-
-    pub(super) fn config(&self) -> Result<Config, Refused> {
-        let (config, warnings) = load(
-            self.file.clone(),
-            &self.settings,
-            Some(self.first.style.format),
-        )
-        .map_err(|error| Refused::one(format!("{error:#}")))?;
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
-        if config.sinks() != self.first.sinks() || config.spool != self.first.spool {
-            tracing::warn!("sinks and the spool are as they were at the start, until the next one");
-        }
-        Ok(config)
-    }
 }
 
 fn valid(loaded: &Loaded) -> Result<Config> {

@@ -1,5 +1,6 @@
 //! The command line: what was typed, and what each command does with it.
 
+mod again;
 mod config;
 mod doctor;
 mod explain;
@@ -26,6 +27,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use again::Again;
 use config::{ConfigCommand, Settings};
 
 use crate::{
@@ -314,25 +316,24 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 
 fn watch(live: &Live, config: &Config, file: Option<PathBuf>, record: Option<&Path>) -> Result<()> {
     // Before they are read: a change meanwhile is one.
-    let files = config.rules_files.iter().chain(&config.files).cloned();
-    let files = match config.watch_config_files {
-        true => WatchedFiles::new(files.collect()),
-        false => WatchedFiles::default(),
-    };
+    let files = again::watched(config);
     let ruleset = rules::load(config)?;
-    let again = config::Again::new(file, &live.common.settings, config);
-    runtime()?.block_on(watch_with(live, config, ruleset, again, files, record))
+    let host = this_host(config);
+    let again = Again::new(file, &live.common, &host, config);
+    runtime()?.block_on(watch_with(
+        live, config, host, ruleset, again, files, record,
+    ))
 }
 
 async fn watch_with(
     live: &Live,
     config: &Config,
+    host: Host,
     ruleset: Ruleset,
-    again: config::Again,
+    again: Again,
     files: WatchedFiles,
     record: Option<&Path>,
 ) -> Result<()> {
-    let host = this_host(config);
     let options = Options {
         attach: live.attach,
         accept_via: live.accept_via,
@@ -344,7 +345,7 @@ async fn watch_with(
     let board = Board::default();
     let showing = live.shown.serve(&config.webserver, &board)?;
     let watched = ruleset.watched_ports().clone();
-    let load = Arc::new(move || rules::load_again(&again.config()?));
+    let load = Arc::new(move || again.read());
     let mut control = Control::new(live.duration, load)?;
     control.watch(files);
     control.show(board);

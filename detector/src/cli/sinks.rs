@@ -1,22 +1,23 @@
 //! The sinks that a configuration names, and what of the alerts they get.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use super::Invalid;
 use crate::{
     config::Config,
     host::Host,
     pipeline::noise::Limit,
-    sink::{Sinks, SinksError},
+    sink::{Plan, PlanError, Sinks},
 };
+
+pub(super) fn plan(config: &Config, host: &Host) -> Result<Plan, PlanError> {
+    Plan::new(&config.sinks(), &config.spool, config.style, host)
+}
 
 /// `wait`: the probes forget what is told, so it is to be written before.
 pub(super) fn open(config: &Config, host: &Host, wait: bool) -> Result<Sinks> {
-    let sinks = Sinks::new(&config.sinks(), &config.spool, config.style, host, wait);
-    sinks.map_err(|error| match error {
-        SinksError::Target(_) | SinksError::Peer(_) => Invalid(error.to_string()).into(),
-        SinksError::Spool(_) | SinksError::File { .. } | SinksError::Thread(_) => error.into(),
-    })
+    let plan = plan(config, host).map_err(|error| Error::new(Invalid(error.to_string())))?;
+    Ok(Sinks::new(plan, host, wait)?)
 }
 
 pub(super) fn limit(config: &Config) -> Option<Limit> {

@@ -115,17 +115,16 @@ impl<S: Sink> Alerts<S> {
         self.own(*time_ns, "Events lost", priority, &message, fields)
     }
 
-    /// The rules that were to be put in force are wrong, those in force stay.
+    /// What was to be put in force is wrong, what is in force stays.
     pub fn not_reloaded(&mut self, time_ns: u64, refused: &Refused) -> Result<(), PipelineError> {
         let Refused { first, mistakes } = refused;
-        tracing::error!(mistakes, "the rules are not reloaded: {first}");
+        tracing::error!(mistakes, "nothing is reloaded: {first}");
         let more = match mistakes.saturating_sub(1) {
             0 => String::new(),
             1 => " (and one more mistake)".to_owned(),
             more => format!(" (and {more} more mistakes)"),
         };
-        let message =
-            format!("the rules are not reloaded, those in force before stay: {first}{more}");
+        let message = format!("nothing is reloaded, what was in force before stays: {first}{more}");
         let fields = [
             ("mistake", Value::Text(first.into())),
             ("mistakes", Value::Unsigned(*mistakes)),
@@ -363,6 +362,10 @@ impl<S: Sink> Alerts<S> {
 
     pub fn sink(&self) -> &S {
         &self.numbered.sink
+    }
+
+    pub(super) fn sink_mut(&mut self) -> &mut S {
+        &mut self.numbered.sink
     }
 
     pub fn host(&self) -> &Host {

@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{
     Pipeline, PipelineError,
-    reload::{Load, Refused, Reload},
+    reload::{Fresh, Load, Read, Refused, Reload},
     status::{self, Verdict},
     watched_files::WatchedFiles,
 };
@@ -22,7 +22,7 @@ use crate::{
         let_off::{self, LetOff},
         ports::WatchedPorts,
     },
-    sink::Sink,
+    sink::{Sink, Sinks},
     source::{
         Ports,
         beat::{Heart, PERIOD},
@@ -58,7 +58,7 @@ pub struct Control {
 enum Next {
     Look,
     Read,
-    Swap(Box<Result<Ruleset, Refused>>),
+    Swap(Box<Read>),
     Reopen,
     Heartbeat,
     Stop,
@@ -145,10 +145,10 @@ pub fn ports(watched: &WatchedPorts) -> Ports<'_> {
 }
 
 /// Runs until told to stop; what the probes saw until then is processed.
-pub async fn follow<S: Sink>(
+pub async fn follow(
     source: &mut Live,
     enrich: &mut Enrich,
-    pipeline: &mut Pipeline<S>,
+    pipeline: &mut Pipeline<Sinks>,
     control: &mut Control,
 ) -> Result<(), PipelineError> {
     let end = |duration| Instant::now().checked_add(duration);
@@ -194,7 +194,16 @@ pub async fn follow<S: Sink>(
         match next {
             Next::Look => {}
             Next::Read => control.reload.start(),
-            Next::Swap(read) => swap(source, enrich, pipeline, *read)?,
+            Next::Swap(read) => {
+                if let Some(files) = read.files {
+                    control.files.turn(files);
+                }
+                let every = swap(source, enrich, pipeline, read.fresh)?;
+                if let Some(every) = every.filter(|every| *every != control.heartbeat) {
+                    control.heartbeat = every;
+                    heartbeat = every.map(interval);
+                }
+            }
             Next::Reopen => pipeline.reopen(),
             Next::Heartbeat => pipeline.heartbeat(source.now_ns(), false)?,
             Next::Stop => break,
@@ -321,50 +330,77 @@ fn report_losses<S: Sink>(
         .try_for_each(|loss| pipeline.process(Item::Drop(loss)))
 }
 
-/// Puts rules in force between two events. While they change, the ports of the old and of the new
-/// ones are watched, and let off is only who both let off.
-fn swap<S: Sink>(
+/// Puts what was read in force between two events; returns how often a heartbeat is to be told, if it
+/// is in force. While rules change, the ports of the old and of the new ones are watched, and let off is
+/// only who both let off.
+fn swap(
     source: &mut Live,
     enrich: &mut Enrich,
-    pipeline: &mut Pipeline<S>,
-    read: Result<Ruleset, Refused>,
-) -> Result<(), PipelineError> {
-    let widened = read.and_then(|ruleset| {
-        let common = let_off::common(pipeline.let_off(), ruleset.let_off());
-        let widened = source
-            .watch_also(&ports(ruleset.watched_ports()))
-            .and_then(|()| let_off(source, &common));
-        widened
-            .map(|()| ruleset)
-            .map_err(|error| Refused::one(error.to_string()))
-    });
-    let ruleset = match widened {
-        Ok(ruleset) => ruleset,
-        Err(refused) => return pipeline.not_reloaded(source.now_ns(), &refused),
+    pipeline: &mut Pipeline<Sinks>,
+    fresh: Result<Fresh, Refused>,
+) -> Result<Option<Option<Duration>>, PipelineError> {
+    // What was told so far is for the sinks of before.
+    settle(source, pipeline)?;
+    let outcome = fresh.and_then(
+        |Fresh {
+             ruleset,
+             sinks,
+             limit,
+             heartbeat,
+         }| {
+            let turned = widen(source, pipeline, &ruleset)
+                .and_then(|()| pipeline.sink().turn(sinks).map_err(Refused::of));
+            if turned.is_err() {
+                narrow(source, pipeline);
+            }
+            turned.map(|()| (ruleset, limit, heartbeat))
+        },
+    );
+    let (ruleset, limit, heartbeat) = match outcome {
+        Ok(fresh) => fresh,
+        Err(refused) => {
+            pipeline.not_reloaded(source.now_ns(), &refused)?;
+            return Ok(None);
+        }
     };
     let watched = ruleset.watched_ports().clone();
     let new = watched.without(pipeline.watched_ports());
     let rules = ruleset.rules().len();
     enrich.ask(ruleset.asked());
     pipeline.reload(ruleset);
+    pipeline.turn_limit(limit);
     if !new.is_empty() {
         inventory(source, enrich, pipeline, &new)?;
     }
-    if let Err(error) = source.watch_only(&ports(&watched)) {
+    narrow(source, pipeline);
+    tracing::info!(
+        rules,
+        connect = watched.connect.len(),
+        accept = watched.accept.len(),
+        listen = watched.listen.len(),
+        "reloaded; ports watched"
+    );
+    Ok(Some(heartbeat))
+}
+
+/// As these rules and those in force need.
+fn widen(source: &mut Live, pipeline: &Pipeline<Sinks>, ruleset: &Ruleset) -> Result<(), Refused> {
+    let common = let_off::common(pipeline.let_off(), ruleset.let_off());
+    let widened = source.watch_also(&ports(ruleset.watched_ports()));
+    widened
+        .and_then(|()| let_off(source, &common))
+        .map_err(Refused::of)
+}
+
+/// As the rules in force need.
+fn narrow(source: &mut Live, pipeline: &Pipeline<Sinks>) {
+    if let Err(error) = source.watch_only(&ports(pipeline.watched_ports())) {
         // More is seen than any rule asks for: that costs, and changes no verdict.
         tracing::warn!(%error, "ports that no rule is about any more are still watched");
     }
     if let Err(error) = let_off(source, pipeline.let_off()) {
         tracing::warn!(%error, "connects that no rule can match are told still");
     }
-    tracing::info!(
-        rules,
-        connect = watched.connect.len(),
-        accept = watched.accept.len(),
-        listen = watched.listen.len(),
-        "the rules are reloaded; ports watched"
-    );
-    Ok(())
 }
 
 fn interval(every: Duration) -> Interval {

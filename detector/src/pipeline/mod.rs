@@ -141,7 +141,16 @@ impl<S: Sink> Pipeline<S> {
         self.ruleset = ruleset.on_host(self.alerts.host().clone());
     }
 
-    /// The rules in force stay, and that is told.
+    /// From the next item on, of alerts that are alike only so many are told.
+    pub fn turn_limit(&mut self, limit: Option<Limit>) {
+        self.noise.turn(limit);
+    }
+
+    pub fn sink(&mut self) -> &mut S {
+        self.alerts.sink_mut()
+    }
+
+    /// What was in force stays, and that is told.
     pub fn not_reloaded(&mut self, time_ns: u64, refused: &Refused) -> Result<(), PipelineError> {
         self.work.reloads.refused += 1;
         self.alerts.not_reloaded(time_ns, refused)

@@ -64,6 +64,11 @@ impl Noise {
         }
     }
 
+    /// Another limit from now on; without one, what was suppressed is told at the next look.
+    pub fn turn(&mut self, limit: Option<Limit>) {
+        self.limit = limit;
+    }
+
     /// Whether the alert is to be told.
     pub fn tells(&mut self, rule: &Rule, event: &Event) -> bool {
         let Some(limit) = self.limit else {
@@ -107,10 +112,11 @@ impl Noise {
     /// What was suppressed in periods that are over at this time; of all, at the end of a run. To be
     /// called before the event of that time is judged.
     pub fn over(&mut self, time_ns: u64, last: bool) -> Vec<Suppressed> {
-        let Some(limit) = self.limit else {
+        let period = self.limit.map_or(Duration::ZERO, |limit| limit.period);
+        let period_ns = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
+        if self.kinds.is_empty() {
             return Vec::new();
-        };
-        let period_ns = u64::try_from(limit.period.as_nanos()).unwrap_or(u64::MAX);
+        }
         // Looking at every kind for every event would cost more than it spares.
         if !last && time_ns.saturating_sub(self.looked_ns) < period_ns / 16 {
             return Vec::new();

@@ -1,13 +1,30 @@
-//! Rules read anew while events go on: on a thread of their own, so that the ring buffer is read
-//! meanwhile, and put in force between two events.
+//! The configuration and the rules read anew while events go on: on a thread of their own, so that the
+//! ring buffer is read meanwhile, and put in force between two events, all or nothing.
 
-use std::{future::pending, sync::Arc};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;
 
-use crate::rules::Ruleset;
+use super::{noise::Limit, watched_files::WatchedFiles};
+use crate::{rules::Ruleset, sink::Plan};
 
-/// Why rules are not put in force.
+/// What is to be in force.
+pub struct Fresh {
+    pub ruleset: Ruleset,
+    pub sinks: Plan,
+    pub limit: Option<Limit>,
+    /// How often a heartbeat is told.
+    pub heartbeat: Option<Duration>,
+}
+
+/// What came of a reading.
+pub struct Read {
+    /// The files that were read, or were to be; `None` if that is not known.
+    pub files: Option<WatchedFiles>,
+    pub fresh: Result<Fresh, Refused>,
+}
+
+/// Why nothing of it is put in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The first mistake and its place.
@@ -16,6 +33,11 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// An error with its causes.
+    pub fn of(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::one(format!("{:#}", anyhow::Error::new(error)))
+    }
+
     pub fn one(mistake: impl Into<String>) -> Self {
         Self {
             first: mistake.into(),
@@ -24,13 +46,13 @@ impl Refused {
     }
 }
 
-/// Reads the same files with the same settings as at the start.
-pub type Load = Arc<dyn Fn() -> Result<Ruleset, Refused> + Send + Sync>;
+/// Reads as at the start.
+pub type Load = Arc<dyn Fn() -> Read + Send + Sync>;
 
 /// At most one reading at a time.
 pub(super) struct Reload {
     load: Load,
-    reading: Option<JoinHandle<Result<Ruleset, Refused>>>,
+    reading: Option<JoinHandle<Read>>,
 }
 
 impl Reload {
@@ -52,12 +74,15 @@ impl Reload {
     }
 
     /// What was read; never, while nothing is. May be dropped and called again.
-    pub(super) async fn finished(&mut self) -> Result<Ruleset, Refused> {
+    pub(super) async fn finished(&mut self) -> Read {
         let Some(reading) = &mut self.reading else {
             return pending().await;
         };
         let read = reading.await;
         self.reading = None;
-        read.unwrap_or_else(|error| Err(Refused::one(format!("cannot read the rules: {error}"))))
+        read.unwrap_or_else(|error| Read {
+            files: None,
+            fresh: Err(Refused::one(format!("cannot read: {error}"))),
+        })
     }
 }

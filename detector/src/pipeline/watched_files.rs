@@ -2,6 +2,7 @@
 //! swapped link of a ConfigMap, a mounted file and a network's file system are seen alike.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, Metadata},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -16,31 +17,41 @@ type Stamp = (PathBuf, u64, u64, i64, i64, u64);
 /// Files, and folders of them.
 #[derive(Debug, Default)]
 pub struct WatchedFiles {
-    paths: Vec<PathBuf>,
     /// As they were read.
-    known: Vec<Stamp>,
+    known: BTreeMap<PathBuf, Vec<Stamp>>,
     /// As they were at the last look.
-    seen: Vec<Stamp>,
+    seen: BTreeMap<PathBuf, Vec<Stamp>>,
 }
 
 impl WatchedFiles {
     /// As they are now, they are known.
-    pub fn new(paths: Vec<PathBuf>) -> Self {
-        let known = stamps(&paths);
+    pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let stamped = paths.into_iter().map(|path| (stamps(&path), path));
+        let known: BTreeMap<_, _> = stamped.map(|(stamps, path)| (path, stamps)).collect();
         Self {
-            paths,
             seen: known.clone(),
             known,
+        }
+    }
+
+    /// These from now on; one that was watched before is known as it was then.
+    pub fn turn(&mut self, others: Self) {
+        let before = std::mem::replace(self, others);
+        for (path, stamps) in &mut self.known {
+            if let Some(known) = before.known.get(path) {
+                stamps.clone_from(known);
+            }
         }
     }
 
     /// Whether they are to be read again: they changed, and were the same at two looks, so that what
     /// is half written is not read.
     pub fn changed(&mut self) -> bool {
-        if self.paths.is_empty() {
-            return false;
-        }
-        let now = stamps(&self.paths);
+        let now: BTreeMap<_, _> = self
+            .known
+            .keys()
+            .map(|path| (path.clone(), stamps(path)))
+            .collect();
         let settled = now == self.seen;
         let changed = settled && now != self.known;
         if changed {
@@ -51,21 +62,19 @@ impl WatchedFiles {
     }
 }
 
-fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
-    let mut stamps = Vec::new();
-    for path in paths {
-        let Ok(metadata) = fs::metadata(path) else {
-            continue;
-        };
-        stamps.push(stamp(path, &metadata));
-        if metadata.is_dir() {
-            let entries = fs::read_dir(path).into_iter().flatten().flatten();
-            for entry in entries.take(MAX_FILES) {
-                let inside = entry.path();
-                // Through its link.
-                let metadata = fs::metadata(&inside);
-                stamps.extend(metadata.ok().map(|metadata| stamp(&inside, &metadata)));
-            }
+/// None of what is not there.
+fn stamps(path: &Path) -> Vec<Stamp> {
+    let Ok(metadata) = fs::metadata(path) else {
+        return Vec::new();
+    };
+    let mut stamps = vec![stamp(path, &metadata)];
+    if metadata.is_dir() {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        for entry in entries.take(MAX_FILES) {
+            let inside = entry.path();
+            // Through its link.
+            let metadata = fs::metadata(&inside);
+            stamps.extend(metadata.ok().map(|metadata| stamp(&inside, &metadata)));
         }
     }
     stamps.sort();
@@ -94,7 +103,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let rules = folder.path().join("rules.yaml");
         fs::write(&rules, "one").unwrap();
-        let mut files = WatchedFiles::new(vec![rules.clone()]);
+        let mut files = WatchedFiles::new([rules.clone()]);
         assert!(!files.changed());
         fs::write(&rules, "two of them").unwrap();
         assert!(!files.changed(), "it may still be written");
@@ -103,6 +112,21 @@ mod tests {
         fs::remove_file(&rules).unwrap();
         assert!(!files.changed());
         assert!(files.changed(), "it is gone");
+    }
+
+    #[test]
+    fn a_change_while_others_are_chosen_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("old"), "one").unwrap();
+        let mut files = WatchedFiles::new([at("old"), at("given up")]);
+        fs::write(at("old"), "changed").unwrap();
+        files.turn(WatchedFiles::new([at("old"), at("new")]));
+        assert!(files.changed(), "it changed after it was read");
+        fs::write(at("given up"), "nobody looks").unwrap();
+        assert!(!files.changed() && !files.changed());
+        fs::write(at("new"), "it is there").unwrap();
+        assert!(!files.changed() && files.changed());
     }
 
     #[test]
@@ -115,8 +139,8 @@ mod tests {
         }
         symlink("v1", at("..data")).unwrap();
         symlink("..data/rules.yaml", at("rules.yaml")).unwrap();
-        let mut by_name = WatchedFiles::new(vec![at("rules.yaml")]);
-        let mut by_folder = WatchedFiles::new(vec![folder.path().to_owned()]);
+        let mut by_name = WatchedFiles::new([at("rules.yaml")]);
+        let mut by_folder = WatchedFiles::new([folder.path().to_owned()]);
         symlink("v2", at("..tmp")).unwrap();
         fs::rename(at("..tmp"), at("..data")).unwrap();
         for files in [&mut by_name, &mut by_folder] {

@@ -22,6 +22,15 @@ impl Filter {
         }
     }
 
+    /// Passes every alert.
+    pub fn every() -> Self {
+        Self {
+            least: Priority::Debug,
+            rules: Vec::new(),
+            tags: Vec::new(),
+        }
+    }
+
     pub fn wants(&self, kept: &Kept) -> bool {
         self.passes(kept.priority, &kept.rule, &kept.tags)
     }

@@ -9,8 +9,11 @@ mod file;
 pub mod filter;
 pub mod format;
 pub mod kept;
+mod local;
 mod peer;
+mod plan;
 mod queue;
+mod remote;
 pub mod settings;
 mod sinks;
 pub mod spool;
@@ -18,6 +21,7 @@ mod stream;
 
 pub use delivery::{Snapshot, Stats};
 pub use format::{Format, Include, Style};
+pub use plan::{Plan, PlanError};
 pub use sinks::{Sinks, SinksError};
 pub use stream::Stream;
 
@@ -55,7 +59,8 @@ pub enum News {
     /// A sink will not get these.
     Dropped {
         sink: String,
-        /// `queue_full`, `spool_full`, `too_old`, `too_long` (more than 1 MiB) or `spool_damaged`.
+        /// `queue_full`, `spool_full`, `too_old`, `too_long` (more than 1 MiB), `spool_damaged` or
+        /// `sink_removed`.
         cause: &'static str,
         count: u64,
     },

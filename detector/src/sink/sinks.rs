@@ -4,40 +4,27 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-        mpsc::{self, RecvTimeoutError},
-    },
-    thread::JoinHandle,
     time::Duration,
 };
 
-use tokio::{sync::watch, task::JoinSet};
-
 use super::{
-    News, Sink, SinkError, Style,
-    delivery::{DeadLetters, Delivery, Stats},
-    file::{Rotated, Stdout},
-    filter::Filter,
-    format::Encoder,
-    peer::{Peer, PeerError},
-    queue::Queue,
-    settings::{SinkSettings, SpoolSettings, Target},
+    News, Sink, SinkError,
+    delivery::Stats,
+    local::{Local, Written},
+    plan::{Plan, Planned, Way},
+    remote::Remote,
     spool::{Spool, SpoolError},
 };
 use crate::{alert::Alert, host::Host, metrics};
 
 /// How long the end of a run waits for sinks that still take alerts.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long other writers of what may be the same file are waited for.
+const TURN: Duration = Duration::from_millis(100);
 
-/// A mistake of the settings, or of what they name.
+/// What a plan names cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SinksError {
-    #[error("{0}")]
-    Target(String),
-    #[error(transparent)]
-    Peer(#[from] PeerError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
     #[error("the sink `{sink}` cannot write {}", path.display())]
@@ -52,16 +39,15 @@ pub enum SinksError {
 }
 
 pub struct Sinks {
-    local: Vec<Local>,
-    spool: Option<Spool>,
-    /// Sinks that the spool serves, and how many alerts were too long for it since `news`.
-    remote: Vec<((String, Arc<Filter>), u64)>,
-    delivery: Option<Deliveries>,
+    host: Host,
+    local: Vec<Written>,
+    /// Local ones that get no more alerts, until they have written those that they got.
+    former: Vec<Written>,
+    remote: Option<Remote>,
     /// The line that is being made.
     line: Vec<u8>,
     /// What was flushed is written, when that returns.
     wait: bool,
-    reopen: Vec<Arc<AtomicBool>>,
     /// Sinks of which it is told that they do not take alerts.
     failing: BTreeSet<String>,
     /// By name.
@@ -75,120 +61,79 @@ struct Known {
     dropped: BTreeMap<&'static str, u64>,
 }
 
-/// A sink of this machine.
-struct Local {
-    name: String,
-    filter: Filter,
-    encoder: Encoder,
-    queue: Queue,
-}
-
-/// The sinks that the spool serves, on a thread of their own.
-struct Deliveries {
-    stop: watch::Sender<bool>,
-    /// Closed when every one of them has ended.
-    ended: mpsc::Receiver<()>,
-    _thread: JoinHandle<()>,
-    stats: Vec<(String, Arc<Stats>)>,
-}
-
 impl Sinks {
-    /// `style` is of every sink, but for its format. `wait`: `flush` waits until local sinks have written.
-    pub fn new(
-        sinks: &[SinkSettings],
-        spool: &SpoolSettings,
-        style: Style,
-        host: &Host,
-        wait: bool,
-    ) -> Result<Self, SinksError> {
+    /// `wait`: `flush` waits until local sinks have written.
+    pub fn new(plan: Plan, host: &Host, wait: bool) -> Result<Self, SinksError> {
         let mut all = Self {
+            host: host.clone(),
             local: Vec::new(),
-            spool: None,
-            remote: Vec::new(),
-            delivery: None,
+            former: Vec::new(),
+            remote: None,
             line: Vec::new(),
             wait,
-            reopen: Vec::new(),
             failing: BTreeSet::new(),
             known: BTreeMap::new(),
         };
-        let mut remote = Vec::new();
-        for settings in sinks {
-            let kind = settings.target().map_err(SinksError::Target)?.kind();
-            let encoder = Encoder::new(
-                Style {
-                    format: settings.format(),
-                    ..style
-                },
-                host,
-            );
-            match Peer::new(settings, host)? {
-                Some(peer) => {
-                    let causes = ["spool_full", "too_old", "too_long", "spool_damaged"];
-                    all.know(settings, kind, &causes);
-                    remote.push((settings, encoder, peer));
-                }
-                None => {
-                    all.know(settings, kind, &["queue_full"]);
-                    all.add_local(settings, encoder)?;
-                }
-            }
-        }
-        if !remote.is_empty() {
-            let wanted: Vec<(String, Arc<Filter>)> = remote
-                .iter()
-                .map(|(settings, ..)| (settings.name.clone(), Arc::new(Filter::new(settings))))
-                .collect();
-            let (open, readers) = Spool::open(spool, &wanted)?;
-            all.remote = wanted.into_iter().map(|one| (one, 0)).collect();
-            let deliveries =
-                remote
-                    .into_iter()
-                    .zip(readers)
-                    .map(|((settings, encoder, peer), reader)| Delivery {
-                        name: settings.name.clone(),
-                        reader,
-                        encoder,
-                        peer,
-                        dead: DeadLetters::new(&settings.name, spool.path.as_deref(), host),
-                        stats: Arc::default(),
-                    });
-            all.delivery = Some(Deliveries::start(deliveries.collect(), open.grown())?);
-            all.spool = Some(open);
-        }
+        all.turn(plan)?;
         Ok(all)
     }
 
-    fn add_local(&mut self, settings: &SinkSettings, encoder: Encoder) -> Result<(), SinksError> {
-        let name = &settings.name;
-        let queue = match settings.target().map_err(SinksError::Target)? {
-            Target::File(file) => {
-                let reopen = Arc::new(AtomicBool::new(false));
-                self.reopen.push(Arc::clone(&reopen));
-                let out = Rotated::new(file, reopen).map_err(|source| SinksError::File {
-                    sink: name.clone(),
-                    path: file.path.clone(),
-                    source,
-                })?;
-                Queue::start(name, file.when_full, out)
+    /// From the next alert on it is as planned: sinks that stay go on where they are, others begin, and
+    /// the rest hand over what they have and end. An error changes nothing.
+    pub fn turn(&mut self, plan: Plan) -> Result<(), SinksError> {
+        let known: BTreeMap<String, Known> =
+            plan.each.iter().map(|planned| self.know(planned)).collect();
+        let (mut local, mut wanted) = (Vec::new(), Vec::new());
+        for Planned { name, way, .. } in plan.each {
+            match way {
+                Way::Remote { filter, means } => wanted.push((name, filter, means)),
+                Way::Local(one) => local.push(match self.local.iter().any(|it| it.is_for(&one)) {
+                    true => Next::Stays(one),
+                    false => Next::Begins(Written::start(one)?),
+                }),
             }
-            Target::Stdout(stdout) => Queue::start(name, stdout.when_full, Stdout),
-            _ => return Ok(()),
-        };
-        self.local.push(Local {
-            name: name.clone(),
-            filter: Filter::new(settings),
-            encoder,
-            queue: queue.map_err(SinksError::Thread)?,
-        });
+        }
+        match &mut self.remote {
+            Some(remote) => remote.turn(&self.host, wanted, &plan.spool),
+            None if wanted.is_empty() => {}
+            None => self.remote = Some(Remote::start(&self.host, wanted, &plan.spool)?),
+        }
+        // Nothing fails from here on.
+        self.former.append(&mut self.local);
+        for next in local {
+            match next {
+                Next::Begins(written) => self.local.push(written),
+                Next::Stays(one) => {
+                    let index = self.former.iter().position(|it| it.is_for(&one));
+                    let stays = index.map(|index| self.former.remove(index));
+                    self.local.extend(stays.map(|it| it.turn(one)));
+                }
+            }
+        }
+        for written in &self.former {
+            written.queue.wait(TURN);
+        }
+        self.failing.retain(|sink| known.contains_key(sink));
+        self.known = known;
         Ok(())
     }
 
-    /// Alerts may be dropped for these causes.
-    fn know(&mut self, settings: &SinkSettings, kind: &'static str, causes: &[&'static str]) {
-        let dropped = causes.iter().map(|cause| (*cause, 0)).collect();
-        let known = Known { kind, dropped };
-        self.known.insert(settings.name.clone(), known);
+    /// Alerts may be dropped for some causes: what was told of them so far.
+    fn know(&self, planned: &Planned) -> (String, Known) {
+        let causes: &[&'static str] = match planned.way {
+            Way::Local(_) => &["queue_full"],
+            Way::Remote { .. } => &["spool_full", "too_old", "too_long", "spool_damaged"],
+        };
+        let before = self.known.get(&planned.name);
+        let told = |cause: &&'static str| {
+            let count = before.and_then(|known| known.dropped.get(cause));
+            (*cause, count.copied().unwrap_or(0))
+        };
+        let known = Known {
+            kind: planned.kind,
+            dropped: causes.iter().map(told).collect(),
+        };
+        (planned.name.clone(), known)
     }
 
     fn of(&self, name: &str) -> metrics::Sink {
@@ -208,78 +153,67 @@ impl Sinks {
     }
 
     /// Of the sinks that the spool serves.
-    pub fn stats(&self) -> &[(String, Arc<Stats>)] {
-        self.delivery
-            .as_ref()
-            .map_or(&[], |delivery| &delivery.stats)
+    pub fn stats(&self) -> impl Iterator<Item = (&str, &Stats)> {
+        let remote = self.remote.iter();
+        remote.flat_map(Remote::stats)
     }
+
+    /// Why sinks do not take alerts, of each.
+    fn health(&self) -> Vec<(String, Option<String>)> {
+        let remote = self.stats();
+        let remote = remote.map(|(name, stats)| (name.to_owned(), stats.snapshot().failing));
+        let local = self.local.iter();
+        let local = local.map(|it| (it.local.name.clone(), it.queue.failing()));
+        remote.chain(local).collect()
+    }
+}
+
+/// What becomes of a local sink.
+enum Next {
+    /// As it is written now.
+    Stays(Local),
+    Begins(Written),
 }
 
 impl Sink for Sinks {
     fn write(&mut self, alert: &Alert<'_>) -> Result<(), SinkError> {
-        for local in &mut self.local {
-            if local.filter.passes(alert.priority, alert.rule, alert.tags) {
-                self.line.clear();
-                local.encoder.line(alert, &mut self.line);
-                let pushed = local.queue.push(&self.line);
-                pushed.map_err(|source| failed(&local.name, source))?;
-            }
+        for written in &mut self.local {
+            written.write(alert, &mut self.line)?;
         }
-        if let Some(spool) = &mut self.spool
-            && !spool.append(alert)
-        {
-            for ((_, filter), too_long) in &mut self.remote {
-                *too_long += u64::from(filter.passes(alert.priority, alert.rule, alert.tags));
-            }
+        if let Some(remote) = &mut self.remote {
+            remote.write(alert);
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
-        if let Some(spool) = &mut self.spool {
-            spool.commit();
+        if let Some(remote) = &mut self.remote {
+            remote.commit();
         }
-        for local in &self.local {
-            let flushed = local.queue.flush();
-            flushed.map_err(|source| failed(&local.name, source))?;
-            if self.wait && local.queue.blocks() {
-                while !local.queue.wait(GRACE) {}
+        for written in &self.local {
+            written.flush()?;
+            if self.wait && written.queue.blocks() {
+                while !written.queue.wait(GRACE) {}
             }
         }
         Ok(())
     }
 
     fn news(&mut self) -> Vec<News> {
-        let mut news = self.spool.as_ref().map_or_else(Vec::new, Spool::news);
-        for local in &self.local {
-            let count = local.queue.dropped();
+        let mut news = self.remote.as_mut().map_or_else(Vec::new, Remote::news);
+        for written in self.local.iter().chain(&self.former) {
+            let count = written.queue.dropped();
             if count > 0 {
                 news.push(News::Dropped {
-                    sink: local.name.clone(),
+                    sink: written.local.name.clone(),
                     cause: "queue_full",
                     count,
                 });
             }
         }
-        for ((name, _), too_long) in &mut self.remote {
-            let count = std::mem::take(too_long);
-            if count > 0 {
-                news.push(News::Dropped {
-                    sink: name.clone(),
-                    cause: "too_long",
-                    count,
-                });
-            }
-        }
-        let remote = self.stats().iter();
-        let remote = remote.map(|(name, stats)| (&**name, stats.snapshot().failing));
-        let local = self.local.iter();
-        let local = local.map(|local| (&*local.name, local.queue.failing()));
-        let told: Vec<(String, Option<String>)> = remote
-            .chain(local)
-            .map(|(name, why)| (name.to_owned(), why))
-            .collect();
-        for (sink, why) in told {
+        self.former
+            .retain(|written| !written.queue.wait(Duration::ZERO));
+        for (sink, why) in self.health() {
             match (why, self.failing.contains(&sink)) {
                 (Some(why), false) => {
                     self.failing.insert(sink.clone());
@@ -303,17 +237,18 @@ impl Sink for Sinks {
     }
 
     fn status(&self) -> metrics::Sinks {
-        let local = self.local.iter().map(|local| {
-            let (delivered, queued) = local.queue.progress();
+        let local = self.local.iter().map(|written| {
+            let (delivered, queued) = written.queue.progress();
             metrics::Sink {
                 delivered,
                 queued,
-                failing: local.queue.failing(),
-                ..self.of(&local.name)
+                failing: written.queue.failing(),
+                ..self.of(&written.local.name)
             }
         });
-        let behind = self.spool.as_ref().map(Spool::behind).unwrap_or_default();
-        let remote = self.stats().iter().map(|(name, stats)| {
+        let spool = self.remote.as_ref().map(Remote::spool);
+        let behind = spool.map(Spool::behind).unwrap_or_default();
+        let remote = self.stats().map(|(name, stats)| {
             let stats = stats.snapshot();
             let total_ns = u64::try_from(stats.request_time.as_nanos()).unwrap_or(u64::MAX);
             metrics::Sink {
@@ -331,100 +266,28 @@ impl Sink for Sinks {
         });
         metrics::Sinks {
             each: local.chain(remote).collect(),
-            spool: self.spool.as_ref().map(Spool::status),
+            spool: spool.map(Spool::status),
         }
     }
 
     fn reopen(&mut self) {
-        for reopen in &self.reopen {
-            reopen.store(true, Relaxed);
-        }
+        self.local.iter().for_each(Written::reopen);
     }
 
     /// Gives sinks that take alerts the time to take the rest; the spool keeps what they do not.
     fn finish(mut self) -> Result<(), SinkError> {
         let flushed = self.flush();
-        for local in &self.local {
-            if !local.queue.wait(GRACE) {
+        for written in self.local.iter().chain(&self.former) {
+            if !written.queue.wait(GRACE) {
                 tracing::error!(
-                    sink = local.name,
+                    sink = written.local.name,
                     "alerts are not written: nobody reads them"
                 );
             }
         }
-        if let Some(delivery) = self.delivery.take() {
-            delivery.finish(self.spool.as_ref());
+        if let Some(remote) = self.remote {
+            remote.finish(GRACE);
         }
         flushed
-    }
-}
-
-fn failed(sink: &str, source: io::Error) -> SinkError {
-    SinkError::Write {
-        place: sink.to_owned(),
-        source,
-    }
-}
-
-/// A task that ends before it is told to, by a mistake in it, ends alone and is told.
-async fn watched(one: Delivery, grown: watch::Receiver<u64>, stopped: watch::Receiver<bool>) {
-    let stats = Arc::clone(&one.stats);
-    if let Err(error) = tokio::spawn(one.run(grown, stopped)).await {
-        stats.fails(&format!(
-            "its task has ended ({error}): restart the detector"
-        ));
-    }
-}
-
-impl Deliveries {
-    fn start(deliveries: Vec<Delivery>, grown: watch::Receiver<u64>) -> Result<Self, SinksError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(SinksError::Thread)?;
-        let stats = deliveries
-            .iter()
-            .map(|one| (one.name.clone(), Arc::clone(&one.stats)))
-            .collect();
-        let (stop, stopped) = watch::channel(false);
-        let (end, ended) = mpsc::channel();
-        let thread = std::thread::Builder::new()
-            .name("sinks".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    let tasks: JoinSet<()> = deliveries
-                        .into_iter()
-                        .map(|one| watched(one, grown.clone(), stopped.clone()))
-                        .collect();
-                    tasks.join_all().await;
-                });
-                drop(end);
-            })
-            .map_err(SinksError::Thread)?;
-        Ok(Self {
-            stop,
-            ended,
-            _thread: thread,
-            stats,
-        })
-    }
-
-    fn finish(self, spool: Option<&Spool>) {
-        self.stop.send_replace(true);
-        let done = self.ended.recv_timeout(GRACE);
-        let behind = spool.map(Spool::behind).unwrap_or_default();
-        for (sink, stats) in &self.stats {
-            let stats = stats.snapshot();
-            tracing::info!(
-                sink,
-                delivered = stats.delivered,
-                refused = stats.refused,
-                behind = behind.get(sink).copied().unwrap_or(0),
-                "stopped"
-            );
-        }
-        if done == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("a sink takes alerts too slowly: the spool keeps the rest");
-        }
     }
 }

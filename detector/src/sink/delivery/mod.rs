@@ -3,6 +3,7 @@
 
 mod backoff;
 mod dead_letters;
+mod deliveries;
 mod stats;
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 
 use self::backoff::Backoff;
 use super::{
@@ -21,6 +22,7 @@ use super::{
 };
 
 pub(super) use dead_letters::DeadLetters;
+pub(super) use deliveries::Deliveries;
 pub use stats::{Snapshot, Stats};
 
 /// Bytes of one batch: with what its requests add, below the limits of receivers.
@@ -28,53 +30,74 @@ const BATCH_BYTES: usize = 1 << 20;
 /// A peer that wants to be asked again at once is not asked in a circle.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-pub(super) struct Delivery {
-    pub(super) name: String,
-    pub(super) reader: Reader,
+/// How alerts are handed over.
+pub(super) struct Means {
     pub(super) encoder: Encoder,
     pub(super) peer: Peer,
-    pub(super) dead: DeadLetters,
-    pub(super) stats: Arc<Stats>,
+}
+
+/// What a delivery is told while it is under way.
+enum Order {
+    Deliver,
+    /// By other means from now on.
+    Turn(Box<Means>),
+    /// The detector ends: what the peer does not take is kept for the next run.
+    Stop,
+    /// The sink is no more: what the peer does not take is given up.
+    Leave,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Delivers,
+    Stops,
+    Leaves,
+}
+
+struct Delivery {
+    name: String,
+    reader: Reader,
+    means: Means,
+    dead: DeadLetters,
+    stats: Arc<Stats>,
+    orders: Arc<watch::Sender<Order>>,
 }
 
 impl Delivery {
-    /// Until `stop` is set and the peer has everything, or does not answer any more.
-    pub(super) async fn run(
-        mut self,
-        mut grown: watch::Receiver<u64>,
-        mut stop: watch::Receiver<bool>,
-    ) {
+    /// Until it is told to end, and the peer has everything or does not take it.
+    async fn run(mut self, mut grown: watch::Receiver<u64>) {
+        let mut ordered = self.orders.subscribe();
         loop {
-            // What is committed from here on is seen by the wait below.
+            // What is committed or ordered from here on is seen by the wait below.
             grown.mark_unchanged();
-            let batch = self.reader.batch(self.peer.batch(), BATCH_BYTES);
+            ordered.mark_unchanged();
+            self.turn().await;
+            let state = self.state();
+            let batch = self.reader.batch(self.means.peer.batch(), BATCH_BYTES);
             if !batch.is_empty() {
-                if !self.deliver(batch, &mut stop).await {
-                    return;
+                match self.deliver(batch, &mut ordered).await {
+                    0 => self.reader.ack(),
+                    rest => return self.end(rest).await,
                 }
-                self.reader.ack();
-                continue;
-            }
-            if *stop.borrow() {
-                self.peer.close().await;
-                return;
-            }
-            tokio::select! {
-                changed = grown.changed() => if changed.is_err() {
-                    return;
-                },
-                _ = stop.changed() => {}
+            } else if state == State::Delivers {
+                tokio::select! {
+                    _ = grown.changed() => {}
+                    _ = ordered.changed() => {}
+                }
+            } else {
+                self.means.peer.close().await;
+                return self.end(0).await;
             }
         }
     }
 
-    /// False if the daemon ends before the peer has all of them.
-    async fn deliver(&mut self, batch: Vec<Kept>, stop: &mut watch::Receiver<bool>) -> bool {
+    /// Of these, so many the peer does not have when the delivery is to end.
+    async fn deliver(&mut self, batch: Vec<Kept>, ordered: &mut watch::Receiver<Order>) -> u64 {
         let mut letters: Vec<Letter> = batch.into_iter().map(|kept| self.letter(kept)).collect();
         let mut backoff = Backoff::default();
         loop {
             let (count, begun) = (letters.len(), Instant::now());
-            let reply = self.peer.send(&letters).await;
+            let reply = self.means.peer.send(&letters).await;
             self.stats.asked(begun.elapsed());
             let mut why = None;
             let mut left = Vec::new();
@@ -96,7 +119,7 @@ impl Delivery {
                 if self.stats.works() {
                     tracing::info!(sink = self.name, "the sink takes alerts again");
                 }
-                return true;
+                return 0;
             };
             self.stats.retried(letters.len() as u64);
             if self.stats.fails(&why) {
@@ -105,8 +128,8 @@ impl Delivery {
                     "the sink does not take alerts, they are kept and tried again: {why}"
                 );
             }
-            if *stop.borrow() {
-                return false;
+            if self.state() != State::Delivers {
+                return letters.len() as u64;
             }
             if letters.len() < count {
                 backoff = Backoff::default();
@@ -114,16 +137,70 @@ impl Delivery {
             let wait = reply.after.unwrap_or_else(|| backoff.next());
             tokio::select! {
                 () = sleep(wait.max(SHORTEST)) => {}
-                // One more try, and then the spool keeps them for the next run.
-                _ = stop.changed() => {}
+                // One more try, by whatever means there are now.
+                _ = ordered.changed() => {}
             }
+            if self.turn().await {
+                letters = letters
+                    .into_iter()
+                    .map(|one| self.letter(one.kept))
+                    .collect();
+                backoff = Backoff::default();
+            }
+        }
+    }
+
+    /// Whether there are other means now.
+    async fn turn(&mut self) -> bool {
+        let mut turned = None;
+        self.orders.send_if_modified(|order| {
+            if matches!(order, Order::Turn(_))
+                && let Order::Turn(means) = std::mem::replace(order, Order::Deliver)
+            {
+                turned = Some(*means);
+            }
+            false
+        });
+        let Some(means) = turned else {
+            return false;
+        };
+        self.means.peer.close().await;
+        self.means = means;
+        true
+    }
+
+    fn state(&mut self) -> State {
+        let state = match *self.orders.borrow() {
+            Order::Deliver | Order::Turn(_) => State::Delivers,
+            Order::Stop => State::Stops,
+            Order::Leave => State::Leaves,
+        };
+        if state == State::Leaves {
+            self.reader.end();
+        }
+        state
+    }
+
+    /// So many of the batches so far the peer does not have.
+    async fn end(mut self, rest: u64) {
+        if self.state() != State::Leaves {
+            return;
+        }
+        let (name, mut reader) = (self.name, self.reader);
+        // It may be much, and other sinks share this thread.
+        if spawn_blocking(move || reader.leave(rest)).await.is_err() {
+            tracing::error!(
+                sink = name,
+                "what the sink does not get any more is not counted"
+            );
         }
     }
 
     fn letter(&mut self, kept: Kept) -> Letter {
         let mut body = Vec::new();
-        if self.peer.takes_bodies() {
-            self.encoder.encode(&kept.alert(&kept.fields()), &mut body);
+        if self.means.peer.takes_bodies() {
+            let encoder = &mut self.means.encoder;
+            encoder.encode(&kept.alert(&kept.fields()), &mut body);
         }
         Letter { kept, body }
     }

@@ -48,12 +48,13 @@ enum Protocol {
 }
 
 impl Peer {
-    /// `None` of a sink of this machine.
-    pub(super) fn new(settings: &SinkSettings, host: &Host) -> Result<Option<Self>, PeerError> {
+    pub(super) fn new(settings: &SinkSettings, host: &Host) -> Result<Self, PeerError> {
         let format = settings.format();
         let peer = settings.target().and_then(|target| {
-            Ok(Some(Self(match target {
-                Target::Stdout(_) | Target::File(_) => return Ok(None),
+            Ok(Self(match target {
+                Target::Stdout(_) | Target::File(_) => {
+                    return Err("it goes to nobody else".to_owned());
+                }
                 Target::Http(settings) => Protocol::Http(Http::new(settings, format)?),
                 Target::Elasticsearch(_) if !format.is_json() => {
                     return Err("documents are JSON: choose an encoding that is".to_owned());
@@ -67,7 +68,7 @@ impl Peer {
                 Target::Otlp(settings) => Protocol::Otlp(Otlp::new(settings, host)?),
                 Target::Syslog(settings) => Protocol::Syslog(Syslog::new(settings)?),
                 Target::Nats(settings) => Protocol::Nats(Box::new(Nats::new(settings)?)),
-            })))
+            }))
         });
         peer.map_err(|mistake| PeerError {
             sink: settings.name.clone(),

@@ -1,5 +1,6 @@
 //! What is configured of the sinks and of the spool.
 
+mod files;
 mod http;
 mod values;
 

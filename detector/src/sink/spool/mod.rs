@@ -19,6 +19,7 @@ mod state;
 use std::{
     collections::BTreeMap,
     fs::File,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
@@ -29,10 +30,13 @@ use self::{
     frame::{Frame, LEVELS, MAX_LENGTH},
     keeper::Keeper,
     segment::Pending,
-    state::{Ends, State},
+    state::{Ends, Limits, State},
 };
-use super::{News, kept::Kept};
+use super::{News, filter::Filter, kept::Kept, settings::SpoolSettings};
 use crate::{alert::Alert, metrics};
+
+/// Why a sink that was taken out of the configuration does not get an alert.
+const REMOVED: &str = "sink_removed";
 
 pub use open::SpoolError;
 pub use reader::Reader;
@@ -46,6 +50,8 @@ pub struct Spool {
     ends: Ends,
     /// The alert that is being appended.
     kept: Vec<u8>,
+    /// How many there were so far.
+    readers: usize,
     _keeper: Keeper,
     /// Held for as long as the spool is open; `None` in memory.
     _lock: Option<File>,
@@ -108,6 +114,46 @@ impl Spool {
             state.ends.order
         };
         self.shared.grown.send_replace(order);
+    }
+
+    /// One more reader, for a sink that is not known yet: it gets what is kept for others too.
+    pub fn add(&mut self, name: &str, filter: &Arc<Filter>) -> Reader {
+        let id = self.readers;
+        self.readers += 1;
+        let mut state = self.shared.lock();
+        state.trim();
+        let added = state.add(id, name, filter);
+        drop(state);
+        if let Err(error) = added {
+            tracing::warn!(sink = name, %error, "how far the sink is cannot be kept");
+        }
+        Reader::new(Arc::clone(&self.shared), id, Arc::clone(filter))
+    }
+
+    /// What is committed from now on is judged by this filter for that reader.
+    pub fn refilter(&mut self, reader: usize, filter: &Arc<Filter>) {
+        if let Some(reader) = self.shared.lock().readers.get_mut(&reader) {
+            reader.set_filter(Arc::clone(filter));
+        }
+    }
+
+    /// The sink of that reader is no more: a sink of the same name is another.
+    pub fn forget(&mut self, reader: usize) {
+        self.shared.lock().unmark(reader);
+    }
+
+    /// New bounds; the folder stays.
+    pub fn bound(&mut self, settings: &SpoolSettings) {
+        let mut state = self.shared.lock();
+        if settings.path != state.limits.folder {
+            tracing::warn!("`spool.path` is as it was at the start, until the next one");
+        }
+        state.limits = Limits::new(settings, state.limits.folder.clone());
+    }
+
+    /// `None` in memory.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.shared.lock().limits.folder.clone()
     }
 
     /// What happened since the last call.

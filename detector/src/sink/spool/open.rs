@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    ffi::OsStr,
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -12,7 +13,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Reader, Shared, Spool,
+    REMOVED, Reader, Shared, Spool,
     frame::LEVELS,
     keeper::Keeper,
     mark::Mark,
@@ -20,7 +21,7 @@ use super::{
     segment::{self, Segment},
     state::{Ends, Limits, State},
 };
-use crate::sink::{filter::Filter, settings::SpoolSettings};
+use crate::sink::{News, filter::Filter, settings::SpoolSettings};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
@@ -51,16 +52,9 @@ impl Spool {
         settings: &SpoolSettings,
         sinks: &[(String, Arc<Filter>)],
     ) -> Result<(Self, Vec<Reader>), SpoolError> {
-        let limits = Limits {
-            folder: settings.path.clone(),
-            max_bytes: settings.max_bytes.0,
-            memory_bytes: settings.memory_bytes.0,
-            max_age: settings.max_age.map(|age| age.0),
-            fsync: settings.fsync,
-        };
-        let progress = |(name, filter): &(String, Arc<Filter>)| Progress::new(name, filter.clone());
-        let mut readers: Vec<Progress> = sinks.iter().map(progress).collect();
+        let limits = Limits::new(settings, settings.path.clone());
         let (mut lock, mut mark, mut found) = (None, None, Found::default());
+        let mut forgotten = Vec::new();
         if let Some(folder) = &limits.folder {
             let failed = |doing| {
                 move |source| SpoolError::Folder {
@@ -74,28 +68,22 @@ impl Spool {
             let (file, ends) = Mark::open(&folder.join("end")).map_err(failed("cannot read it"))?;
             found = find(folder, ends.unwrap_or_default()).map_err(failed("cannot read it"))?;
             mark = Some(file);
-            let cursors = folder.join("sinks");
-            create(&cursors).map_err(failed("cannot make the folder of the sinks"))?;
-            readers = readers
-                .into_iter()
-                .map(|reader| {
-                    let path = cursors.join(reader.name());
-                    let (mark, levels) = Mark::open(&path).map_err(failed("cannot read a mark"))?;
-                    Ok(reader.marked(mark, levels))
-                })
-                .collect::<Result<_, _>>()?;
-        }
-        for reader in &mut readers {
-            reader.start(
-                &found
-                    .levels
-                    .each_ref()
-                    .map(|level| level.front().map(|one| one.first)),
-                &found.ends.positions,
-            );
+            let marks = folder.join(MARKS);
+            create(&marks).map_err(failed("cannot make the folder of the sinks"))?;
+            forgotten =
+                forget(&marks, sinks, &found.ends).map_err(failed("cannot read the marks"))?;
         }
         let Found { levels, ends } = found;
-        let mut state = State::new(limits, levels, ends, readers, mark);
+        let mut state = State::new(limits, levels, ends, mark);
+        state.news = forgotten;
+        for (id, (name, filter)) in sinks.iter().enumerate() {
+            let added = state.add(id, name, filter);
+            added.map_err(|source| SpoolError::Folder {
+                path: settings.path.clone().unwrap_or_default(),
+                doing: "cannot read a mark",
+                source,
+            })?;
+        }
         state.trim();
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
@@ -111,11 +99,75 @@ impl Spool {
             pending: Default::default(),
             ends,
             kept: Vec::new(),
+            readers: sinks.len(),
             _lock: lock,
         };
         Ok((spool, readers))
     }
 }
+
+impl State {
+    /// A reader of this number. With an error it is there, without a mark.
+    pub(super) fn add(&mut self, id: usize, name: &str, filter: &Arc<Filter>) -> io::Result<()> {
+        let mut reader = Progress::new(name, Arc::clone(filter));
+        let mut opened = Ok(());
+        if let Some(folder) = &self.limits.folder {
+            match Mark::open(&folder.join(MARKS).join(name)) {
+                Ok((mark, levels)) => reader = reader.marked(mark, levels),
+                Err(error) => opened = Err(error),
+            }
+        }
+        let first = |level: &VecDeque<Segment>| level.front().map(|segment| segment.first);
+        reader.start(&self.levels.each_ref().map(first), &self.ends.positions);
+        self.readers.insert(id, reader);
+        opened
+    }
+
+    /// From now on no later run knows how far this sink was.
+    pub(super) fn unmark(&mut self, id: usize) {
+        let Some(reader) = self.readers.get_mut(&id) else {
+            return;
+        };
+        reader.unmark();
+        if let Some(folder) = &self.limits.folder {
+            let path = folder.join(MARKS).join(reader.name());
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::warn!(%error, "{} cannot be removed", path.display());
+            }
+        }
+    }
+}
+
+/// Sinks of an earlier run that are no more: nothing is kept for them any longer.
+fn forget(marks: &Path, sinks: &[(String, Arc<Filter>)], ends: &Ends) -> io::Result<Vec<News>> {
+    let mut news = Vec::new();
+    for entry in fs::read_dir(marks)? {
+        let name = entry?.file_name();
+        if sinks.iter().any(|(sink, _)| name == *OsStr::new(sink)) {
+            continue;
+        }
+        let path = marks.join(&name);
+        if let (mark, Some(levels)) = Mark::open(&path)? {
+            let sink = name.to_string_lossy().into_owned();
+            let filter = Arc::new(Filter::every());
+            let count = Progress::new(&sink, filter)
+                .marked(mark, Some(levels))
+                .behind(&ends.positions);
+            if count > 0 {
+                news.push(News::Dropped {
+                    sink,
+                    cause: REMOVED,
+                    count,
+                });
+            }
+        }
+        fs::remove_file(&path)?;
+    }
+    Ok(news)
+}
+
+/// The folder in which each sink has its mark, under its name.
+const MARKS: &str = "sinks";
 
 fn create(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)

@@ -46,11 +46,17 @@ impl Progress {
         }
     }
 
+    /// How far the sink was when the mark was made.
     pub(super) fn marked(mut self, mark: Mark, levels: Option<Marked>) -> Self {
         self.known = levels.is_some();
         self.levels = levels.map(|Marked(levels)| levels).unwrap_or_default();
         self.mark = Some(mark);
         self
+    }
+
+    /// Its mark is of no use any more.
+    pub(super) fn unmark(&mut self) {
+        self.mark = None;
     }
 
     /// A sink that has no mark begins with what is there, at `firsts` or, of a priority that has nothing,
@@ -73,6 +79,10 @@ impl Progress {
         &self.filter
     }
 
+    pub(super) fn set_filter(&mut self, filter: Arc<Filter>) {
+        self.filter = filter;
+    }
+
     fn level(&self, level: Priority) -> Option<&Level> {
         self.levels.get(level as usize)
     }
@@ -87,6 +97,14 @@ impl Progress {
 
     pub(super) fn acked(&self, level: Priority) -> u64 {
         self.level(level).map_or(0, |level| level.acked)
+    }
+
+    /// How many positions up to these ends the sink does not have, wanted or not.
+    pub(super) fn behind(&self, ends: &[u64; LEVELS]) -> u64 {
+        let levels = Priority::ALL.into_iter().zip(ends);
+        levels
+            .map(|(level, end)| self.missing(level, self.acked(level), end.saturating_add(1)))
+            .sum()
     }
 
     /// How many positions between two, without them, are not given up.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     super::News,
-    Shared,
+    REMOVED, Shared,
     frame::{self, LEVELS, Next},
     segment::{self, Place, Segment},
 };
@@ -15,14 +15,19 @@ use crate::{
 
 /// Bytes that are read at once.
 const CHUNK: usize = 64 << 10;
+/// Alerts that are given up at once.
+const LEAVING: usize = 1000;
 
 /// Reads every alert that its sink wants and does not have.
 #[derive(Debug)]
 pub struct Reader {
     shared: Arc<Shared>,
-    /// Its place among the readers.
+    /// Its number among the readers.
     id: usize,
+    /// As it was when the last batch began.
     filter: Arc<Filter>,
+    /// What was committed later is not for it.
+    until: Option<u64>,
     heads: [Head; LEVELS],
     /// Positions up to which everything was read.
     read: [u64; LEVELS],
@@ -54,13 +59,14 @@ impl Reader {
     pub(super) fn new(shared: Arc<Shared>, id: usize, filter: Arc<Filter>) -> Self {
         let read = {
             let state = shared.lock();
-            let reader = state.readers.get(id);
+            let reader = state.readers.get(&id);
             Priority::ALL.map(|level| reader.map_or(0, |reader| reader.acked(level)))
         };
         Self {
             shared,
             id,
             filter,
+            until: None,
             heads: Default::default(),
             acked: read,
             read,
@@ -73,7 +79,13 @@ impl Reader {
         let mut batch = Vec::new();
         let mut size = 0;
         // What is committed meanwhile is for the next: some of it would be seen before what is older.
-        let last = self.shared.lock().ends.order;
+        let last = {
+            let state = self.shared.lock();
+            if let Some(reader) = state.readers.get(&self.id) {
+                self.filter = Arc::clone(reader.filter());
+            }
+            self.until.unwrap_or(state.ends.order)
+        };
         let now = |order: &u64| *order <= last;
         // The next of each priority, by its place among all.
         let mut fronts: BTreeMap<u64, Priority> = BTreeMap::new();
@@ -103,10 +115,44 @@ impl Reader {
             return;
         }
         let mut state = self.shared.lock();
-        if let Some(reader) = state.readers.get_mut(self.id) {
+        if let Some(reader) = state.readers.get_mut(&self.id) {
             reader.ack(&self.read);
         }
         self.acked = self.read;
+    }
+
+    /// Its number.
+    pub(in crate::sink) fn id(&self) -> usize {
+        self.id
+    }
+
+    /// No more than what is kept now is for this sink, from the first call on.
+    pub(in crate::sink) fn end(&mut self) {
+        let now = self.shared.lock().ends.order;
+        self.until.get_or_insert(now);
+    }
+
+    /// The sink is no more, and so many alerts of the batches so far do not reach it; neither does what
+    /// would follow.
+    pub(in crate::sink) fn leave(&mut self, mut given_up: u64) {
+        loop {
+            let batch = self.batch(LEAVING, usize::MAX);
+            if batch.is_empty() {
+                break;
+            }
+            given_up += batch.len() as u64;
+        }
+        let mut state = self.shared.lock();
+        let reader = state.readers.remove(&self.id);
+        if let Some(reader) = reader.filter(|_| given_up > 0) {
+            let sink = reader.name().to_owned();
+            state.news.push(News::Dropped {
+                sink,
+                cause: REMOVED,
+                count: given_up,
+            });
+        }
+        state.trim();
     }
 
     /// The place among all of the next frame of a priority, if there is one.
@@ -176,7 +222,7 @@ impl Reader {
     fn missed(&mut self, level: Priority, read: u64, found: u64) {
         let missing = {
             let state = self.shared.lock();
-            let reader = state.readers.get(self.id);
+            let reader = state.readers.get(&self.id);
             reader.map_or(0, |reader| reader.missing(level, read, found))
         };
         if let Some(read) = self.read.get_mut(level as usize) {
@@ -188,7 +234,7 @@ impl Reader {
     fn tell_missing(&self, count: u64) {
         if count > 0 {
             let mut state = self.shared.lock();
-            let name = state.readers.get(self.id).map(|reader| reader.name());
+            let name = state.readers.get(&self.id).map(|reader| reader.name());
             let sink = name.unwrap_or_default().to_owned();
             state.news.push(News::Dropped {
                 sink,
@@ -258,7 +304,7 @@ impl Reader {
 
     fn turn(&mut self, level: Priority, segment: u64) {
         let mut state = self.shared.lock();
-        if let Some(reader) = state.readers.get_mut(self.id) {
+        if let Some(reader) = state.readers.get_mut(&self.id) {
             reader.begin(level, segment);
         }
         drop(state);

@@ -22,7 +22,10 @@ use super::{
 use crate::{
     alert::Priority,
     metrics,
-    sink::{kept::Kept, settings::Fsync},
+    sink::{
+        kept::Kept,
+        settings::{Fsync, SpoolSettings},
+    },
 };
 
 /// The bounds of a spool.
@@ -37,6 +40,17 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// A spool stays in its folder.
+    pub(super) fn new(settings: &SpoolSettings, folder: Option<PathBuf>) -> Self {
+        Self {
+            folder,
+            max_bytes: settings.max_bytes.0,
+            memory_bytes: settings.memory_bytes.0,
+            max_age: settings.max_age.map(|age| age.0),
+            fsync: settings.fsync,
+        }
+    }
+
     /// Small enough that what is dropped for a new alert is little of what is kept.
     fn segment_bytes(&self, on_disk: bool) -> u64 {
         let all = if on_disk {
@@ -58,12 +72,15 @@ pub(super) struct Ends {
     pub(super) order: u64,
 }
 
+/// How far each sink is, by the number of its reader.
+pub(super) type Readers = BTreeMap<usize, Progress>;
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) limits: Limits,
     pub(super) levels: [VecDeque<Segment>; LEVELS],
     pub(super) ends: Ends,
-    pub(super) readers: Vec<Progress>,
+    pub(super) readers: Readers,
     pub(super) news: Vec<News>,
     /// `None` in memory.
     mark: Option<Mark>,
@@ -94,14 +111,13 @@ impl State {
         limits: Limits,
         levels: [VecDeque<Segment>; LEVELS],
         ends: Ends,
-        readers: Vec<Progress>,
         mark: Option<Mark>,
     ) -> Self {
         Self {
             limits,
             levels,
             ends,
-            readers,
+            readers: Readers::new(),
             news: Vec::new(),
             mark,
             failing: false,
@@ -224,7 +240,7 @@ impl State {
 
     pub(super) fn sync_marks(&self) -> io::Result<()> {
         self.mark.as_ref().map_or(Ok(()), Mark::sync)?;
-        self.readers.iter().try_for_each(Progress::sync)
+        self.readers.values().try_for_each(Progress::sync)
     }
 
     /// Removes what every sink has, and keeps the bounds.
@@ -232,7 +248,7 @@ impl State {
         for level in Priority::ALL {
             while let Some(segment) = level_mut(&mut self.levels, level).front() {
                 let has = |reader: &Progress| reader.is_past(level, segment.last);
-                if !self.readers.iter().all(has) {
+                if !self.readers.values().all(has) {
                     break;
                 }
                 segment.remove();
@@ -287,13 +303,10 @@ impl State {
 
     pub(super) fn behind(&self) -> BTreeMap<String, u64> {
         let of = |reader: &Progress| {
-            let levels = Priority::ALL.into_iter().zip(self.ends.positions);
-            let missing = levels.map(|(level, end)| {
-                reader.missing(level, reader.acked(level), end.saturating_add(1))
-            });
-            (reader.name().to_owned(), missing.sum())
+            let behind = reader.behind(&self.ends.positions);
+            (reader.name().to_owned(), behind)
         };
-        self.readers.iter().map(of).collect()
+        self.readers.values().map(of).collect()
     }
 
     /// The oldest of the least urgent; false if each is being read.
@@ -312,7 +325,7 @@ impl State {
         let segments = self.levels.get(level as usize)?;
         segments.iter().position(|segment| {
             let read = |reader: &Progress| reader.reads(level, segment.first);
-            fits(segment) && !self.readers.iter().any(read)
+            fits(segment) && !self.readers.values().any(read)
         })
     }
 
@@ -323,12 +336,12 @@ impl State {
         let mut counts = vec![0; self.readers.len()];
         let counted = segment.frames(|frame| {
             let kept = Kept::from_bytes(frame.kept);
-            for (reader, count) in self.readers.iter().zip(&mut counts) {
+            for (reader, count) in self.readers.values().zip(&mut counts) {
                 let wanted = kept.as_ref().is_none_or(|kept| reader.filter().wants(kept));
                 *count += u64::from(wanted && !reader.is_past(level, frame.position));
             }
         });
-        for (reader, count) in self.readers.iter_mut().zip(counts) {
+        for (reader, count) in self.readers.values_mut().zip(counts) {
             let unread = segment.last.saturating_sub(segment.first) + 1;
             let count = if counted.is_ok() { count } else { unread };
             reader.pass(level, segment.first, segment.last);

@@ -82,7 +82,7 @@ fn dropped(spool: &Spool) -> Vec<(&'static str, u64)> {
     counts.collect()
 }
 
-fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
+fn segments(folder: &Path) -> Vec<PathBuf> {
     let found = segment::files(folder).unwrap();
     found.into_iter().map(|(_, path)| path).collect()
 }
@@ -225,7 +225,7 @@ fn a_disk_that_cannot_be_written_costs_nothing() {
 }
 
 /// Fifty alerts in several segments, changed while nobody has the spool open.
-fn changed(change: impl Fn(&[std::path::PathBuf])) -> (Vec<u64>, u64) {
+fn changed(change: impl Fn(&[PathBuf])) -> (Vec<u64>, u64) {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings(Some(folder.path()));
     settings.max_bytes = Size(1 << 20);
@@ -248,7 +248,7 @@ fn changed(change: impl Fn(&[std::path::PathBuf])) -> (Vec<u64>, u64) {
 fn what_is_changed_cut_off_or_removed_is_counted() {
     let (found, missing) = changed(|_| {});
     assert_eq!((found.len(), missing), (510, 0));
-    let flip = |files: &[std::path::PathBuf]| {
+    let flip = |files: &[PathBuf]| {
         let file = fs::OpenOptions::new()
             .read(true)
             .write(true)
@@ -260,7 +260,7 @@ fn what_is_changed_cut_off_or_removed_is_counted() {
     };
     let (found, missing) = changed(flip);
     assert_eq!((found.len(), missing), (509, 1));
-    let cut = |files: &[std::path::PathBuf]| {
+    let cut = |files: &[PathBuf]| {
         let last = fs::OpenOptions::new()
             .write(true)
             .open(files.last().unwrap())
@@ -277,7 +277,7 @@ fn what_is_changed_cut_off_or_removed_is_counted() {
         assert!(missing > 10);
         assert_eq!(found.len() as u64 + missing, 510, "file {index}");
     }
-    let all = |files: &[std::path::PathBuf]| {
+    let all = |files: &[PathBuf]| {
         files.iter().for_each(|file| fs::remove_file(file).unwrap());
     };
     let (found, missing) = changed(all);

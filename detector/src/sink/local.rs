@@ -1,0 +1,97 @@
+//! A sink of this machine: stdout, or a file, written by a thread of its own.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use super::{
+    SinkError, SinksError,
+    file::{Rotated, Stdout},
+    filter::Filter,
+    format::Encoder,
+    queue::Queue,
+    settings::{FileSettings, StdoutSettings},
+};
+use crate::alert::Alert;
+
+/// Where its lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    Stdout(StdoutSettings),
+    File(FileSettings),
+}
+
+pub(super) struct Local {
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) filter: Filter,
+    pub(super) encoder: Encoder,
+}
+
+/// One that is written.
+pub(super) struct Written {
+    pub(super) local: Local,
+    pub(super) queue: Queue,
+    /// Set when the file is to be opened anew.
+    reopen: Arc<AtomicBool>,
+}
+
+impl Written {
+    pub(super) fn start(local: Local) -> Result<Self, SinksError> {
+        let (name, reopen) = (&local.name, Arc::new(AtomicBool::new(false)));
+        let queue = match &local.place {
+            Place::Stdout(stdout) => Queue::start(name, stdout.when_full, Stdout),
+            Place::File(file) => {
+                let out = Rotated::new(file, Arc::clone(&reopen));
+                let out = out.map_err(|source| SinksError::File {
+                    sink: name.clone(),
+                    path: file.path.clone(),
+                    source,
+                })?;
+                Queue::start(name, file.when_full, out)
+            }
+        };
+        Ok(Self {
+            queue: queue.map_err(SinksError::Thread)?,
+            local,
+            reopen,
+        })
+    }
+
+    /// Whether it may be written as the other is to be.
+    pub(super) fn is_for(&self, other: &Local) -> bool {
+        self.local.name == other.name && self.local.place == other.place
+    }
+
+    /// Other alerts, or in another encoding, from now on.
+    pub(super) fn turn(self, local: Local) -> Self {
+        Self { local, ..self }
+    }
+
+    /// `line` is overwritten.
+    pub(super) fn write(&mut self, alert: &Alert<'_>, line: &mut Vec<u8>) -> Result<(), SinkError> {
+        let local = &mut self.local;
+        if !local.filter.passes(alert.priority, alert.rule, alert.tags) {
+            return Ok(());
+        }
+        line.clear();
+        local.encoder.line(alert, line);
+        self.queue.push(line).map_err(|source| self.failed(source))
+    }
+
+    pub(super) fn flush(&self) -> Result<(), SinkError> {
+        self.queue.flush().map_err(|source| self.failed(source))
+    }
+
+    pub(super) fn reopen(&self) {
+        self.reopen.store(true, Relaxed);
+    }
+
+    fn failed(&self, source: std::io::Error) -> SinkError {
+        SinkError::Write {
+            place: self.local.name.clone(),
+            source,
+        }
+    }
+}
