@@ -1,9 +1,10 @@
 //! For live tests: the real binary at work, with its log and its alerts.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io::{BufRead as _, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     time::{Duration, Instant},
@@ -48,18 +49,32 @@ impl Daemon {
         Self::start_as(command, rules)
     }
 
-    fn start_as(mut command: Command, rules: &str) -> Option<Self> {
+    /// With this configuration.
+    pub(crate) fn start_configured(config: &Path) -> Option<Self> {
+        let mut command = Command::new(BINARY);
+        command.arg("-c").arg(config);
+        Self::start_in(tempfile::tempdir().unwrap(), command, &[])
+    }
+
+    fn start_as(command: Command, rules: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rules.yaml");
         fs::write(&path, rules).unwrap();
+        Self::start_in(folder, command, &["-r".as_ref(), path.as_ref()])
+    }
+
+    fn start_in(
+        folder: tempfile::TempDir,
+        mut command: Command,
+        rules: &[&OsStr],
+    ) -> Option<Self> {
         let alerts = File::create(folder.path().join("alerts")).unwrap();
         let attach = std::env::var("KUBELET_DETECTOR_ATTACH");
         let mut child = command
             .env("KUBELET_DETECTOR_STATE", "")
             .args(["--log-format", "json", "run", "--attach"])
             .arg(attach.as_deref().unwrap_or("auto"))
-            .arg("-r")
-            .arg(path)
+            .args(rules)
             .stdout(alerts)
             .stderr(Stdio::piped())
             .spawn()

@@ -310,10 +310,10 @@ impl Detector {
         self.signal(Signal::HUP);
         loop {
             let line = self.log.recv_timeout(LONG).unwrap();
-            if line.contains("the rules are reloaded") {
+            if line.contains("reloaded; ports watched") {
                 return true;
             }
-            if line.contains("the rules are not reloaded") {
+            if line.contains("nothing is reloaded") {
                 return false;
             }
         }
