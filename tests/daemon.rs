@@ -63,11 +63,7 @@ impl Daemon {
         Self::start_in(folder, command, &["-r".as_ref(), path.as_ref()])
     }
 
-    fn start_in(
-        folder: tempfile::TempDir,
-        mut command: Command,
-        rules: &[&OsStr],
-    ) -> Option<Self> {
+    fn start_in(folder: tempfile::TempDir, mut command: Command, rules: &[&OsStr]) -> Option<Self> {
         let alerts = File::create(folder.path().join("alerts")).unwrap();
         let attach = std::env::var("KUBELET_DETECTOR_ATTACH");
         let mut child = command

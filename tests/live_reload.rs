@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and says what it skips"
 )]
 
+#[expect(dead_code, reason = "the tests of sinks need more of it")]
 #[path = "sinks/certificates.rs"]
 mod certificates;
 #[expect(dead_code, reason = "other live tests need more of it")]
@@ -63,7 +64,10 @@ impl Node {
 
     fn rules(&self, more: &str) {
         let condition = format!("evt.type = connect and fd.sport = {PORT}");
-        self.put("rules.yaml", &format!("{}{more}", rule("Watched", &condition)));
+        self.put(
+            "rules.yaml",
+            &format!("{}{more}", rule("Watched", &condition)),
+        );
     }
 
     fn config(&self, sinks: &str, more: &str) {
@@ -131,7 +135,10 @@ impl Node {
                 let more = format!("  - {{name: other, http: {{url: '{url}'}}}}\n");
                 self.config(&(siem + &more), "");
             }
-            3 => self.config(&(siem + &local(if round % 4 == 0 { "one" } else { "two" })), ""),
+            3 => self.config(
+                &(siem + &local(if round % 4 == 0 { "one" } else { "two" })),
+                "",
+            ),
             _ => self.config(&siem, "heartbeat: {interval: 1s}\n"),
         }
     }
@@ -174,7 +181,9 @@ fn connects(end: &AtomicBool) -> usize {
 fn alerts(path: &Path) -> Vec<Value> {
     let lines = Lines::of(path.to_owned()).all();
     let alerts = lines.iter().map(|line| line.split_once(' ').unwrap().1);
-    alerts.map(|alert| serde_json::from_str(alert).unwrap()).collect()
+    alerts
+        .map(|alert| serde_json::from_str(alert).unwrap())
+        .collect()
 }
 
 #[test]
@@ -229,7 +238,12 @@ fn a_hundred_reloads_under_load_lose_nothing() {
     assert!(daemon.wait_for("reloaded; ports watched"));
     let (_, summaries) = daemon.finish();
     for summary in summaries {
-        assert_eq!((summary.lost, summary.suppressed), (0, 0), "{}", summary.subject);
+        assert_eq!(
+            (summary.lost, summary.suppressed),
+            (0, 0),
+            "{}",
+            summary.subject
+        );
     }
 
     let arrived = alerts(&node.at("out"));
