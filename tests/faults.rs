@@ -8,6 +8,7 @@
 )]
 
 #[path = "faults/server.rs"]
+#[expect(dead_code, reason = "tests/live_faults.rs uses the rest of it")]
 mod server;
 #[path = "faults/source.rs"]
 mod source;

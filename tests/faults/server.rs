@@ -41,6 +41,8 @@ struct Shared {
     manner: Mutex<Manner>,
     /// How often each alert came, by its UUID.
     got: Mutex<HashMap<String, u32>>,
+    /// Each as it came first, if they are asked for.
+    alerts: Mutex<Option<Vec<Value>>>,
     /// When each came first, by its sequence.
     times: Mutex<HashMap<u64, Instant>>,
     tls: Mutex<Option<Arc<ServerConfig>>>,
@@ -52,6 +54,7 @@ impl Server {
         let shared = Shared {
             manner: Mutex::new(manner),
             got: Mutex::default(),
+            alerts: Mutex::default(),
             times: Mutex::default(),
             tls: Mutex::new(tls),
         };
@@ -106,6 +109,16 @@ impl Server {
         let got = self.shared.got.lock().unwrap();
         let all: u64 = got.values().map(|count| u64::from(*count)).sum();
         (got.len() as u64, all - got.len() as u64)
+    }
+
+    /// From now on it keeps what it gets.
+    pub(crate) fn keep(&self) {
+        *self.shared.alerts.lock().unwrap() = Some(Vec::new());
+    }
+
+    /// Every alert that was kept, once.
+    pub(crate) fn alerts(&self) -> Vec<Value> {
+        self.shared.alerts.lock().unwrap().clone().unwrap()
     }
 
     pub(crate) fn times(&self) -> HashMap<u64, Instant> {
@@ -199,10 +212,16 @@ impl Shared {
         let mut times = self.times.lock().unwrap();
         for alert in alerts(body) {
             let uuid = alert["uuid"].as_str().unwrap().to_owned();
-            *got.entry(uuid).or_default() += 1;
+            let count = got.entry(uuid).or_default();
+            *count += 1;
             times
                 .entry(alert["sequence"].as_u64().unwrap())
                 .or_insert(now);
+            if *count == 1
+                && let Some(alerts) = &mut *self.alerts.lock().unwrap()
+            {
+                alerts.push(alert);
+            }
         }
         (200, None)
     }

@@ -22,7 +22,7 @@ pub(super) struct Again {
     settings: Settings,
     /// As typed.
     format: Option<Format>,
-    host: Host,
+    pub(super) host: Host,
     /// In force since the start.
     first: Config,
 }
@@ -33,7 +33,7 @@ impl Again {
             file,
             settings: common.settings.clone(),
             format: common.format,
-            host: host.clone(),
+            host,
             first: first.clone(),
         }
     }

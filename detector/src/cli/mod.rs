@@ -203,20 +203,28 @@ struct Invalid(String);
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Whoever closes a pipe has read enough; but of what watches, nobody would read the next alert.
-    let watches = matches!(cli.command, Command::Run(_) | Command::Record { .. });
+    let watches = cli.command.watches();
     match start(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if broken_pipe(&error) && !watches => ExitCode::SUCCESS,
         Err(error) => {
             let code = if error.is::<Invalid>() { 3 } else { 1 };
             // One paragraph: the whole chain of causes.
-            let _ignored = writeln!(std::io::stderr(), "error: {error:#}").is_ok();
+            let text = format!("error: {error:#}\n");
+            let _ignored = match watches {
+                true => log::last_word(&text).is_ok(),
+                false => std::io::stderr().write_all(text.as_bytes()).is_ok(),
+            };
             ExitCode::from(code)
         }
     }
 }
 
 impl Command {
+    fn watches(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Record { .. })
+    }
+
     /// Of those that have a configuration.
     fn settings(&self) -> Option<(&Settings, Option<Format>)> {
         match self {
@@ -246,11 +254,11 @@ fn start(cli: Cli) -> Result<()> {
         None => (Config::default(), Vec::new()),
     };
     let level = cli.log_level.unwrap_or_else(|| config.log_level.into());
-    log::start(cli.log_format, level);
+    let limit = log::start(cli.log_format, level, cli.command.watches());
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    run(cli.command, &config, file)
+    run(cli.command, &config, file, &limit)
 }
 
 fn broken_pipe(error: &anyhow::Error) -> bool {
@@ -261,11 +269,11 @@ fn broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-fn run(command: Command, config: &Config, file: Option<PathBuf>) -> Result<()> {
+fn run(command: Command, config: &Config, file: Option<PathBuf>, log: &log::Limit) -> Result<()> {
     match command {
-        Command::Run(live) => watch(&live, config, file, None),
-        Command::Record { output, live } => watch(&live, config, file, Some(&output)),
-        Command::Replay { files, .. } => judge(&files, config),
+        Command::Run(live) => watch(&live, config, file, None, log),
+        Command::Record { output, live } => watch(&live, config, file, Some(&output), log),
+        Command::Replay { files, .. } => judge(&files, config, log),
         Command::Rules(RulesCommand::Check { style, .. }) => rules::check(config, style),
         Command::Rules(RulesCommand::Explain {
             trace, event, rule, ..
@@ -314,26 +322,30 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("cannot start the runtime")
 }
 
-fn watch(live: &Live, config: &Config, file: Option<PathBuf>, record: Option<&Path>) -> Result<()> {
+fn watch(
+    live: &Live,
+    config: &Config,
+    file: Option<PathBuf>,
+    record: Option<&Path>,
+    log: &log::Limit,
+) -> Result<()> {
     // Before they are read: a change meanwhile is one.
     let files = again::watched(config);
     let ruleset = rules::load(config)?;
-    let host = this_host(config);
-    let again = Again::new(file, &live.common, &host, config);
-    runtime()?.block_on(watch_with(
-        live, config, host, ruleset, again, files, record,
-    ))
+    let again = Again::new(file, &live.common, this_host(config), config);
+    runtime()?.block_on(watch_with(live, config, ruleset, again, files, record, log))
 }
 
 async fn watch_with(
     live: &Live,
     config: &Config,
-    host: Host,
     ruleset: Ruleset,
     again: Again,
     files: WatchedFiles,
     record: Option<&Path>,
+    log: &log::Limit,
 ) -> Result<()> {
+    let host = again.host.clone();
     let options = Options {
         attach: live.attach,
         accept_via: live.accept_via,
@@ -385,7 +397,9 @@ async fn watch_with(
         pipeline.blind(&blind)?;
         pipeline.flush()?;
     }
+    let limited = log.begin();
     follow(&mut source, &mut enrich, &mut pipeline, &mut control).await?;
+    drop(limited);
     let (events, alerts) = pipeline.finish()?;
     for Summary {
         subject,
@@ -418,7 +432,7 @@ fn named(ports: &[u16]) -> String {
     ports.join(", ")
 }
 
-fn judge(files: &[PathBuf], config: &Config) -> Result<()> {
+fn judge(files: &[PathBuf], config: &Config, log: &log::Limit) -> Result<()> {
     for path in files {
         let bar = progress(path);
         let mut reader = trace::Reader::open(path, |file| -> Box<dyn Read> {
@@ -433,7 +447,9 @@ fn judge(files: &[PathBuf], config: &Config) -> Result<()> {
         let host = reader.host.clone();
         let stream = Stream::new(config.style, &host, out);
         let pipeline = Pipeline::new(ruleset, host, stream);
+        let limited = log.begin();
         let outcome = replay::replay(&mut reader, pipeline);
+        drop(limited);
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }

@@ -27,6 +27,10 @@ pub use stream::Stream;
 
 use crate::{alert::Alert, metrics};
 
+/// The target of what the log tells because nothing else could be written: no line of it may be left
+/// out.
+pub const LAST_RESORT: &str = "last_resort";
+
 /// Takes the alerts of one run in their order.
 pub trait Sink: Sized {
     fn write(&mut self, alert: &Alert<'_>) -> Result<(), SinkError>;

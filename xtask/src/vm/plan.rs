@@ -29,7 +29,7 @@ const fn test(program: &'static str, words: &'static str, ci: bool) -> Test {
 }
 
 /// Run once for each mechanism.
-const TESTS: [Test; 12] = [
+const TESTS: [Test; 13] = [
     test("live", "", false),
     test("live_ways", "", true),
     test("live_identity", "", true),
@@ -37,17 +37,19 @@ const TESTS: [Test; 12] = [
     test("live_creators", "", true),
     test("live_original", "", true),
     test("live_let_off", "", true),
+    test("live_metrics", "", false),
     test("live_flood", "", false),
     test("live_scenarios", "", false),
     test("live_tampering", "", false),
     test("live_pins", "when_connects_and_kills", false),
     test("reload", "reloads_amid_a_flood reloaded_rules_watch", false),
 ];
-const TESTS_OF_ALL: [Test; 4] = [
+const TESTS_OF_ALL: [Test; 5] = [
     test("live_attach", "", true),
     test("live_verifier", "", true),
     test("live_inventory", "", false),
     test("live_health", "", false),
+    test("live_faults", "", false),
 ];
 /// Connects of a flood, here and where each change is tested: emulation is slow.
 const FLOOD: [&str; 2] = ["12000", "1000"];

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     host::Host,
-    sink::{Format, Style, format::Encoder, kept::Kept},
+    sink::{Format, LAST_RESORT, Style, format::Encoder, kept::Kept},
 };
 
 /// A file that would become larger is renamed, and the one before goes.
@@ -20,7 +20,7 @@ const MAX_BYTES: u64 = 16 << 20;
 
 pub(crate) struct DeadLetters {
     sink: String,
-    /// `None` without a folder: the log alone tells of them.
+    /// `None` without a folder: they go to the log.
     path: Option<PathBuf>,
     encoder: Encoder,
 }
@@ -47,13 +47,13 @@ impl DeadLetters {
         let mut line = head.into_bytes();
         self.encoder.encode(&kept.alert(&kept.fields()), &mut line);
         line.extend_from_slice(b"}\n");
-        let written = self
-            .path
-            .as_deref()
-            .map_or(Ok(()), |path| append(path, &line));
+        let written = match &self.path {
+            Some(path) => append(path, &line),
+            None => Err(io::Error::other("there is no `spool.path`")),
+        };
         if let Err(error) = written {
-            let line = String::from_utf8_lossy(&line);
-            tracing::error!(%error, "the dead letter cannot be written: {line}");
+            let line = String::from_utf8_lossy(line.trim_ascii_end());
+            tracing::error!(target: LAST_RESORT, %error, "the dead letter cannot be written: {line}");
         }
     }
 }

@@ -1,0 +1,50 @@
+//! The program's own log, on stderr.
+
+mod kinds;
+mod limit;
+mod lines;
+
+use std::{
+    io::{self, IsTerminal as _},
+    sync::Mutex,
+};
+
+use clap::ValueEnum;
+use tracing_subscriber::{
+    EnvFilter, fmt::writer::BoxMakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+pub(super) use limit::Limit;
+use lines::Lines;
+pub(super) use lines::last_word;
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Colours only on a terminal. What watches is not held up by whoever reads the log.
+pub(super) fn start(format: LogFormat, level: tracing::Level, watches: bool) -> Limit {
+    // The loader's own details are seldom what is looked for.
+    let finer = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let filter = EnvFilter::builder().parse_lossy(format!("{level},aya=info,aya_obj=info,{finer}"));
+    let limit = Limit::default();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        // A log that cannot be written must not end what it is of.
+        .log_internal_errors(false)
+        .with_writer(match watches {
+            true => BoxMakeWriter::new(Mutex::new(Lines::new(io::stderr(), format))),
+            false => BoxMakeWriter::new(io::stderr),
+        });
+    match format {
+        LogFormat::Text => {
+            let log = log.with_ansi(io::stderr().is_terminal());
+            log.finish().with(limit.clone()).init();
+        }
+        LogFormat::Json => log.json().finish().with(limit.clone()).init(),
+    }
+    limit
+}
