@@ -13,9 +13,10 @@ pub(super) enum LogFormat {
 
 /// Colours only on a terminal.
 pub(super) fn start(format: LogFormat, level: tracing::Level) {
-    // The loader's own details are seldom what is looked for.
+    // The loader's own details are seldom what is looked for; what fails at a peer is told by the sink.
     let finer = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
-    let filter = EnvFilter::builder().parse_lossy(format!("{level},aya=info,aya_obj=info,{finer}"));
+    let filter = EnvFilter::builder()
+        .parse_lossy(format!("{level},aya=info,aya_obj=info,rskafka=off,{finer}"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)

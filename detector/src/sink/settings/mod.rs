@@ -1,6 +1,7 @@
 //! What is configured of the sinks and of the spool.
 
 mod http;
+mod kafka;
 mod values;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use crate::alert::Priority;
 pub use http::{
     Body, ElasticsearchSettings, HttpSettings, OtlpEncoding, OtlpSettings, RequestSettings,
 };
+pub use kafka::{KafkaCompression, KafkaSettings, Mechanism, NO_KAFKA};
 pub use values::{Period, Secret, Size, any_case};
 
 use http::{batch, timeout};
@@ -51,6 +53,8 @@ pub struct SinkSettings {
     pub otlp: Option<OtlpSettings>,
     #[serde(default)]
     pub nats: Option<NatsSettings>,
+    #[serde(default)]
+    pub kafka: Option<KafkaSettings>,
 }
 
 fn every_priority() -> Priority {
@@ -67,6 +71,7 @@ pub enum Target<'a> {
     Elasticsearch(&'a ElasticsearchSettings),
     Otlp(&'a OtlpSettings),
     Nats(&'a NatsSettings),
+    Kafka(&'a KafkaSettings),
 }
 
 impl Target<'_> {
@@ -80,6 +85,7 @@ impl Target<'_> {
             Self::Elasticsearch(_) => "elasticsearch",
             Self::Otlp(_) => "otlp",
             Self::Nats(_) => "nats",
+            Self::Kafka(_) => "kafka",
         }
     }
 }
@@ -115,6 +121,7 @@ impl SinkSettings {
             elasticsearch: None,
             otlp: None,
             nats: None,
+            kafka: None,
         }
     }
 
@@ -128,13 +135,14 @@ impl SinkSettings {
             self.elasticsearch.as_ref().map(Target::Elasticsearch),
             self.otlp.as_ref().map(Target::Otlp),
             self.nats.as_ref().map(Target::Nats),
+            self.kafka.as_ref().map(Target::Kafka),
         ];
         let mut given = all.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(target), None) => Ok(target),
             _ => Err(format!(
                 "the sink `{}` must have exactly one of stdout, file, syslog, http, elasticsearch, \
-                 otlp and nats",
+                 otlp, nats and kafka",
                 self.name
             )),
         }
