@@ -19,6 +19,9 @@ mod elasticsearch;
 mod files;
 #[path = "sinks/http.rs"]
 mod http;
+#[cfg(feature = "kafka")]
+#[path = "sinks/kafka/mod.rs"]
+mod kafka;
 #[path = "sinks/mistakes.rs"]
 mod mistakes;
 #[path = "sinks/nats.rs"]

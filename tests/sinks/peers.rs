@@ -163,8 +163,22 @@ pub(crate) fn python(script: &str) -> Option<Command> {
 
 /// A server of `tests/peers`, and its port. What it takes is in the file `out` of the folder.
 pub(crate) fn served(folder: &Path, script: &str, arguments: &[&str]) -> Option<(Server, u16)> {
+    let out = folder.join("out");
+    served_with(
+        folder,
+        script,
+        [&[out.to_str().unwrap()], arguments].concat(),
+    )
+}
+
+/// The same of one that keeps no such file.
+pub(crate) fn served_with(
+    folder: &Path,
+    script: &str,
+    arguments: Vec<&str>,
+) -> Option<(Server, u16)> {
     let mut command = python(script)?;
-    command.arg(folder.join("out")).args(arguments);
+    command.args(arguments);
     let mut server = Server::start(&mut command, folder, script);
     let port = server.wait_until("a server's port", |said| {
         said.strip_prefix("port ")?.trim_end().parse().ok()

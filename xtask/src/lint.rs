@@ -10,15 +10,12 @@ const MAX_LINES: usize = 500;
 
 pub(crate) fn run() -> Result<()> {
     crate::run(Command::new("cargo").args(["fmt", "--all", "--check"]))?;
-    crate::run(Command::new("cargo").args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ]))?;
+    crate::run(
+        Command::new("cargo")
+            .args(["clippy", "--workspace", "--all-targets", "--locked"])
+            .args(crate::FEATURES)
+            .args(["--", "-D", "warnings"]),
+    )?;
     let listed = Command::new("git")
         .args(["ls-files", "*.rs"])
         .output()

@@ -28,7 +28,7 @@ pub(super) struct Again {
 }
 
 impl Again {
-    pub(super) fn new(file: Option<PathBuf>, common: &Common, host: &Host, first: &Config) -> Self {
+    pub(super) fn new(file: Option<PathBuf>, common: &Common, host: Host, first: &Config) -> Self {
         Self {
             file,
             settings: common.settings.clone(),

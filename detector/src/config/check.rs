@@ -14,14 +14,14 @@ use super::{
 };
 use crate::{
     rules::spelling,
-    sink::settings::{SinkSettings, Target},
+    sink::settings::{NO_KAFKA, SinkSettings, Target},
 };
 
 /// More mistakes are not looked for.
 const MAX_MISTAKES: usize = 100;
 
 /// The keys of addresses.
-const ADDRESSES: [&str; 2] = ["url", "address"];
+const ADDRESSES: [&str; 3] = ["url", "address", "bootstrap_servers"];
 
 impl Gathered {
     pub(super) fn told(
@@ -226,13 +226,22 @@ impl Gathered {
                 let schemes: &[&str] = &["nats://", "tls://"];
                 ("nats", "url", &to.url, schemes)
             }
+            Target::Kafka(to) => {
+                let schemes: &[&str] = &["tcp://", "tls://"];
+                ("kafka", "bootstrap_servers", &to.bootstrap_servers, schemes)
+            }
         };
         self.address(&[list, number, kind, key], address, schemes);
+        if matches!(target, Target::Kafka(_)) && !cfg!(feature = "kafka") {
+            let (what, remedy) = NO_KAFKA;
+            self.wrong(&[list, number, kind], what, remedy);
+        }
         let amounts = match target {
             Target::Http(to) => vec![("batch", to.batch), ("concurrency", to.concurrency)],
             Target::Elasticsearch(to) => vec![("batch", to.batch)],
             Target::Otlp(to) => vec![("batch", to.batch)],
             Target::Nats(to) => vec![("batch", to.batch)],
+            Target::Kafka(to) => vec![("batch", to.batch)],
             Target::Stdout(_) | Target::File(_) | Target::Syslog(_) => Vec::new(),
         };
         for (key, amount) in amounts {

@@ -28,7 +28,8 @@ pub(super) enum LogFormat {
 pub(super) fn start(format: LogFormat, level: tracing::Level, watches: bool) -> Limit {
     // The loader's own details are seldom what is looked for.
     let finer = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
-    let filter = EnvFilter::builder().parse_lossy(format!("{level},aya=info,aya_obj=info,{finer}"));
+    let filter = EnvFilter::builder()
+        .parse_lossy(format!("{level},aya=info,aya_obj=info,rskafka=off,{finer}"));
     let limit = Limit::default();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

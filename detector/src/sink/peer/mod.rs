@@ -3,6 +3,8 @@
 
 mod elasticsearch;
 mod http;
+#[cfg_attr(not(feature = "kafka"), path = "kafka/left_out.rs")]
+mod kafka;
 mod nats;
 mod otlp;
 mod reply;
@@ -10,7 +12,9 @@ mod syslog;
 mod tls;
 mod unacked;
 
-use self::{elasticsearch::Elasticsearch, http::Http, nats::Nats, otlp::Otlp, syslog::Syslog};
+use self::{
+    elasticsearch::Elasticsearch, http::Http, kafka::Kafka, nats::Nats, otlp::Otlp, syslog::Syslog,
+};
 use super::{
     Format,
     kept::Kept,
@@ -45,6 +49,7 @@ enum Protocol {
     Otlp(Otlp),
     Syslog(Syslog),
     Nats(Box<Nats>),
+    Kafka(Box<Kafka>),
 }
 
 impl Peer {
@@ -68,6 +73,7 @@ impl Peer {
                 Target::Otlp(settings) => Protocol::Otlp(Otlp::new(settings, host)?),
                 Target::Syslog(settings) => Protocol::Syslog(Syslog::new(settings)?),
                 Target::Nats(settings) => Protocol::Nats(Box::new(Nats::new(settings)?)),
+                Target::Kafka(settings) => Protocol::Kafka(Box::new(Kafka::new(settings)?)),
             }))
         });
         peer.map_err(|mistake| PeerError {
@@ -89,6 +95,7 @@ impl Peer {
             Protocol::Otlp(otlp) => otlp.batch(),
             Protocol::Syslog(_) => Syslog::BATCH,
             Protocol::Nats(nats) => nats.batch(),
+            Protocol::Kafka(kafka) => kafka.batch(),
         }
     }
 
@@ -107,6 +114,7 @@ impl Peer {
             Protocol::Otlp(otlp) => otlp.send(letters).await,
             Protocol::Syslog(syslog) => syslog.send(letters).await,
             Protocol::Nats(nats) => nats.send(letters).await,
+            Protocol::Kafka(kafka) => kafka.send(letters).await,
         }
     }
 }

@@ -22,6 +22,10 @@ impl SinkSettings {
                 let secrets = secrets.chain(nats.credentials.as_deref());
                 nats.tls.files().chain(secrets).collect()
             }
+            Ok(Target::Kafka(kafka)) => {
+                let secret = kafka.password.iter().filter_map(Secret::file);
+                kafka.tls.files().chain(secret).collect()
+            }
             Ok(Target::Stdout(_) | Target::File(_)) | Err(_) => Vec::new(),
         }
     }

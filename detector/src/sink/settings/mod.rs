@@ -2,6 +2,7 @@
 
 mod files;
 mod http;
+mod kafka;
 mod values;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::alert::Priority;
 pub use http::{
     Body, ElasticsearchSettings, HttpSettings, OtlpEncoding, OtlpSettings, RequestSettings,
 };
+pub use kafka::{KafkaCompression, KafkaSettings, Mechanism, NO_KAFKA};
 pub use values::{Period, Secret, Size, any_case};
 
 use http::{batch, timeout};
@@ -52,6 +54,8 @@ pub struct SinkSettings {
     pub otlp: Option<OtlpSettings>,
     #[serde(default)]
     pub nats: Option<NatsSettings>,
+    #[serde(default)]
+    pub kafka: Option<KafkaSettings>,
 }
 
 fn every_priority() -> Priority {
@@ -68,6 +72,7 @@ pub enum Target<'a> {
     Elasticsearch(&'a ElasticsearchSettings),
     Otlp(&'a OtlpSettings),
     Nats(&'a NatsSettings),
+    Kafka(&'a KafkaSettings),
 }
 
 impl Target<'_> {
@@ -81,6 +86,7 @@ impl Target<'_> {
             Self::Elasticsearch(_) => "elasticsearch",
             Self::Otlp(_) => "otlp",
             Self::Nats(_) => "nats",
+            Self::Kafka(_) => "kafka",
         }
     }
 }
@@ -116,6 +122,7 @@ impl SinkSettings {
             elasticsearch: None,
             otlp: None,
             nats: None,
+            kafka: None,
         }
     }
 
@@ -129,13 +136,14 @@ impl SinkSettings {
             self.elasticsearch.as_ref().map(Target::Elasticsearch),
             self.otlp.as_ref().map(Target::Otlp),
             self.nats.as_ref().map(Target::Nats),
+            self.kafka.as_ref().map(Target::Kafka),
         ];
         let mut given = all.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(target), None) => Ok(target),
             _ => Err(format!(
                 "the sink `{}` must have exactly one of stdout, file, syslog, http, elasticsearch, \
-                 otlp and nats",
+                 otlp, nats and kafka",
                 self.name
             )),
         }
