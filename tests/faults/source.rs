@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -69,7 +70,7 @@ impl Source {
 
     pub(crate) fn open(&mut self) {
         let plan = Plan::new(&self.settings, &self.spool, Style::default(), &self.host);
-        self.sinks = Some(Sinks::new(plan.unwrap(), &self.host, false).unwrap());
+        self.sinks = Some(Sinks::new(plan.unwrap(), &self.host, false, Arc::default()).unwrap());
     }
 
     /// As the daemon ends.

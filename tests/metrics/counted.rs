@@ -5,6 +5,7 @@ use std::{
     fs,
     net::TcpListener,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -75,7 +76,7 @@ fn sinks(file: &Path) -> Sinks {
     let spool = serde_json::from_str(r#"{"path": null}"#).unwrap();
     let host = Host::default();
     let plan = Plan::new(&settings, &spool, Style::default(), &host).unwrap();
-    Sinks::new(plan, &host, false).unwrap()
+    Sinks::new(plan, &host, false, Arc::default()).unwrap()
 }
 
 fn sink<'a>(status: &'a Status, name: &str) -> &'a Sink {

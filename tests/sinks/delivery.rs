@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -74,7 +75,7 @@ impl Delivery {
         };
         let plan = Plan::new(settings, &spool, Style::default(), host)?;
         Ok(Self {
-            sinks: Sinks::new(plan, host, false)?,
+            sinks: Sinks::new(plan, host, false, Arc::default())?,
             spool,
             host: host.clone(),
             begun: Instant::now(),

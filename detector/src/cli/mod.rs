@@ -353,12 +353,13 @@ async fn watch_with(
         pin: live.pin.clone(),
     };
     let pin = live.pin.as_deref();
-    let sinks = sinks::open(config, &host, pin.is_some())?;
+    let ending = Arc::default();
+    let sinks = sinks::open(config, &host, pin.is_some(), &ending)?;
     let board = Board::default();
     let showing = live.shown.serve(&config.webserver, &board)?;
     let watched = ruleset.watched_ports().clone();
     let load = Arc::new(move || again.read());
-    let mut control = Control::new(live.duration, load)?;
+    let mut control = Control::new(live.duration, load, &ending)?;
     control.watch(files);
     control.show(board);
     let asked = ruleset.asked();

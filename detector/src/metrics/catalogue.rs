@@ -108,7 +108,7 @@ pub const METRICS: [Metric; 35] = [
     counter(
         "detector_pipeline_reloads_total",
         &["outcome"],
-        "Rules that were read anew: applied, or refused because they are wrong.",
+        "Readings of configuration and rules: applied, or refused because they are wrong.",
         |status| {
             let reloads = &status.reloads;
             vec![

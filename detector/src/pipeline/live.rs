@@ -1,7 +1,14 @@
 //! Follows the probes until told to stop: events go through `enrich` into the pipeline.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, Interval, MissedTickBehavior},
@@ -65,14 +72,26 @@ enum Next {
 }
 
 impl Control {
-    /// Ends after `duration`, or at SIGTERM or SIGINT; SIGHUP puts in force what `load` gives,
+    /// Ends after `duration`, or at SIGTERM or SIGINT, which set `ending` too; SIGHUP puts in force what `load` gives,
     /// and SIGUSR1 opens files anew. Must
     /// be called within a tokio runtime.
-    pub fn new(duration: Option<Duration>, load: Load) -> Result<Self, PipelineError> {
+    pub fn new(
+        duration: Option<Duration>,
+        load: Load,
+        ending: &Arc<AtomicBool>,
+    ) -> Result<Self, PipelineError> {
         let listen = |kind| signal(kind).map_err(PipelineError::Wait);
+        let (terminate, interrupt) = (
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::interrupt())?,
+        );
+        // Who waits for a sink does not look at signals. After the others: none comes to this alone.
+        for signal in [SIGTERM, SIGINT] {
+            flag::register(signal, Arc::clone(ending)).map_err(PipelineError::Wait)?;
+        }
         Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
+            terminate,
+            interrupt,
             hangup: listen(SignalKind::hangup())?,
             user1: listen(SignalKind::user_defined1())?,
             heartbeat: None,
@@ -236,6 +255,7 @@ pub async fn follow(
     }
     report_losses(source, pipeline, true)?;
     pipeline.news(source.now_ns())?;
+    pipeline.suppressed(source.now_ns(), true)?;
     if control.heartbeat.is_some() {
         pipeline.heartbeat(source.now_ns(), true)?;
     }

@@ -38,10 +38,11 @@ pub(super) struct Written {
 }
 
 impl Written {
-    pub(super) fn start(local: Local) -> Result<Self, SinksError> {
+    /// `ending`: once it is set, nobody waits for the sink.
+    pub(super) fn start(local: Local, ending: &Arc<AtomicBool>) -> Result<Self, SinksError> {
         let (name, reopen) = (&local.name, Arc::new(AtomicBool::new(false)));
         let queue = match &local.place {
-            Place::Stdout(stdout) => Queue::start(name, stdout.when_full, Stdout),
+            Place::Stdout(stdout) => Queue::start(name, stdout.when_full, ending, Stdout),
             Place::File(file) => {
                 let out = Rotated::new(file, Arc::clone(&reopen));
                 let out = out.map_err(|source| SinksError::File {
@@ -49,7 +50,7 @@ impl Written {
                     path: file.path.clone(),
                     source,
                 })?;
-                Queue::start(name, file.when_full, out)
+                Queue::start(name, file.when_full, ending, out)
             }
         };
         Ok(Self {

@@ -40,7 +40,7 @@ pub(super) enum Way {
     /// Through the spool.
     Remote {
         filter: Arc<Filter>,
-        means: Box<Means>,
+        means: Means,
     },
 }
 
@@ -73,7 +73,7 @@ impl Plan {
                     let peer = Peer::new(settings, host)?;
                     Way::Remote {
                         filter: Arc::new(filter),
-                        means: Box::new(Means { encoder, peer }),
+                        means: Means { encoder, peer },
                     }
                 }
             };

@@ -3,7 +3,10 @@
 
 use std::{
     io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -14,6 +17,8 @@ use super::settings::WhenFull;
 const MAX_BYTES: usize = 4 << 20;
 /// After an error that is not for good, when it is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// When it is told that a full queue makes everything wait.
+const LONG: Duration = Duration::from_secs(10);
 
 /// Where the lines of a queue go.
 pub(super) trait Out: Send + 'static {
@@ -32,6 +37,9 @@ pub(super) struct Failed {
 }
 
 pub(super) struct Queue {
+    name: String,
+    /// The run is to end: nobody waits any more.
+    ending: Arc<AtomicBool>,
     shared: Arc<Shared>,
     when_full: WhenFull,
     thread: Option<JoinHandle<()>>,
@@ -48,8 +56,9 @@ struct State {
     waiting: Vec<u8>,
     /// Lines of it.
     lines: u64,
-    /// Taken by the thread, and not written yet.
+    /// Bytes that the thread has taken and not written yet, and the lines of them.
     writing: usize,
+    writing_lines: u64,
     closed: bool,
     /// Lines.
     written: u64,
@@ -75,13 +84,20 @@ impl Shared {
 }
 
 impl Queue {
-    pub(super) fn start(name: &str, when_full: WhenFull, out: impl Out) -> io::Result<Self> {
+    pub(super) fn start(
+        name: &str,
+        when_full: WhenFull,
+        ending: &Arc<AtomicBool>,
+        out: impl Out,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let its = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || write(&its, out))?;
         Ok(Self {
+            name: name.to_owned(),
+            ending: Arc::clone(ending),
             shared,
             when_full,
             thread: Some(thread),
@@ -91,16 +107,27 @@ impl Queue {
     /// Takes a line; the error is of lines before.
     pub(super) fn push(&self, line: &[u8]) -> io::Result<()> {
         let mut state = self.shared.lock();
+        let (begun, mut told) = (Instant::now(), false);
         while state.ended.is_none()
             && !state.waiting.is_empty()
             && state.waiting.len() + line.len() > MAX_BYTES
         {
             match self.when_full {
-                WhenFull::Drop => {
+                WhenFull::Block if !self.ending.load(Relaxed) => {
+                    state = self.shared.wait(state, AGAIN);
+                    if begun.elapsed() >= LONG && !told {
+                        told = true;
+                        let sink = &self.name;
+                        tracing::error!(
+                            sink,
+                            "the sink takes nothing: all alerts and events wait for it"
+                        );
+                    }
+                }
+                WhenFull::Block | WhenFull::Drop => {
                     state.dropped += 1;
                     return Ok(());
                 }
-                WhenFull::Block => state = self.shared.wait(state, AGAIN),
             }
         }
         if let Some(error) = state.ended.take() {
@@ -151,6 +178,12 @@ impl Queue {
         (state.written, queued as u64)
     }
 
+    /// Lines that are not written, or not wholly.
+    pub(super) fn unwritten(&self) -> u64 {
+        let state = self.shared.lock();
+        state.lines + state.writing_lines + state.dropped
+    }
+
     /// Why nothing is written at the moment.
     pub(super) fn failing(&self) -> Option<String> {
         self.shared.lock().failing.clone()
@@ -178,6 +211,7 @@ fn write(shared: &Shared, mut out: impl Out) {
         {
             let mut state = shared.lock();
             state.writing = 0;
+            state.writing_lines = 0;
             state.written += count;
             shared.changed.notify_all();
             while state.waiting.is_empty() {
@@ -190,6 +224,7 @@ fn write(shared: &Shared, mut out: impl Out) {
             std::mem::swap(&mut lines, &mut state.waiting);
             state.writing = lines.len();
             count = std::mem::take(&mut state.lines);
+            state.writing_lines = count;
         }
         let mut rest = lines.as_slice();
         while let Err(Failed {
@@ -209,5 +244,40 @@ fn write(shared: &Shared, mut out: impl Out) {
             drop(shared.wait(state, AGAIN));
         }
         shared.lock().failing = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes nothing.
+    struct Stuck;
+
+    impl Out for Stuck {
+        fn write(&mut self, _lines: &[u8]) -> Result<(), Failed> {
+            Err(Failed {
+                written: 0,
+                error: io::ErrorKind::StorageFull.into(),
+                for_good: false,
+            })
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_stuck_sink_when_the_run_is_to_end() {
+        let ending = Arc::new(AtomicBool::new(false));
+        let queue = Queue::start("stuck", WhenFull::Block, &ending, Stuck).unwrap();
+        let line = vec![b'x'; MAX_BYTES];
+        std::thread::scope(|scope| {
+            // The first may be taken by the thread, and the second waits; the third has no room.
+            let pushed = scope.spawn(|| (0..3).try_for_each(|_| queue.push(&line)));
+            std::thread::sleep(Duration::from_millis(200));
+            assert!(!pushed.is_finished());
+            ending.store(true, Relaxed);
+            pushed.join().unwrap().unwrap();
+        });
+        assert_eq!(queue.unwritten(), 3);
+        assert_eq!(queue.dropped(), 1);
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Remote {
 }
 
 /// Name, filter and means of a sink.
-type Wanted = (String, Arc<Filter>, Box<Means>);
+type Wanted = (String, Arc<Filter>, Means);
 
 impl Remote {
     pub(super) fn start(
@@ -50,12 +50,12 @@ impl Remote {
         host: &Host,
         name: String,
         filter: Arc<Filter>,
-        means: Box<Means>,
+        means: Means,
         reader: Reader,
     ) {
         let dead = DeadLetters::new(&name, self.spool.folder().as_deref(), host);
         let spool = &self.spool;
-        self.deliveries.begin(&name, reader, *means, dead, spool);
+        self.deliveries.begin(&name, reader, means, dead, spool);
         self.filters.insert(name, (filter, 0));
     }
 
@@ -74,7 +74,7 @@ impl Remote {
                 continue;
             };
             self.spool.refilter(reader, &filter);
-            self.deliveries.turn(&name, *means);
+            self.deliveries.turn(&name, means);
             if let Some((before, _)) = self.filters.get_mut(&name) {
                 *before = filter;
             }

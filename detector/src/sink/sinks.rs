@@ -4,6 +4,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -48,6 +52,8 @@ pub struct Sinks {
     line: Vec<u8>,
     /// What was flushed is written, when that returns.
     wait: bool,
+    /// The run is to end.
+    ending: Arc<AtomicBool>,
     /// Sinks of which it is told that they do not take alerts.
     failing: BTreeSet<String>,
     /// By name.
@@ -62,8 +68,14 @@ struct Known {
 }
 
 impl Sinks {
-    /// `wait`: `flush` waits until local sinks have written.
-    pub fn new(plan: Plan, host: &Host, wait: bool) -> Result<Self, SinksError> {
+    /// `wait`: `flush` waits until local sinks have written. Once `ending` is set, nothing waits for a
+    /// sink that takes nothing.
+    pub fn new(
+        plan: Plan,
+        host: &Host,
+        wait: bool,
+        ending: Arc<AtomicBool>,
+    ) -> Result<Self, SinksError> {
         let mut all = Self {
             host: host.clone(),
             local: Vec::new(),
@@ -71,6 +83,7 @@ impl Sinks {
             remote: None,
             line: Vec::new(),
             wait,
+            ending,
             failing: BTreeSet::new(),
             known: BTreeMap::new(),
         };
@@ -89,7 +102,7 @@ impl Sinks {
                 Way::Remote { filter, means } => wanted.push((name, filter, means)),
                 Way::Local(one) => local.push(match self.local.iter().any(|it| it.is_for(&one)) {
                     true => Next::Stays(one),
-                    false => Next::Begins(Written::start(one)?),
+                    false => Next::Begins(Written::start(one, &self.ending)?),
                 }),
             }
         }
@@ -193,7 +206,7 @@ impl Sink for Sinks {
         for written in &self.local {
             written.flush()?;
             if self.wait && written.queue.blocks() {
-                while !written.queue.wait(GRACE) {}
+                while !written.queue.wait(GRACE) && !self.ending.load(Relaxed) {}
             }
         }
         Ok(())
@@ -279,10 +292,10 @@ impl Sink for Sinks {
         let flushed = self.flush();
         for written in self.local.iter().chain(&self.former) {
             if !written.queue.wait(GRACE) {
-                tracing::error!(
-                    sink = written.local.name,
-                    "alerts are not written: nobody reads them"
-                );
+                let (sink, count) = (&written.local.name, written.queue.unwritten());
+                let why = written.queue.failing();
+                let why = why.unwrap_or_else(|| "nobody reads them".to_owned());
+                tracing::error!(sink, count, "alerts are not written: {why}");
             }
         }
         if let Some(remote) = self.remote {
