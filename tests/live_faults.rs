@@ -2,7 +2,6 @@
 //! while its peer comes and goes: each connect arrives at the peer.
 #![expect(
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and prints its table"
