@@ -1,6 +1,8 @@
 //! Rules, sinks, certificates and bounds that change while connects go on: every alert arrives, and each
 //! mistake is told.
 #![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and says what it skips"
@@ -136,7 +138,12 @@ impl Node {
                 self.config(&(siem + &more), "");
             }
             3 => self.config(
-                &(siem + &local(if round % 4 == 0 { "one" } else { "two" })),
+                &(siem
+                    + &local(if round.is_multiple_of(4) {
+                        "one"
+                    } else {
+                        "two"
+                    })),
                 "",
             ),
             _ => self.config(&siem, "heartbeat: {interval: 1s}\n"),
