@@ -6,10 +6,7 @@ mod dead_letters;
 mod deliveries;
 mod stats;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 
@@ -27,8 +24,6 @@ pub use stats::{Snapshot, Stats};
 
 /// Bytes of one batch: with what its requests add, below the limits of receivers.
 const BATCH_BYTES: usize = 1 << 20;
-/// A peer that wants to be asked again at once is not asked in a circle.
-const SHORTEST: Duration = Duration::from_millis(1);
 
 /// How alerts are handed over.
 pub(super) struct Means {
@@ -134,9 +129,10 @@ impl Delivery {
             if letters.len() < count {
                 backoff = Backoff::default();
             }
-            let wait = reply.after.unwrap_or_else(|| backoff.next());
+            // A peer that asks for less than its failures make us wait may have a wrong clock.
+            let wait = backoff.next().max(reply.after.unwrap_or_default());
             tokio::select! {
-                () = sleep(wait.max(SHORTEST)) => {}
+                () = sleep(wait) => {}
                 // One more try, by whatever means there are now.
                 _ = ordered.changed() => {}
             }

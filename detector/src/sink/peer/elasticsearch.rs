@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{
     Fate, Letter, Reply,
+    halves::Halves,
     http::{Answer, Client, secret},
 };
 use crate::sink::settings::ElasticsearchSettings;
@@ -22,7 +23,6 @@ pub(super) struct Elasticsearch {
 /// What is read of the reply.
 #[derive(Debug, Deserialize)]
 struct Bulk {
-    errors: bool,
     items: Vec<Item>,
 }
 
@@ -63,6 +63,14 @@ impl Elasticsearch {
     }
 
     pub(super) async fn send(&self, letters: &[Letter]) -> Reply {
+        let mut halves = Halves::new(letters);
+        while let Some(some) = halves.next() {
+            halves.told(self.ask(some).await);
+        }
+        halves.reply()
+    }
+
+    async fn ask(&self, letters: &[Letter]) -> (Reply, bool) {
         let mut body = Vec::new();
         for Letter {
             kept,
@@ -80,11 +88,12 @@ impl Elasticsearch {
             body.push(b'\n');
         }
         match self.client.post("application/x-ndjson", body).await {
-            Ok(answer) => Reply {
-                fates: fates(&answer, letters.len()),
-                after: answer.after,
-            },
-            Err(why) => Reply::again(letters.len(), why),
+            Ok(answer) => {
+                let fates = fates(&answer, letters.len());
+                let after = answer.after;
+                (Reply { fates, after }, answer.is_of_all())
+            }
+            Err(why) => (Reply::again(letters.len(), why), false),
         }
     }
 }
@@ -95,9 +104,8 @@ fn fates(answer: &Answer, count: usize) -> Vec<Fate> {
         return vec![answer.fate(); count];
     }
     match serde_json::from_slice::<Bulk>(&answer.body) {
-        Ok(Bulk { errors: false, .. }) => vec![Fate::Delivered; count],
-        Ok(Bulk { items, .. }) if items.len() == count => items.iter().map(fate).collect(),
-        Ok(Bulk { items, .. }) => {
+        Ok(Bulk { items }) if items.len() == count => items.iter().map(fate).collect(),
+        Ok(Bulk { items }) => {
             let why = format!("the reply is of {} alerts instead of {count}", items.len());
             vec![Fate::Again(why); count]
         }
@@ -157,11 +165,8 @@ mod tests {
             fates(&answer(200, "<html>"), 1)[..],
             [Fate::Again(_)]
         ));
-        let all = r#"{"errors": false, "items": []}"#;
-        assert_eq!(
-            fates(&answer(200, all), 2),
-            [Fate::Delivered, Fate::Delivered]
-        );
+        let none = r#"{"errors": false, "items": []}"#;
+        assert!(matches!(fates(&answer(200, none), 1)[..], [Fate::Again(_)]));
         assert!(matches!(fates(&answer(503, ""), 1)[..], [Fate::Again(_)]));
         assert!(matches!(fates(&answer(413, ""), 1)[..], [Fate::Refused(_)]));
     }

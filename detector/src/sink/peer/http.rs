@@ -11,7 +11,7 @@ use reqwest::{
     redirect::Policy,
 };
 
-use super::{Fate, Letter, Reply, chain, tls};
+use super::{Fate, Letter, Reply, chain, halves::Halves, tls};
 use crate::sink::{
     Format,
     settings::{Body, HttpSettings, RequestSettings},
@@ -55,27 +55,27 @@ impl Http {
     }
 
     pub(super) async fn send(&self, letters: &[Letter]) -> Reply {
-        let joined = |open: &[u8], between: &[u8], close: &[u8]| {
-            let bodies: Vec<&[u8]> = letters.iter().map(|letter| &letter.body[..]).collect();
-            [open, &bodies.join(between), close].concat()
+        let (open, between, close): (&[u8], &[u8], &[u8]) = match self.body {
+            Body::One => return self.one_by_one(letters).await,
+            Body::Array => (b"[", b",", b"]"),
+            Body::Lines => (b"", b"\n", b"\n"),
         };
-        match self.body {
-            Body::One => self.one_by_one(letters).await,
-            Body::Array => self.together(letters.len(), joined(b"[", b",", b"]")).await,
-            Body::Lines => {
-                self.together(letters.len(), joined(b"", b"\n", b"\n"))
-                    .await
-            }
+        let mut halves = Halves::new(letters);
+        while let Some(some) = halves.next() {
+            let bodies: Vec<&[u8]> = some.iter().map(|letter| &letter.body[..]).collect();
+            let body = [open, &bodies.join(between), close].concat();
+            halves.told(self.together(some.len(), body).await);
         }
+        halves.reply()
     }
 
-    async fn together(&self, count: usize, body: Vec<u8>) -> Reply {
+    async fn together(&self, count: usize, body: Vec<u8>) -> (Reply, bool) {
         match self.client.post(self.content, body).await {
-            Ok(answer) => Reply {
-                fates: vec![answer.fate(); count],
-                after: answer.after,
-            },
-            Err(why) => Reply::again(count, why),
+            Ok(answer) => {
+                let (fates, after) = (vec![answer.fate(); count], answer.after);
+                (Reply { fates, after }, answer.is_of_all())
+            }
+            Err(why) => (Reply::again(count, why), false),
         }
     }
 
@@ -207,11 +207,16 @@ impl Answer {
         match self.status {
             200..=299 => Fate::Delivered,
             // What is refused is the sender, or the moment, and not the alert.
-            300..=399 | 401 | 403 | 404 | 405 | 407 | 408 | 421 | 425 | 429 | 500.. => {
+            100..=199 | 300..=399 | 401 | 403 | 404 | 405 | 407 | 408 | 421 | 425 | 429 | 500.. => {
                 Fate::Again(self.reason())
             }
             _ => Fate::Refused(self.reason()),
         }
+    }
+
+    /// Whether it may be about one alert of the request alone, or about their number.
+    pub(super) fn is_of_all(&self) -> bool {
+        matches!(self.status, 400 | 413)
     }
 
     /// The status, and the first words of the body.
@@ -271,7 +276,7 @@ mod tests {
         for status in [200, 202, 204] {
             assert_eq!(fate(status), Fate::Delivered);
         }
-        for status in [301, 401, 403, 404, 408, 429, 500, 502, 503, 507] {
+        for status in [101, 301, 401, 403, 404, 408, 429, 500, 502, 503, 507] {
             assert_eq!(
                 fate(status),
                 Fate::Again(format!("HTTP {status}: a reason"))

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{
     Fate, Letter, Reply,
+    halves::Halves,
     http::{Answer, Client},
 };
 use crate::{
@@ -56,6 +57,14 @@ impl Otlp {
     }
 
     pub(super) async fn send(&self, letters: &[Letter]) -> Reply {
+        let mut halves = Halves::new(letters);
+        while let Some(some) = halves.next() {
+            halves.told(self.ask(some).await);
+        }
+        halves.reply()
+    }
+
+    async fn ask(&self, letters: &[Letter]) -> (Reply, bool) {
         let records = letters.iter().map(|letter| {
             let fields = letter.kept.fields();
             otlp::record(&letter.kept.alert(&fields))
@@ -70,11 +79,12 @@ impl Otlp {
             }
         };
         match self.client.post(content, body).await {
-            Ok(answer) => Reply {
-                fates: vec![self.fate(&answer, letters.len()); letters.len()],
-                after: answer.after,
-            },
-            Err(why) => Reply::again(letters.len(), why),
+            Ok(answer) => {
+                let fates = vec![self.fate(&answer, letters.len()); letters.len()];
+                let after = answer.after;
+                (Reply { fates, after }, answer.is_of_all())
+            }
+            Err(why) => (Reply::again(letters.len(), why), false),
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Spool {
     kept: Vec<u8>,
     /// How many there were so far.
     readers: usize,
+    /// About as much is pending of a priority at most.
+    segment_bytes: u64,
     _keeper: Keeper,
     /// Held for as long as the spool is open; `None` in memory.
     _lock: Option<File>,
@@ -100,6 +102,10 @@ impl Spool {
             kept: &self.kept,
         };
         frame::push(frame, &mut pending.bytes);
+        if pending.bytes.len() as u64 >= self.segment_bytes {
+            // What goes when there is no room goes by segments: none is to be much of what is kept.
+            self.commit();
+        }
         true
     }
 
@@ -149,6 +155,7 @@ impl Spool {
             tracing::warn!("`spool.path` is as it was at the start, until the next one");
         }
         state.limits = Limits::new(settings, state.limits.folder.clone());
+        self.segment_bytes = state.limits.least_segment_bytes();
     }
 
     /// `None` in memory.

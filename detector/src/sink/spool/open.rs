@@ -74,6 +74,7 @@ impl Spool {
                 forget(&marks, sinks, &found.ends).map_err(failed("cannot read the marks"))?;
         }
         let Found { levels, ends } = found;
+        let segment_bytes = limits.least_segment_bytes();
         let mut state = State::new(limits, levels, ends, mark);
         state.news = forgotten;
         for (id, (name, filter)) in sinks.iter().enumerate() {
@@ -100,6 +101,7 @@ impl Spool {
             ends,
             kept: Vec::new(),
             readers: sinks.len(),
+            segment_bytes,
             _lock: lock,
         };
         Ok((spool, readers))

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    super::News,
     REMOVED, Shared,
     frame::{self, LEVELS, Next},
     segment::{self, Place, Segment},
@@ -144,13 +143,8 @@ impl Reader {
         }
         let mut state = self.shared.lock();
         let reader = state.readers.remove(&self.id);
-        if let Some(reader) = reader.filter(|_| given_up > 0) {
-            let sink = reader.name().to_owned();
-            state.news.push(News::Dropped {
-                sink,
-                cause: REMOVED,
-                count: given_up,
-            });
+        if let Some(reader) = reader {
+            state.tell_dropped(reader.name(), REMOVED, given_up);
         }
         state.trim();
     }
@@ -236,11 +230,7 @@ impl Reader {
             let mut state = self.shared.lock();
             let name = state.readers.get(&self.id).map(|reader| reader.name());
             let sink = name.unwrap_or_default().to_owned();
-            state.news.push(News::Dropped {
-                sink,
-                cause: "spool_damaged",
-                count,
-            });
+            state.tell_dropped(&sink, "spool_damaged", count);
         }
     }
 

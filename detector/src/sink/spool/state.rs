@@ -51,6 +51,11 @@ impl Limits {
         }
     }
 
+    /// Where it is smaller.
+    pub(super) fn least_segment_bytes(&self) -> u64 {
+        self.segment_bytes(true).min(self.segment_bytes(false))
+    }
+
     /// Small enough that what is dropped for a new alert is little of what is kept.
     fn segment_bytes(&self, on_disk: bool) -> u64 {
         let all = if on_disk {
@@ -122,6 +127,27 @@ impl State {
             mark,
             failing: false,
             dirty: Vec::new(),
+        }
+    }
+
+    /// With what was not told yet of the same.
+    pub(super) fn tell_dropped(&mut self, sink: &str, cause: &'static str, count: u64) {
+        let known = self.news.iter_mut().find_map(|news| match news {
+            News::Dropped {
+                sink: its,
+                cause: why,
+                count,
+            } if its == sink && *why == cause => Some(count),
+            _ => None,
+        });
+        match known {
+            Some(known) => *known += count,
+            None if count > 0 => self.news.push(News::Dropped {
+                sink: sink.to_owned(),
+                cause,
+                count,
+            }),
+            None => {}
         }
     }
 
@@ -341,17 +367,15 @@ impl State {
                 *count += u64::from(wanted && !reader.is_past(level, frame.position));
             }
         });
+        let mut told = Vec::new();
         for (reader, count) in self.readers.values_mut().zip(counts) {
             let unread = segment.last.saturating_sub(segment.first) + 1;
             let count = if counted.is_ok() { count } else { unread };
             reader.pass(level, segment.first, segment.last);
-            if count > 0 {
-                self.news.push(News::Dropped {
-                    sink: reader.name().to_owned(),
-                    cause: cause.as_str(),
-                    count,
-                });
-            }
+            told.push((reader.name().to_owned(), count));
+        }
+        for (sink, count) in told {
+            self.tell_dropped(&sink, cause.as_str(), count);
         }
         segment.remove();
     }

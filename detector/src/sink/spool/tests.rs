@@ -297,6 +297,33 @@ fn a_file_that_is_removed_while_it_is_open_costs_nothing() {
     assert_eq!(spool.news(), []);
 }
 
+#[test]
+fn in_a_burst_the_least_urgent_go_first() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [Some(folder.path()), None] {
+        // A third of the alerts is more.
+        let bound = Size(48 << 10);
+        let settings = SpoolSettings {
+            max_bytes: bound,
+            memory_bytes: bound,
+            ..settings(path)
+        };
+        let (mut spool, mut reader) = open(&settings);
+        let priorities = [Priority::Debug, Priority::Warning, Priority::Emergency];
+        for sequence in 1..=900 {
+            append(&mut spool, sequence, priorities[sequence as usize % 3]);
+        }
+        spool.commit();
+        let kept = drain(&mut reader);
+        // What is left of the room, by segments, is for others.
+        let urgent = kept.iter().filter(|sequence| *sequence % 3 == 2).count();
+        assert!(urgent * 2 > kept.len() && urgent > 100, "{kept:?}");
+        assert!(kept.iter().all(|sequence| sequence % 3 > 0), "{kept:?}");
+        let lost = 900 - kept.len() as u64;
+        assert_eq!(dropped(&spool), [("spool_full", lost)], "told at once");
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Append(u8),
