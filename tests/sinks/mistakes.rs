@@ -133,6 +133,43 @@ fn what_cannot_work_is_told_at_the_start() {
             "`::` is no URL of a NATS server",
         ),
         (
+            "http: {url: 'http://a', bearer: {file: /dev/zero}}".into(),
+            "cannot read the secret in /dev/zero: this is a device, not a file",
+        ),
+        (
+            format!("http: {{url: 'http://a', bearer: {{file: {empty}}}}}"),
+            "has an empty secret",
+        ),
+        (
+            https("ca: /dev/zero"),
+            "no certificate can be read of /dev/zero, give a file in PEM: this is a device",
+        ),
+        (
+            format!("http: {{url: 'http://a', tls: {{ca: {ca}}}}}"),
+            "the URL is http://: write https://",
+        ),
+        (
+            format!("syslog: {{address: 'tcp://a:1', tls: {{ca: {ca}}}}}"),
+            "the address is tcp: write tls://",
+        ),
+        (
+            "http: {url: 'http://a', headers: {content-length: '5'}}".into(),
+            "the header `content-length` is set by other settings",
+        ),
+        (
+            "http: {url: 'http://a', bearer: b, headers: {Authorization: c}}".into(),
+            "the header `Authorization` is set by other settings",
+        ),
+        (
+            "http: {url: 'http://a', timeout: 0s}".into(),
+            "within a `timeout` of 0s",
+        ),
+        (
+            "syslog: {address: 'unix:/dev/log', timeout: 0s}".into(),
+            "within a `timeout` of 0s",
+        ),
+        (nats("timeout: 0s"), "within a `timeout` of 0s"),
+        (
             "file: {path: /no/folder/file}".into(),
             "cannot write /no/folder/file",
         ),

@@ -4,7 +4,9 @@
 use anyhow::{Result, bail};
 
 /// A module, and those that it may import.
-const MODULES: [(&str, &[&str]); 14] = [
+const MODULES: [(&str, &[&str]); 16] = [
+    ("causes", &[]),
+    ("files", &[]),
     ("event", &[]),
     ("alert", &["event"]),
     ("host", &[]),
@@ -14,20 +16,26 @@ const MODULES: [(&str, &[&str]); 14] = [
     ("source", &["event"]),
     ("enrich", &["event"]),
     ("rules", &["alert", "event", "host", "time"]),
-    ("sink", &["alert", "event", "host", "metrics", "time"]),
+    (
+        "sink",
+        &[
+            "alert", "causes", "event", "files", "host", "metrics", "time",
+        ],
+    ),
     ("web", &["metrics"]),
-    ("config", &["alert", "rules", "sink"]),
+    ("config", &["alert", "files", "rules", "sink"]),
     (
         "pipeline",
         &[
-            "alert", "enrich", "event", "host", "metrics", "rules", "sink", "source", "trace",
+            "alert", "causes", "enrich", "event", "host", "metrics", "rules", "sink", "source",
+            "trace",
         ],
     ),
     (
         "cli",
         &[
-            "config", "enrich", "event", "host", "metrics", "pipeline", "rules", "sink", "source",
-            "trace", "web",
+            "config", "enrich", "event", "files", "host", "metrics", "pipeline", "rules", "sink",
+            "source", "trace", "web",
         ],
     ),
 ];

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    config::files::{Unreadable, kind, of_folder, read},
+    files::{Unreadable, kind, of_folder, read},
     rules::{SourceFile, Unread},
 };
 

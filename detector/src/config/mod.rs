@@ -1,14 +1,13 @@
 //! The configuration: one YAML file with drop-ins, over it the environment, over it settings of the
 //! command line.
 //!
-//! `sources` puts the texts on one another (`files`, `yaml` to `node`, `merge`); `read` makes
+//! `sources` puts the texts on one another (`yaml` to `node`, `merge`); `read` makes
 //! `settings` of the tree and `check` tells every mistake of it, through `texts`; `falco` knows
 //! what falco.yaml has and this has not; `show` prints what is in force.
 
 mod check;
 pub mod codes;
 mod falco;
-pub mod files;
 mod merge;
 mod node;
 mod read;

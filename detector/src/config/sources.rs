@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use super::{
     codes,
-    files::{self, MAX_SIZE, Unreadable},
     merge::{self, Step, Strategy, merge},
     node::{Node, Place, Value},
     settings::ConfigFile,
     texts::{Texts, secrets},
     yaml,
 };
-use crate::rules::Diagnostic;
+use crate::{
+    files::{self, MAX_SIZE, Unreadable},
+    rules::Diagnostic,
+};
 
 /// Read if it is there and no other is named.
 pub const DEFAULT_FILE: &str = "/etc/kubelet-detector/kubelet-detector.yaml";

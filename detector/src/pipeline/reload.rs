@@ -1,12 +1,12 @@
 //! The configuration and the rules read anew while events go on: on a thread of their own, so that the
 //! ring buffer is read meanwhile, and put in force between two events, all or nothing.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{error::Error, future::pending, sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;
 
 use super::{noise::Limit, watched_files::WatchedFiles};
-use crate::{rules::Ruleset, sink::Plan};
+use crate::{causes::chain, rules::Ruleset, sink::Plan};
 
 /// What is to be in force.
 pub struct Fresh {
@@ -34,8 +34,8 @@ pub struct Refused {
 
 impl Refused {
     /// An error with its causes.
-    pub fn of(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::one(format!("{:#}", anyhow::Error::new(error)))
+    pub fn of(error: impl Error) -> Self {
+        Self::one(chain(&error))
     }
 
     pub fn one(mistake: impl Into<String>) -> Self {

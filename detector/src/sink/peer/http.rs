@@ -7,20 +7,36 @@ use futures_util::future::join_all;
 use jiff::{Timestamp, fmt::rfc2822};
 use reqwest::{
     Url,
-    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
+        HeaderName, HeaderValue, TRANSFER_ENCODING,
+    },
     redirect::Policy,
 };
 
-use super::{Fate, Letter, Reply, chain, halves::Halves, tls};
-use crate::sink::{
-    Format,
-    settings::{Body, HttpSettings, RequestSettings},
+use super::{Fate, Letter, Reply, halves::Halves, tls};
+use crate::{
+    causes::chain,
+    sink::{
+        Format,
+        settings::{Body, HttpSettings, RequestSettings, TlsSettings},
+    },
 };
 
 /// Of a reply, what is read: more than any receiver tells of a batch.
 const MAX_REPLY: usize = 8 << 20;
 /// Nobody is waited for longer, whatever it asks for.
 const LONGEST: Duration = Duration::from_secs(300);
+
+/// Headers that a request has by what it is.
+const OWN: [HeaderName; 6] = [
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    HOST,
+    TRANSFER_ENCODING,
+];
 
 #[derive(Debug)]
 pub(super) struct Http {
@@ -136,7 +152,16 @@ impl Client {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("`{url}` is neither http:// nor https://"));
         }
+        if url.scheme() == "http" && settings.tls != TlsSettings::default() {
+            return Err("`tls` is given, but the URL is http://: write https://".to_owned());
+        }
+        if settings.timeout.0.is_zero() {
+            return Err("no request is answered within a `timeout` of 0s".to_owned());
+        }
         if let Some(bearer) = &settings.bearer {
+            if headers.contains_key(AUTHORIZATION) {
+                return Err("give `bearer`, or another way to log in, not both".to_owned());
+            }
             headers.insert(
                 AUTHORIZATION,
                 secret(&format!("Bearer {}", bearer.read()?))?,
@@ -145,6 +170,11 @@ impl Client {
         for (name, value) in &settings.headers {
             let known = HeaderName::try_from(name)
                 .map_err(|error| format!("`{name}` is no name of a header: {error}"))?;
+            if OWN.contains(&known) || headers.contains_key(&known) {
+                return Err(format!(
+                    "the header `{name}` is set by other settings: leave it out"
+                ));
+            }
             headers.insert(known, secret(&value.read()?)?);
         }
         let client = reqwest::Client::builder()

@@ -14,8 +14,8 @@ use async_nats::{
 };
 use futures_util::future::join_all;
 
-use super::{Fate, Letter, Reply, chain, tls};
-use crate::sink::settings::NatsSettings;
+use super::{Fate, Letter, Reply, tls};
+use crate::{causes::chain, sink::settings::NatsSettings};
 
 #[derive(Debug)]
 pub(super) struct Nats {
@@ -35,6 +35,9 @@ impl Nats {
         let subject = &settings.subject;
         if subject.is_empty() || subject.contains(|letter: char| " \t\r\n*>".contains(letter)) {
             return Err(format!("`{subject}` is no subject to publish to"));
+        }
+        if settings.timeout.0.is_zero() {
+            return Err("nothing is acknowledged within a `timeout` of 0s".to_owned());
         }
         let nats = Self {
             servers: servers.collect::<Result<_, String>>()?,

@@ -12,7 +12,10 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
 };
 
-use crate::sink::settings::TlsSettings;
+use crate::{
+    files::{self, MAX_SIZE},
+    sink::settings::TlsSettings,
+};
 
 pub(super) fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
@@ -37,7 +40,7 @@ pub(super) fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
         (Some(certificate), Some(key)) => {
             let chain = certificates(certificate)?;
             let shown = key.display();
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+            let key = PrivateKeyDer::from_pem_slice(&pem(key, "key")?).map_err(|error| {
                 format!("no key can be read of {shown}, give a file in PEM: {error}")
             })?;
             let path = certificate.display();
@@ -72,8 +75,8 @@ fn roots(settings: &TlsSettings) -> Result<RootCertStore, String> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read {
+    let bytes = pem(path, "certificate")?;
+    match CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>() {
         Ok(found) if found.is_empty() => {
             let path = path.display();
             Err(format!("{path} has no certificate, give a file in PEM"))
@@ -86,6 +89,14 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
             ))
         }
     }
+}
+
+/// `what` is to be in it.
+fn pem(path: &Path, what: &str) -> Result<Vec<u8>, String> {
+    files::read(path, MAX_SIZE).map_err(|error| {
+        let path = path.display();
+        format!("no {what} can be read of {path}, give a file in PEM: {error}")
+    })
 }
 
 /// The peer's certificate has this name, whatever it is reached by.

@@ -8,7 +8,10 @@ use serde::{
     de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::alert::Priority;
+use crate::{
+    alert::Priority,
+    files::{self, MAX_SIZE},
+};
 
 /// A priority as Falco takes it: of any case, `info` too.
 pub fn any_case<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Priority, D::Error> {
@@ -204,13 +207,21 @@ impl Secret {
     pub fn read(&self) -> Result<String, String> {
         let text = match self {
             Self::Text(text) => return Ok(text.clone()),
-            Self::File { file } => std::fs::read_to_string(file).map_err(|error| {
-                format!("cannot read the secret in {}: {error}", file.display())
-            })?,
+            Self::File { file } => {
+                let path = file.display();
+                let bytes = files::read(file, MAX_SIZE)
+                    .map_err(|error| format!("cannot read the secret in {path}: {error}"))?;
+                String::from_utf8(bytes)
+                    .map_err(|error| format!("cannot read the secret in {path}: {error}"))?
+            }
             Self::Environment { env } => std::env::var(env)
                 .map_err(|error| format!("no secret in the environment variable {env}: {error}"))?,
         };
-        Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+        let text = text.trim_end_matches(['\r', '\n']);
+        match text.is_empty() {
+            true => Err(format!("the {self:?} has an empty secret")),
+            false => Ok(text.to_owned()),
+        }
     }
 }
 

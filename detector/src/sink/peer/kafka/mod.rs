@@ -71,6 +71,9 @@ impl Kafka {
         if topic.is_empty() || !topic.chars().all(is_of_topic) {
             return Err(format!("`{topic}` is no topic"));
         }
+        if settings.timeout.0.is_zero() {
+            return Err("nothing is answered within a `timeout` of 0s".to_owned());
+        }
         // What cannot be read now is told now.
         credentials(settings)?;
         Ok(Self {

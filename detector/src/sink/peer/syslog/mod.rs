@@ -21,7 +21,7 @@ use self::{
     stream::Stream,
 };
 use super::{Fate, Letter, Reply, tls, unacked::acknowledged};
-use crate::sink::settings::SyslogSettings;
+use crate::sink::settings::{SyslogSettings, TlsSettings};
 
 #[derive(Debug)]
 pub(super) struct Syslog {
@@ -55,6 +55,14 @@ impl Syslog {
         let wrong = || format!("`{address}` is no address of a syslog server: {EXPECTED}");
         let (scheme, rest) = address.split_once(':').ok_or_else(wrong)?;
         let host = || rest.strip_prefix("//").and_then(host).ok_or_else(wrong);
+        if scheme != "tls" && settings.tls != TlsSettings::default() {
+            return Err(format!(
+                "`tls` is given, but the address is {scheme}: write tls://"
+            ));
+        }
+        if settings.timeout.0.is_zero() {
+            return Err("nothing is taken within a `timeout` of 0s".to_owned());
+        }
         let transport = match scheme {
             "unix" if rest.starts_with('/') => Transport::Unix {
                 path: rest.to_owned(),

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Bytes of one file: what a config map holds.
-pub(super) const MAX_SIZE: u64 = 1 << 20;
+pub const MAX_SIZE: u64 = 1 << 20;
 
 /// Why a file is not read.
 #[derive(Debug)]
