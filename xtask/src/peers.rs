@@ -56,8 +56,15 @@ fn python() -> Result<()> {
     println!("setup: installing what reads alerts into {PYTHON}");
     crate::run(Command::new("python3").args(["-m", "venv", PYTHON]))?;
     crate::run(
-        Command::new(Path::new(PYTHON).join("bin/pip"))
-            .args(["install", "--quiet", "--disable-pip-version-check"])
+        // Not `bin/pip`: that names the folder in which it was installed, and a clone may be moved.
+        Command::new(Path::new(PYTHON).join("bin/python"))
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ])
             .args(["--requirement", READERS]),
     )?;
     Ok(fs::write(installed, wanted)?)

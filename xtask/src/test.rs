@@ -52,7 +52,6 @@ pub(crate) fn run(probes: &Path) -> Result<()> {
             "--locked",
             "--no-fail-fast",
         ])
-        .args(crate::FEATURES)
         .args(["--", "--show-output"])
         .env("KUBELET_DETECTOR_PROBES", probes)
         .stdout(Stdio::piped())

@@ -11,7 +11,7 @@ use super::{
 /// Told by a build that has no such sink, and what to do.
 pub const NO_KAFKA: (&str, &str) = (
     "Kafka is not built in",
-    "build with `cargo xtask build`, or with `--features kafka`",
+    "build with `--features kafka`, and read what docs/sinks.md says of it",
 );
 
 /// A topic of Kafka: an alert counts as delivered when every replica in sync has it.
