@@ -99,6 +99,7 @@ fn those_of_the_command_line_are_refused_with_the_remedy() {
         "sinks[0].http.headers.X-Key=hunter2",
         "sinks[0].http.headers={X-Key: hunter2}",
         "sinks[0].nats.url=nats://u:hunter2@host",
+        "sinks[0].kafka.bootstrap_servers=tls://a:9093,tls://u:hunter2@b:9093",
         "sinks[0].elasticsearch={password: [hunter2]}",
         "sinks[]={name: b, nats: {token: hunter2}}",
     ] {

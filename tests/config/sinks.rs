@@ -87,3 +87,28 @@ fn stdout_is_on_where_nothing_else_is() {
     }
     assert_eq!(config::Config::default().sinks()[0].name, "stdout");
 }
+
+/// Kafka is a feature of the build: one without it tells what to do, and where.
+#[test]
+fn kafka_is_taken_or_the_remedy_is_told() {
+    let file = written(
+        "sinks:\n  - name: topic\n    kafka:\n      \
+         bootstrap_servers: tls://a:9093, tls://b:9093\n      topic: alerts\n      \
+         mechanism: PLAIN\n      user: u\n      password: {env: PASSWORD}\n",
+    );
+    let loaded = load(&file.file);
+    if cfg!(feature = "kafka") {
+        assert_eq!(report(&loaded), "");
+        assert_eq!(valid(loaded).sinks()[0].target().unwrap().kind(), "kafka");
+    } else {
+        let told = report(&loaded);
+        for part in [
+            "Kafka is not built in",
+            "config.yaml:4:",
+            "--features kafka",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+        assert!(loaded.config.is_none());
+    }
+}

