@@ -26,6 +26,8 @@ mod kafka;
 mod mistakes;
 #[path = "sinks/nats.rs"]
 mod nats;
+#[path = "sinks/nats_credentials.rs"]
+mod nats_credentials;
 #[path = "sinks/otlp.rs"]
 mod otlp;
 #[path = "sinks/peers.rs"]

@@ -21,18 +21,18 @@ use crate::{
     peers::{Server, fetched, free_port, wait_for_port, wait_until},
 };
 
-const SUBJECT: &str = "alerts.kubelet";
+pub(crate) const SUBJECT: &str = "alerts.kubelet";
 /// The largest message that the stream takes.
 const MAX_MESSAGE: usize = 100_000;
 
-struct Nats {
-    server: Server,
-    port: u16,
+pub(crate) struct Nats {
+    pub(crate) server: Server,
+    pub(crate) port: u16,
 }
 
 impl Nats {
     /// `None` if it is not there. `more` is configuration.
-    fn start(folder: &Path, port: u16, more: &str) -> Option<Self> {
+    pub(crate) fn start(folder: &Path, port: u16, more: &str) -> Option<Self> {
         let program = fetched("tools/python/bin/nats-server")?;
         let path = folder.join("nats.conf");
         let store = folder.join("jetstream");
@@ -55,13 +55,13 @@ fn runtime() -> Runtime {
 }
 
 /// Of the administrator, by other means than the sink's.
-struct Stream {
+pub(crate) struct Stream {
     runtime: Runtime,
     stream: jetstream::stream::Stream,
 }
 
 impl Stream {
-    fn make(options: ConnectOptions, port: u16) -> Self {
+    pub(crate) fn make(options: ConnectOptions, port: u16) -> Self {
         let runtime = runtime();
         let stream = runtime.block_on(async {
             let client = options.connect(format!("127.0.0.1:{port}")).await.unwrap();
@@ -104,7 +104,7 @@ impl Stream {
         })
     }
 
-    fn check(&self, alerts: &Alerts, format: Format) {
+    pub(crate) fn check(&self, alerts: &Alerts, format: Format) {
         let (ids, bodies): (Vec<String>, Vec<_>) = self.messages().into_iter().unzip();
         assert_same(&bodies, &alerts.bodies(format));
         let expected: Vec<String> = alerts

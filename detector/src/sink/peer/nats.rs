@@ -22,7 +22,7 @@ pub(super) struct Nats {
     servers: Vec<ServerAddr>,
     settings: NatsSettings,
     tls: rustls::ClientConfig,
-    /// `None` before the first connection.
+    /// `None` before the first connection, and after a failure to connect.
     connection: Option<(Client, Context)>,
 }
 
@@ -62,16 +62,15 @@ impl Nats {
     }
 
     async fn publish(&mut self, letters: &[Letter]) -> Result<Vec<Fate>, String> {
-        let (client, context) = match self.connection.take() {
+        // It would connect again by itself, but with the credentials that it has; and what it was handed
+        // meanwhile would wait in memory.
+        let is_connected =
+            |(client, _): &(Client, Context)| client.connection_state() == State::Connected;
+        let connection = match self.connection.take().filter(is_connected) {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        // It connects again by itself; what it was handed meanwhile would wait in memory.
-        let connected = client.connection_state() == State::Connected;
-        let (_, context) = self.connection.insert((client, context));
-        if !connected {
-            return Err("the server is not connected".to_owned());
-        }
+        let (_, context) = self.connection.insert(connection);
         let mut acknowledgements = Vec::with_capacity(letters.len());
         for letter in letters {
             let mut headers = HeaderMap::new();
