@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use crate::{
     alerts::{ALERTS, Alerts},
-    delivery::{Delivery, documented},
-    peers::{Server, packaged},
+    certificates::Certificates,
+    delivery::{Delivery, documented, settings},
+    peers::{Server, packaged, served_with, wait_until},
 };
 
 const INDEX: &str = "logs-kubelet_detector-default";
@@ -145,4 +146,82 @@ fn an_alert_that_is_refused_is_kept_apart() {
         reason.contains("failed to parse field [event.sequence]"),
         "{reason}"
     );
+}
+
+/// Before the server: it asks for this header.
+fn front(server: &OpenSearch, folder: &Path, tls: &Certificates, header: &str) -> (Server, u16) {
+    let (certificate, key) = (&tls.server, &tls.server_key);
+    let arguments = vec![
+        server.url.rsplit(':').next().unwrap(),
+        "--authorization",
+        header,
+        "--certificate",
+        certificate.to_str().unwrap(),
+        "--key",
+        key.to_str().unwrap(),
+    ];
+    served_with(folder, "search_front.py", arguments).unwrap()
+}
+
+/// With an API key that is wrong alerts wait, for the next run too, which has the right one.
+#[test]
+fn alerts_arrive_over_tls_with_an_api_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(server) = OpenSearch::start(folder.path()) else {
+        return;
+    };
+    server.ask("PUT", INDEX, &json!({"mappings": {"dynamic": false}}));
+    let certificates = Certificates::new(&folder.path().join("tls"));
+    let header = "ApiKey aWQ6c2VjcmV0";
+    let (_front, port) = front(&server, folder.path(), &certificates, header);
+    let key = folder.path().join("api_key");
+    let sink = || {
+        let ca = certificates.ca.to_str().unwrap();
+        let words = [
+            ("search.example:9200", &*format!("127.0.0.1:{port}")),
+            ("/etc/kubelet-detector/api_key", key.to_str().unwrap()),
+            ("/etc/kubelet-detector/ca.pem", ca),
+        ];
+        documented("elasticsearch_tls", &words)
+    };
+    let alerts = Alerts::new(ALERTS);
+    let spool = folder.path().join("spool");
+    fs::write(&key, "wrong\n").unwrap();
+    let mut delivery = Delivery::start(&[sink()], &spool, &alerts.host);
+    delivery.write(&alerts.all);
+    let why = wait_until("a key that is refused", || delivery.stats().failing);
+    assert!(why.contains("401"), "{why}");
+    delivery.end();
+    assert!(server.documents().is_empty());
+
+    fs::write(&key, "aWQ6c2VjcmV0\n").unwrap();
+    let delivery = Delivery::start(&[sink()], &spool, &alerts.host);
+    delivery.wait(ALERTS);
+    assert_eq!(delivery.stats().refused, 0);
+    delivery.end();
+    assert_same(&server.documents(), &expected(&alerts));
+}
+
+#[test]
+fn alerts_arrive_over_tls_with_a_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(server) = OpenSearch::start(folder.path()) else {
+        return;
+    };
+    server.ask("PUT", INDEX, &json!({"mappings": {"dynamic": false}}));
+    let certificates = Certificates::new(&folder.path().join("tls"));
+    // `detector:p w`, as base64(1) has it.
+    let header = "Basic ZGV0ZWN0b3I6cCB3";
+    let (_front, port) = front(&server, folder.path(), &certificates, header);
+    let yaml = format!(
+        "sinks:\n- name: elasticsearch\n  elasticsearch:\n    url: https://127.0.0.1:{port}\n    \
+         user: detector\n    password: p w\n    tls: {{ca: {}, server_name: siem.example}}\n",
+        certificates.ca.display()
+    );
+    let alerts = Alerts::new(1000);
+    let spool = folder.path().join("spool");
+    let mut delivery = Delivery::start(&settings(&yaml), &spool, &alerts.host);
+    delivery.write(&alerts.all);
+    assert_eq!(delivery.finish().refused, 0);
+    assert_same(&server.documents(), &expected(&alerts));
 }
