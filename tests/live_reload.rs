@@ -197,14 +197,7 @@ fn alerts(path: &Path) -> Vec<Value> {
 fn a_hundred_reloads_under_load_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let certificates = Certificates::new(&folder.path().join("tls"));
-    let arguments = [
-        "--certificate",
-        certificates.server.to_str().unwrap(),
-        "--key",
-        certificates.server_key.to_str().unwrap(),
-        "--authority",
-        certificates.ca.to_str().unwrap(),
-    ];
+    let arguments = certificates.arguments();
     let Some((_server, peer)) = served(folder.path(), "http_contract.py", &arguments) else {
         return;
     };

@@ -61,6 +61,18 @@ impl Certificates {
         }
     }
 
+    /// For a server of ours that asks its clients for a certificate.
+    pub(crate) fn arguments(&self) -> [&str; 6] {
+        [
+            "--certificate",
+            self.server.to_str().unwrap(),
+            "--key",
+            self.server_key.to_str().unwrap(),
+            "--authority",
+            self.ca.to_str().unwrap(),
+        ]
+    }
+
     /// Instead of those that the documentation names.
     pub(crate) fn words(&self) -> Vec<(&str, &str)> {
         vec![

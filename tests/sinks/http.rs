@@ -64,13 +64,7 @@ fn batches_arrive_over_mutual_tls() {
     let certificates = Certificates::new(&folder.path().join("tls"));
     let token = folder.path().join("token");
     fs::write(&token, "s3cret token\n").unwrap();
-    let arguments = [
-        "--certificate",
-        certificates.server.to_str().unwrap(),
-        "--key",
-        certificates.server_key.to_str().unwrap(),
-        "--authority",
-        certificates.ca.to_str().unwrap(),
+    let headers = [
         "--header",
         "Authorization:Bearer s3cret token",
         "--header",
@@ -78,6 +72,7 @@ fn batches_arrive_over_mutual_tls() {
         "--header",
         "Content-Encoding:gzip",
     ];
+    let arguments = [&certificates.arguments()[..], &headers].concat();
     let Some((_server, port)) = served(folder.path(), "http_contract.py", &arguments) else {
         return;
     };

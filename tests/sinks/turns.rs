@@ -198,14 +198,7 @@ fn files_of_tls_are_read_anew() {
     let folder = tempfile::tempdir().unwrap();
     let right = Certificates::new(&folder.path().join("right"));
     let wrong = Certificates::new(&folder.path().join("wrong"));
-    let arguments = [
-        "--certificate",
-        right.server.to_str().unwrap(),
-        "--key",
-        right.server_key.to_str().unwrap(),
-        "--authority",
-        right.ca.to_str().unwrap(),
-    ];
+    let arguments = right.arguments();
     let Some((_server, port)) = served(folder.path(), "http_contract.py", &arguments) else {
         return;
     };

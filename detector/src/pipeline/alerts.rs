@@ -31,6 +31,11 @@ struct Numbered<S: Sink> {
     told: Told,
 }
 
+/// A count of a trace may be any.
+fn add(to: &mut u64, count: u64) {
+    *to = to.saturating_add(count);
+}
+
 /// Since the start.
 #[derive(Debug, Default)]
 struct Missing {
@@ -81,7 +86,7 @@ impl<S: Sink> Alerts<S> {
             count,
         } = loss;
         tracing::warn!(subject, cause, count, "events were lost");
-        self.numbered.missing.lost += count;
+        add(&mut self.numbered.missing.lost, *count);
         self.numbered.told.loss(loss);
         let (priority, message) = match cause.as_str() {
             // What the kernel skips is mostly of sockets that nobody watches.
@@ -189,7 +194,7 @@ impl<S: Sink> Alerts<S> {
         for news in self.numbered.sink.news() {
             let (rule, priority, sink, cause, count, message) = match &news {
                 News::Dropped { sink, cause, count } => {
-                    self.numbered.missing.dropped += count;
+                    add(&mut self.numbered.missing.dropped, *count);
                     let message =
                         format!("{count} alerts will not reach the sink {sink} ({cause})");
                     (
@@ -243,7 +248,7 @@ impl<S: Sink> Alerts<S> {
             destination: (ip, port),
             count,
         } = suppressed;
-        self.numbered.missing.suppressed += count;
+        add(&mut self.numbered.missing.suppressed, *count);
         let message = format!(
             "{count} more alerts of {rule} tell of the same process ({process}, {pid}) and \
              destination ({})",

@@ -50,8 +50,8 @@ pub struct Control {
     interrupt: Signal,
     hangup: Signal,
     user1: Signal,
-    /// How often a heartbeat is told.
-    heartbeat: Option<Duration>,
+    /// When a heartbeat is told.
+    heartbeat: Option<Interval>,
     duration: Option<Duration>,
     /// When `duration` is over; it begins with the run.
     end: Option<Instant>,
@@ -72,9 +72,8 @@ enum Next {
 }
 
 impl Control {
-    /// Ends after `duration`, or at SIGTERM or SIGINT, which set `ending` too; SIGHUP puts in force what `load` gives,
-    /// and SIGUSR1 opens files anew. Must
-    /// be called within a tokio runtime.
+    /// Ends after `duration`, or at SIGTERM or SIGINT, which set `ending` too; SIGHUP puts in force what
+    /// `load` gives, and SIGUSR1 opens files anew. Must be called within a tokio runtime.
     pub fn new(
         duration: Option<Duration>,
         load: Load,
@@ -116,7 +115,9 @@ impl Control {
 
     /// A heartbeat is told that often, and when the run ends.
     pub fn heartbeat(&mut self, every: Option<Duration>) {
-        self.heartbeat = every;
+        if self.heartbeat.as_ref().map(Interval::period) != every {
+            self.heartbeat = every.map(interval);
+        }
     }
 
     /// What the run has done is posted there about once a second.
@@ -148,6 +149,7 @@ impl Control {
             _ = self.interrupt.recv() => Next::Stop,
             () = until(self.end) => Next::Stop,
             _ = self.user1.recv() => Next::Reopen,
+            () = tick(&mut self.heartbeat) => Next::Heartbeat,
             _ = self.hangup.recv(), if idle => Next::Read,
             read = self.reload.finished() => Next::Swap(Box::new(read)),
         }
@@ -174,7 +176,6 @@ pub async fn follow(
     control.end = control.duration.and_then(end);
     let mut events = Vec::new();
     let (mut look, mut beat) = (interval(LOOK), interval(PERIOD));
-    let mut heartbeat = control.heartbeat.map(interval);
     let mut looks = 0_u32;
     let (mut more, mut proven) = (false, None);
     let started_ns = source.now_ns();
@@ -203,7 +204,6 @@ pub async fn follow(
                 looks = looks.wrapping_add(1);
                 Next::Look
             }
-            () = tick(&mut heartbeat) => Next::Heartbeat,
             () = until(held) => Next::Look,
             ready = async { if more { Ok(()) } else { source.readable().await } } => {
                 ready.map_err(PipelineError::Wait)?;
@@ -213,16 +213,7 @@ pub async fn follow(
         match next {
             Next::Look => {}
             Next::Read => control.reload.start(),
-            Next::Swap(read) => {
-                if let Some(files) = read.files {
-                    control.files.turn(files);
-                }
-                let every = swap(source, enrich, pipeline, read.fresh)?;
-                if let Some(every) = every.filter(|every| *every != control.heartbeat) {
-                    control.heartbeat = every;
-                    heartbeat = every.map(interval);
-                }
-            }
+            Next::Swap(read) => swap(source, enrich, pipeline, control, *read)?,
             Next::Reopen => pipeline.reopen(),
             Next::Heartbeat => pipeline.heartbeat(source.now_ns(), false)?,
             Next::Stop => break,
@@ -350,15 +341,18 @@ fn report_losses<S: Sink>(
         .try_for_each(|loss| pipeline.process(Item::Drop(loss)))
 }
 
-/// Puts what was read in force between two events; returns how often a heartbeat is to be told, if it
-/// is in force. While rules change, the ports of the old and of the new ones are watched, and let off is
-/// only who both let off.
+/// Puts what was read in force between two events. While rules change, the ports of the old and of the
+/// new ones are watched, and let off is only who both let off.
 fn swap(
     source: &mut Live,
     enrich: &mut Enrich,
     pipeline: &mut Pipeline<Sinks>,
-    fresh: Result<Fresh, Refused>,
-) -> Result<Option<Option<Duration>>, PipelineError> {
+    control: &mut Control,
+    Read { files, fresh }: Read,
+) -> Result<(), PipelineError> {
+    if let Some(files) = files {
+        control.files.turn(files);
+    }
     // What was told so far is for the sinks of before.
     settle(source, pipeline)?;
     let outcome = fresh.and_then(
@@ -378,10 +372,7 @@ fn swap(
     );
     let (ruleset, limit, heartbeat) = match outcome {
         Ok(fresh) => fresh,
-        Err(refused) => {
-            pipeline.not_reloaded(source.now_ns(), &refused)?;
-            return Ok(None);
-        }
+        Err(refused) => return pipeline.not_reloaded(source.now_ns(), &refused),
     };
     let watched = ruleset.watched_ports().clone();
     let new = watched.without(pipeline.watched_ports());
@@ -389,6 +380,7 @@ fn swap(
     enrich.ask(ruleset.asked());
     pipeline.reload(ruleset);
     pipeline.turn_limit(limit);
+    control.heartbeat(heartbeat);
     if !new.is_empty() {
         inventory(source, enrich, pipeline, &new)?;
     }
@@ -400,7 +392,7 @@ fn swap(
         listen = watched.listen.len(),
         "reloaded; ports watched"
     );
-    Ok(Some(heartbeat))
+    Ok(())
 }
 
 /// As these rules and those in force need.

@@ -270,9 +270,11 @@ mod tests {
         let queue = Queue::start("stuck", WhenFull::Block, &ending, Stuck).unwrap();
         let line = vec![b'x'; MAX_BYTES];
         std::thread::scope(|scope| {
-            // The first may be taken by the thread, and the second waits; the third has no room.
+            // The first is taken by the thread, and the second waits; the third has no room.
             let pushed = scope.spawn(|| (0..3).try_for_each(|_| queue.push(&line)));
-            std::thread::sleep(Duration::from_millis(200));
+            while queue.progress().1 < 2 * MAX_BYTES as u64 {
+                std::thread::yield_now();
+            }
             assert!(!pushed.is_finished());
             ending.store(true, Relaxed);
             pushed.join().unwrap().unwrap();

@@ -95,17 +95,11 @@ fn a_topic_gets_alerts_over_mutual_tls_from_who_knows_the_password() {
         "--password",
         "p w",
     ];
-    let tls = [
-        ("--certificate", &certificates.server),
-        ("--key", &certificates.server_key),
-        ("--authority", &certificates.ca),
-    ];
-    let tls = tls.map(|(name, path)| [name, path.to_str().unwrap()]);
     let port = free_port();
     let (_front, encrypted) = front(
         folder.path(),
         port,
-        &[&login[..], tls.as_flattened()].concat(),
+        &[&login[..], &certificates.arguments()].concat(),
     );
     let broker = store.broker(folder.path(), port, encrypted);
     make_topic(port);

@@ -11,18 +11,21 @@ use std::{
 
 use tokio::{
     runtime::{Builder, Handle},
-    sync::{mpsc as alive, watch},
+    sync::watch,
 };
 
 use super::{DeadLetters, Delivery, Means, Order, Stats};
 use crate::sink::spool::{Reader, Spool};
+
+/// Dropped by whoever the thread need not go on for any more.
+type Alive = tokio::sync::mpsc::Sender<()>;
 
 /// One for each sink that the spool serves; others begin and end while they go on.
 pub(in crate::sink) struct Deliveries {
     runtime: Handle,
     each: Vec<Task>,
     /// Every delivery has one, and the thread ends with the last; `None` at the end.
-    alive: Option<alive::Sender<()>>,
+    alive: Option<Alive>,
     /// Closed when the thread has ended.
     ended: mpsc::Receiver<()>,
 }
@@ -39,7 +42,7 @@ impl Deliveries {
     pub(in crate::sink) fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
-        let (alive, mut dead) = alive::channel(1);
+        let (alive, mut dead) = tokio::sync::mpsc::channel(1);
         let (end, ended) = mpsc::channel();
         std::thread::Builder::new()
             .name("sinks".to_owned())
@@ -148,7 +151,7 @@ impl Drop for Deliveries {
 }
 
 /// A task that ends before it is told to, by a mistake in it, ends alone and is told.
-async fn watched(one: Delivery, grown: watch::Receiver<u64>, alive: Option<alive::Sender<()>>) {
+async fn watched(one: Delivery, grown: watch::Receiver<u64>, alive: Option<Alive>) {
     let stats = Arc::clone(&one.stats);
     if let Err(error) = tokio::spawn(one.run(grown)).await {
         stats.fails(&format!(

@@ -155,9 +155,6 @@ impl Client {
         if url.scheme() == "http" && settings.tls != TlsSettings::default() {
             return Err("`tls` is given, but the URL is http://: write https://".to_owned());
         }
-        if settings.timeout.0.is_zero() {
-            return Err("no request is answered within a `timeout` of 0s".to_owned());
-        }
         if let Some(bearer) = &settings.bearer {
             if headers.contains_key(AUTHORIZATION) {
                 return Err("give `bearer`, or another way to log in, not both".to_owned());

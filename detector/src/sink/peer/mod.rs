@@ -61,6 +61,9 @@ impl Peer {
                 Target::Stdout(_) | Target::File(_) => {
                     return Err("it goes to nobody else".to_owned());
                 }
+                _ if target.timeout().is_some_and(|time| time.0.is_zero()) => {
+                    return Err("nothing is answered within a `timeout` of 0s".to_owned());
+                }
                 Target::Http(settings) => Protocol::Http(Http::new(settings, format)?),
                 Target::Elasticsearch(_) if !format.is_json() => {
                     return Err("documents are JSON: choose an encoding that is".to_owned());

@@ -36,9 +36,6 @@ impl Nats {
         if subject.is_empty() || subject.contains(|letter: char| " \t\r\n*>".contains(letter)) {
             return Err(format!("`{subject}` is no subject to publish to"));
         }
-        if settings.timeout.0.is_zero() {
-            return Err("nothing is acknowledged within a `timeout` of 0s".to_owned());
-        }
         let nats = Self {
             servers: servers.collect::<Result<_, String>>()?,
             tls: tls::config(&settings.tls)?,

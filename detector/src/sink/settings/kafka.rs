@@ -9,10 +9,7 @@ use super::{
 };
 
 /// Told by a build that has no such sink, and what to do.
-pub const NO_KAFKA: (&str, &str) = (
-    "Kafka is not built in",
-    "build with `--features kafka`, and read what docs/sinks.md says of it",
-);
+pub const NO_KAFKA: (&str, &str) = ("Kafka is not built in", "build with `--features kafka`");
 
 /// A topic of Kafka: an alert counts as delivered when every replica in sync has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

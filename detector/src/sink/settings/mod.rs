@@ -76,6 +76,19 @@ pub enum Target<'a> {
 }
 
 impl Target<'_> {
+    /// How long an answer may take, of those who give one.
+    pub(super) fn timeout(self) -> Option<Period> {
+        match self {
+            Self::Stdout(_) | Self::File(_) => None,
+            Self::Syslog(syslog) => Some(syslog.timeout),
+            Self::Http(http) => Some(http.request.timeout),
+            Self::Elasticsearch(elasticsearch) => Some(elasticsearch.request.timeout),
+            Self::Otlp(otlp) => Some(otlp.request.timeout),
+            Self::Nats(nats) => Some(nats.timeout),
+            Self::Kafka(kafka) => Some(kafka.timeout),
+        }
+    }
+
     /// The name of its key.
     pub fn kind(self) -> &'static str {
         match self {

@@ -22,7 +22,7 @@ use rskafka::{
 use tokio::time::timeout;
 
 use self::partitioner::partition;
-use super::{Fate, Letter, Reply, tls};
+use super::{Fate, Letter, Reply, halves::Halves, tls};
 use crate::sink::settings::{KafkaCompression, KafkaSettings, Mechanism, TlsSettings};
 
 /// What a record has beside the alert itself, about.
@@ -71,9 +71,6 @@ impl Kafka {
         if topic.is_empty() || !topic.chars().all(is_of_topic) {
             return Err(format!("`{topic}` is no topic"));
         }
-        if settings.timeout.0.is_zero() {
-            return Err("nothing is answered within a `timeout` of 0s".to_owned());
-        }
         // What cannot be read now is told now.
         credentials(settings)?;
         Ok(Self {
@@ -89,41 +86,32 @@ impl Kafka {
     }
 
     pub(super) async fn send(&mut self, letters: &[Letter]) -> Reply {
-        let mut fates = Vec::with_capacity(letters.len());
-        // A broker refuses a request as a whole: half of it is tried then, down to the one alert.
-        let mut together = letters.len();
-        loop {
-            let some = self.of_one_request(letters.split_at(fates.len()).1, together);
-            if some.is_empty() {
-                return Reply { fates, after: None };
-            }
-            match self.produce(some).await {
-                Ok(()) => {
-                    fates.resize(fates.len() + some.len(), Fate::Delivered);
-                    together = letters.len().min(2 * together);
-                }
-                Err(Refusal::Content(why)) if some.len() == 1 => fates.push(Fate::Refused(why)),
-                Err(Refusal::Content(_)) => together = some.len() / 2,
+        let mut halves = Halves::new(letters);
+        while let Some(some) = halves.next() {
+            let some = self.of_one_request(some);
+            let (fate, is_of_all) = match self.produce(some).await {
+                Ok(()) => (Fate::Delivered, false),
+                Err(Refusal::Content(why)) => (Fate::Refused(why), true),
                 Err(Refusal::Moment(why)) => {
                     self.connection = None;
-                    fates.resize(letters.len(), Fate::Again(why));
+                    (Fate::Again(why), false)
                 }
-            }
+            };
+            halves.told((Reply::all(some.len(), fate), is_of_all));
         }
+        halves.reply()
     }
 
     /// The first ones that go to the same partition, and fit.
-    fn of_one_request<'a>(&self, letters: &'a [Letter], together: usize) -> &'a [Letter] {
-        let Some(first) = letters.first() else {
-            return letters;
-        };
+    fn of_one_request<'a>(&self, letters: &'a [Letter]) -> &'a [Letter] {
+        let host = letters.first().map(|letter| &letter.kept.hostname);
         let mut bytes = 0;
-        let fit = letters.iter().take(together).take_while(|letter| {
+        let fit = letters.iter().take_while(|letter| {
             bytes += letter.body.len() as u64 + HEADER_BYTES;
-            let same = letter.kept.hostname == first.kept.hostname;
-            same && bytes <= self.settings.max_request_size.0
+            Some(&letter.kept.hostname) == host && bytes <= self.settings.max_request_size.0
         });
-        letters.split_at(fit.count().max(1)).0
+        let count = fit.count().max(1);
+        letters.get(..count).unwrap_or(letters)
     }
 
     /// In one request.

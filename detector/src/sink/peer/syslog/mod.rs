@@ -60,9 +60,6 @@ impl Syslog {
                 "`tls` is given, but the address is {scheme}: write tls://"
             ));
         }
-        if settings.timeout.0.is_zero() {
-            return Err("nothing is taken within a `timeout` of 0s".to_owned());
-        }
         let transport = match scheme {
             "unix" if rest.starts_with('/') => Transport::Unix {
                 path: rest.to_owned(),
