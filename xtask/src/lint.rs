@@ -13,7 +13,7 @@ pub(crate) fn run() -> Result<()> {
     crate::run(
         Command::new("cargo")
             .args(["clippy", "--workspace", "--all-targets", "--locked"])
-            .args(["--features", "detector/kafka"])
+            .args(crate::FEATURES)
             .args(["--", "-D", "warnings"]),
     )?;
     let listed = Command::new("git")

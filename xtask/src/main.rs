@@ -55,6 +55,9 @@ enum Task {
     Lint,
 }
 
+/// One set in all builds, for a second set would be a second build of most crates.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "detector/kafka"];
+
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -98,6 +101,7 @@ fn main() -> Result<()> {
                     "--test",
                     "config",
                 ])
+                .args(FEATURES)
                 .env("BLESS", "1"))?;
             run(Command::new("git").args(["status", "--short", "tests/snapshots", "docs"]))
         }
@@ -119,6 +123,7 @@ fn build(more: &[&str]) -> Result<PathBuf> {
             "detector",
             "--bins",
         ])
+        .args(FEATURES)
         .args(more)
         .env("KUBELET_DETECTOR_PROBES", &probes))?;
     Ok(probes)

@@ -52,6 +52,7 @@ pub(crate) fn run(probes: &Path) -> Result<()> {
             "--locked",
             "--no-fail-fast",
         ])
+        .args(crate::FEATURES)
         .args(["--", "--show-output"])
         .env("KUBELET_DETECTOR_PROBES", probes)
         .stdout(Stdio::piped())

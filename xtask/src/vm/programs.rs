@@ -27,6 +27,7 @@ impl Programs {
     pub(super) fn build(probes: &Path) -> Result<Self> {
         let output = Command::new("cargo")
             .args(["test", "--release", "--locked", "--package", "detector"])
+            .args(crate::FEATURES)
             .arg("--no-run")
             .args(plan::names().flat_map(|name| ["--test", name]))
             .args(["--message-format", "json"])

@@ -9,7 +9,10 @@ use super::{
 };
 
 /// Told by a build that has no such sink, and what to do.
-pub const NO_KAFKA: (&str, &str) = ("Kafka is not built in", "build with `--features kafka`");
+pub const NO_KAFKA: (&str, &str) = (
+    "Kafka is not built in",
+    "build with `cargo xtask build`, or with `--features kafka`",
+);
 
 /// A topic of Kafka: an alert counts as delivered when every replica in sync has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
