@@ -15,22 +15,19 @@ use crate::{Result, fact, traffic};
 /// A process that is ahead of its pace by less goes on: to sleep takes longer.
 const AHEAD: Duration = Duration::from_micros(200);
 
-/// To its own listener. Each connection is reset, so that none is left in TIME_WAIT. One that is
-/// reset before the server took it may never come to the server, so nobody waits for that: it ends
-/// with the process.
-pub(crate) fn flood(port: u16, count: u32) -> Result {
+/// To its own listener, by one thread, `rate` a second: a server that an idle CPU wakes late has its
+/// queue full after 128 connections, and each further one takes a second. Each connection is reset,
+/// so that none is left in TIME_WAIT.
+pub(crate) fn flood(port: u16, count: u32, rate: u32) -> Result {
     let listener = TcpListener::bind(("127.0.0.1", port))?;
-    std::thread::spawn(move || {
-        loop {
-            drop(listener.accept());
-        }
-    });
-    let begin = Instant::now();
+    let mut pace = Pace::new(rate);
     for _ in 0..count {
+        pace.wait();
         let stream = TcpStream::connect(("127.0.0.1", port))?;
+        drop(listener.accept()?);
         sockopt::set_socket_linger(&stream, Some(Duration::ZERO))?;
     }
-    let took = begin.elapsed().as_secs_f64();
+    let took = pace.begin.elapsed().as_secs_f64();
     println!("{count} connects in {took:.2} s");
     Ok(())
 }
@@ -49,8 +46,7 @@ pub(crate) fn renamed(port: u16, count: u32) -> Result {
 /// second, or as many as the machine can.
 pub(crate) fn refused(port: u16, count: u32, rate: u32) -> Result {
     let begin = Instant::now();
-    let interval = 2 * Duration::from_secs(1) / rate.max(1);
-    let half = move |count: u32| move || paced(port, count, interval).map_err(|e| e.to_string());
+    let half = move |count: u32| move || paced(port, count, rate / 2).map_err(|e| e.to_string());
     let second = std::thread::spawn(half(count / 2));
     half(count - count / 2)()?;
     second.join().map_err(|_panic| "a thread panicked")??;
@@ -58,21 +54,44 @@ pub(crate) fn refused(port: u16, count: u32, rate: u32) -> Result {
     Ok(())
 }
 
-fn paced(port: u16, count: u32, interval: Duration) -> Result {
+fn paced(port: u16, count: u32, rate: u32) -> Result {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
-    let begin = Instant::now();
-    for connect in 0..count {
-        let ahead = (interval * connect).saturating_sub(begin.elapsed());
-        if ahead > AHEAD {
-            std::thread::sleep(ahead);
-        }
+    let mut pace = Pace::new(rate);
+    for _ in 0..count {
+        pace.wait();
         match net::connect(&socket, &address) {
             Err(Errno::CONNREFUSED) => {}
             other => return Err(format!("a connect returned {other:?}").into()),
         }
     }
     Ok(())
+}
+
+/// So many connects a second at most.
+struct Pace {
+    begin: Instant,
+    interval: Duration,
+    connects: u32,
+}
+
+impl Pace {
+    fn new(rate: u32) -> Self {
+        Self {
+            begin: Instant::now(),
+            interval: Duration::from_secs(1) / rate.max(1),
+            connects: 0,
+        }
+    }
+
+    /// Until it is time for the next.
+    fn wait(&mut self) {
+        let ahead = (self.interval * self.connects).saturating_sub(self.begin.elapsed());
+        if ahead > AHEAD {
+            std::thread::sleep(ahead);
+        }
+        self.connects += 1;
+    }
 }
 
 /// One refused connect a second.

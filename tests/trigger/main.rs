@@ -101,10 +101,12 @@ fn run() -> Result {
         "long-name" => renamed(LONG_NAME, "refused", port),
         "script" => script(port),
         "held" => traffic::held(port),
-        "flood" => flood::flood(port, count),
-        "flood-refused" => {
-            let rate = arguments.next().ok_or("name a rate")?;
-            flood::refused(port, count, rate.parse()?)
+        "flood" | "flood-refused" => {
+            let rate = arguments.next().ok_or("name a rate")?.parse()?;
+            match scenario.as_str() {
+                "flood" => flood::flood(port, count, rate),
+                _refused => flood::refused(port, count, rate),
+            }
         }
         "flood-renamed" => flood::renamed(port, count),
         "steady" => flood::steady(port, count),
