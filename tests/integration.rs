@@ -6,78 +6,36 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "event.rs"]
+mod event;
+#[path = "loaded.rs"]
+mod loaded;
+
 use std::{
-    net::IpAddr,
     path::Path,
     process::{Command, Output, Stdio},
     sync::Arc,
 };
 
 use detector::{
-    event::{
-        Asked, Attribution, Elapsed, Endpoint, Event, Family, Item, Kind, Loss, Process, Socket,
-        Thread,
-    },
+    event::{Asked, Event, Item, Kind, Loss, Process},
     host::Host,
-    rules::{self, Ruleset, SourceFile},
     trace,
 };
+use loaded::{load, ruleset};
 
 const SHIPPED: &str = include_str!("../rules/kubelet_rules.yaml");
 
+/// Of a process of which little is known.
 fn event(kind: Kind, name: &str, port: u16) -> Event {
-    let ip: IpAddr = [10, 0, 0, 9].into();
-    Event {
-        number: 1,
-        time_ns: 1_700_000_000_000_000_001,
-        cpu: 0,
-        kind,
-        socket: Socket {
-            cookie: 7,
-            family: Family::Ipv4,
-            mapped: false,
-            client: (kind != Kind::Listen).then_some(Endpoint { ip, port: 5002 }),
-            server: Endpoint {
-                ip: [10, 0, 0, 5].into(),
-                port,
-            },
-            netns: 1,
-        },
-        errno: (kind != Kind::ConnectAttempt).then_some(111),
-        attribution: Attribution::Caller,
-        thread: Thread {
-            tid: 42,
-            comm: name.to_owned(),
-        },
-        found: false,
-        elapsed: Elapsed::default(),
-        names: None,
-        original: None,
-        creator: None,
-        process: Arc::new(Process {
-            pid: 42,
-            ..Process::default()
-        }),
-    }
-}
-
-fn load(texts: &[&str]) -> rules::Loaded {
-    let files: Vec<SourceFile> = texts
-        .iter()
-        .enumerate()
-        .map(|(index, text)| SourceFile {
-            name: format!("{index}.yaml"),
-            text: (*text).to_owned(),
-        })
-        .collect();
-    rules::load(&files)
-}
-
-fn ruleset(texts: &[&str]) -> Ruleset {
-    let loaded = load(texts);
-    loaded
-        .ruleset
-        .unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics))
+    let mut event = event::event(kind);
+    event.process = Arc::new(Process {
+        pid: 42,
+        ..Process::default()
+    });
+    event.thread.comm = name.to_owned();
+    event.socket.server.port = port;
+    event
 }
 
 fn one_rule(condition: &str) -> String {

@@ -8,21 +8,21 @@
     reason = "a test fails by panicking, and says what it skips"
 )]
 
+#[path = "event.rs"]
+mod event;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader},
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError, channel, sync_channel},
-    },
+    sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel},
     time::Duration,
 };
 
 use detector::{
-    event::{Attribution, Elapsed, Endpoint, Event, Family, Item, Kind, Process, Socket, Thread},
+    event::{Event, Item, Kind},
     host::Host,
     pipeline::{Pipeline, reload::Refused},
     rules::{self, Ruleset, SourceFile},
@@ -76,42 +76,15 @@ fn event(numbers: &mut Numbers, time_ns: u64) -> Event {
         Kind::Accept,
         Kind::Listen,
     ]);
-    let name = numbers.one_of(&["curl", "kubelet", "kube-apiserver", "nc", "sh"]);
-    Event {
-        number: 0,
-        time_ns,
-        cpu: 0,
-        kind,
-        socket: Socket {
-            cookie: time_ns,
-            family: Family::Ipv4,
-            mapped: false,
-            client: (kind != Kind::Listen).then_some(Endpoint {
-                ip: [10, 0, 0, 9].into(),
-                port: 5002,
-            }),
-            server: Endpoint {
-                ip: [10, 0, 0, 5].into(),
-                port: numbers.one_of(&[10250, 10255, 443]),
-            },
-            netns: 1,
-        },
-        errno: (kind != Kind::ConnectAttempt).then_some(numbers.one_of(&[0, 111])),
-        attribution: Attribution::Caller,
-        thread: Thread {
-            tid: 42,
-            comm: name.to_owned(),
-        },
-        found: false,
-        elapsed: Elapsed::default(),
-        names: None,
-        original: None,
-        creator: None,
-        process: Arc::new(Process {
-            pid: 42,
-            ..Process::default()
-        }),
-    }
+    let mut event = event::event(kind);
+    event.time_ns = time_ns;
+    event.socket.cookie = time_ns;
+    event.socket.server.port = numbers.one_of(&[10250, 10255, 443]);
+    event.errno = (kind != Kind::ConnectAttempt).then_some(numbers.one_of(&[0, 111]));
+    event.thread.comm = numbers
+        .one_of(&["curl", "kubelet", "kube-apiserver", "nc", "sh"])
+        .to_owned();
+    event
 }
 
 /// The same verdicts for the events above, written in three ways.

@@ -18,6 +18,8 @@ mod details;
 mod diagnostics;
 #[path = "rules/documents.rs"]
 mod documents;
+#[path = "event.rs"]
+mod event;
 #[path = "rules/events.rs"]
 mod events;
 #[path = "rules/exceptions.rs"]
@@ -32,6 +34,8 @@ mod files;
 mod growth;
 #[path = "rules/let_off.rs"]
 mod let_off;
+#[path = "loaded.rs"]
+mod loaded;
 #[path = "rules/mistakes.rs"]
 mod mistakes;
 #[path = "rules/outputs.rs"]
@@ -47,26 +51,8 @@ mod table;
 #[path = "rules/traces.rs"]
 mod traces;
 
-use detector::rules::{self, Loaded, Ruleset, SourceFile, diagnostic::Severity};
-
-fn load(texts: &[&str]) -> Loaded {
-    let files: Vec<SourceFile> = texts
-        .iter()
-        .enumerate()
-        .map(|(index, text)| SourceFile {
-            name: format!("{index}.yaml"),
-            text: (*text).to_owned(),
-        })
-        .collect();
-    rules::load(&files)
-}
-
-fn ruleset(texts: &[&str]) -> Ruleset {
-    let loaded = load(texts);
-    loaded
-        .ruleset
-        .unwrap_or_else(|| panic!("{texts:?}: {:#?}", loaded.diagnostics))
-}
+use detector::rules::{Loaded, diagnostic::Severity};
+use loaded::{load, ruleset};
 
 /// The condition stands in a literal block, so that YAML takes nothing from it.
 fn rule(name: &str, condition: &str) -> String {
