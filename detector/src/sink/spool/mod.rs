@@ -13,6 +13,7 @@ mod mark;
 mod open;
 mod progress;
 mod reader;
+mod room;
 mod segment;
 mod state;
 

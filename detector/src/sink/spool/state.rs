@@ -22,10 +22,7 @@ use super::{
 use crate::{
     alert::Priority,
     metrics,
-    sink::{
-        kept::Kept,
-        settings::{Fsync, SpoolSettings},
-    },
+    sink::settings::{Fsync, SpoolSettings},
 };
 
 /// The bounds of a spool.
@@ -93,22 +90,6 @@ pub(super) struct State {
     failing: bool,
     /// Written since the last time that they were made to survive a loss of power.
     dirty: Vec<Arc<File>>,
-}
-
-/// Why alerts that no sink has are given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    Full,
-    Old,
-}
-
-impl Cause {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "spool_full",
-            Self::Old => "too_old",
-        }
-    }
 }
 
 impl State {
@@ -269,54 +250,14 @@ impl State {
         self.readers.values().try_for_each(Progress::sync)
     }
 
-    /// Removes what every sink has, and keeps the bounds.
-    pub(super) fn trim(&mut self) {
-        for level in Priority::ALL {
-            while let Some(segment) = level_mut(&mut self.levels, level).front() {
-                let has = |reader: &Progress| reader.is_past(level, segment.last);
-                if !self.readers.values().all(has) {
-                    break;
-                }
-                segment.remove();
-                level_mut(&mut self.levels, level).pop_front();
-            }
-        }
-        while self.bytes(true) > self.limits.max_bytes && self.drop_one(true) {}
-        while self.bytes(false) > self.limits.memory_bytes && self.drop_one(false) {}
-    }
-
-    /// Gives up what is older than it may be.
-    pub(super) fn age(&mut self, now: SystemTime) {
-        let Some(max_age) = self.limits.max_age else {
-            return;
-        };
-        for level in Priority::ALL {
-            let old = |segment: &Segment| {
-                let age = now.duration_since(segment.changed);
-                age.is_ok_and(|age| age > max_age)
-            };
-            while let Some(index) = self.droppable(level, old) {
-                self.drop_segment(level, index, Cause::Old);
-            }
-        }
-    }
-
-    pub(super) fn bytes(&self, on_disk: bool) -> u64 {
-        let segments = self.levels.iter().flatten();
-        segments
-            .filter(|segment| segment.is_on_disk() == on_disk)
-            .map(|segment| segment.length)
-            .sum()
-    }
-
     pub(super) fn status(&self, now: SystemTime) -> metrics::Spool {
         let segments = || self.levels.iter().flatten();
         let limits = &self.limits;
         let oldest = segments().map(|segment| segment.begun).min();
         let age = oldest.and_then(|begun| now.duration_since(begun).ok());
         metrics::Spool {
-            disk_bytes: self.bytes(true),
-            memory_bytes: self.bytes(false),
+            disk_bytes: self.bytes(true, |_| true),
+            memory_bytes: self.bytes(false, |_| true),
             limit_bytes: match limits.folder {
                 Some(_) => limits.max_bytes,
                 None => limits.memory_bytes,
@@ -334,54 +275,12 @@ impl State {
         };
         self.readers.values().map(of).collect()
     }
-
-    /// The oldest of the least urgent; false if each is being read.
-    fn drop_one(&mut self, on_disk: bool) -> bool {
-        let lowest = Priority::ALL.into_iter().rev().find_map(|level| {
-            let index = self.droppable(level, |segment| segment.is_on_disk() == on_disk)?;
-            Some((level, index))
-        });
-        if let Some((level, index)) = lowest {
-            self.drop_segment(level, index, Cause::Full);
-        }
-        lowest.is_some()
-    }
-
-    fn droppable(&self, level: Priority, fits: impl Fn(&Segment) -> bool) -> Option<usize> {
-        let segments = self.levels.get(level as usize)?;
-        segments.iter().position(|segment| {
-            let read = |reader: &Progress| reader.reads(level, segment.first);
-            fits(segment) && !self.readers.values().any(read)
-        })
-    }
-
-    fn drop_segment(&mut self, level: Priority, index: usize, cause: Cause) {
-        let Some(segment) = level_mut(&mut self.levels, level).remove(index) else {
-            return;
-        };
-        let mut counts = vec![0; self.readers.len()];
-        let counted = segment.frames(|frame| {
-            let kept = Kept::from_bytes(frame.kept);
-            for (reader, count) in self.readers.values().zip(&mut counts) {
-                let wanted = kept.as_ref().is_none_or(|kept| reader.filter().wants(kept));
-                *count += u64::from(wanted && !reader.is_past(level, frame.position));
-            }
-        });
-        let mut told = Vec::new();
-        for (reader, count) in self.readers.values_mut().zip(counts) {
-            let unread = segment.last.saturating_sub(segment.first) + 1;
-            let count = if counted.is_ok() { count } else { unread };
-            reader.pass(level, segment.first, segment.last);
-            told.push((reader.name().to_owned(), count));
-        }
-        for (sink, count) in told {
-            self.tell_dropped(&sink, cause.as_str(), count);
-        }
-        segment.remove();
-    }
 }
 
-fn level_mut(levels: &mut [VecDeque<Segment>; LEVELS], level: Priority) -> &mut VecDeque<Segment> {
+pub(super) fn level_mut(
+    levels: &mut [VecDeque<Segment>; LEVELS],
+    level: Priority,
+) -> &mut VecDeque<Segment> {
     // Priorities and levels are as many.
     let [
         emergency,
