@@ -63,8 +63,8 @@ pub enum News {
     /// A sink will not get these.
     Dropped {
         sink: String,
-        /// `queue_full`, `spool_full`, `too_old`, `too_long` (more than 1 MiB), `spool_damaged` or
-        /// `sink_removed`.
+        /// `queue_full`, `spool_full`, `too_old`, `too_long` (more than 1 MiB), `spool_damaged`,
+        /// `not_written` (in memory only, when an earlier run ended) or `sink_removed`.
         cause: &'static str,
         count: u64,
     },

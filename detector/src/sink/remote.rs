@@ -118,5 +118,6 @@ impl Remote {
 
     pub(super) fn finish(self, most: Duration) {
         self.deliveries.finish(most, &self.spool);
+        self.spool.finish();
     }
 }

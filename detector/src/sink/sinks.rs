@@ -135,7 +135,13 @@ impl Sinks {
     fn know(&self, planned: &Planned) -> (String, Known) {
         let causes: &[&'static str] = match planned.way {
             Way::Local(_) => &["queue_full"],
-            Way::Remote { .. } => &["spool_full", "too_old", "too_long", "spool_damaged"],
+            Way::Remote { .. } => &[
+                "spool_full",
+                "too_old",
+                "too_long",
+                "spool_damaged",
+                "not_written",
+            ],
         };
         let before = self.known.get(&planned.name);
         let told = |cause: &&'static str| {

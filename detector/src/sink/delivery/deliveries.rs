@@ -139,7 +139,7 @@ impl Deliveries {
             );
         }
         if done == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("a sink takes alerts too slowly: the spool keeps the rest");
+            tracing::warn!("a sink takes alerts too slowly to wait for it");
         }
     }
 }

@@ -95,7 +95,7 @@ impl Spool {
             .map(|(id, (_, filter))| Reader::new(Arc::clone(&shared), id, Arc::clone(filter)))
             .collect();
         let spool = Self {
-            _keeper: Keeper::start(Arc::clone(&shared)).map_err(SpoolError::Thread)?,
+            keeper: Keeper::start(Arc::clone(&shared)).map_err(SpoolError::Thread)?,
             shared,
             pending: Default::default(),
             ends,

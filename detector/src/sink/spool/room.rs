@@ -1,6 +1,9 @@
 //! What goes when there is no more room, or when it is too old.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use super::{
     progress::Progress,
@@ -117,6 +120,20 @@ impl State {
         let Some(segment) = level_mut(&mut self.levels, level).remove(index) else {
             return;
         };
+        let counts = self.lacking(level, &segment);
+        let mut told = Vec::new();
+        for (reader, count) in self.readers.values_mut().zip(counts) {
+            reader.pass(level, segment.first, segment.last);
+            told.push((reader.name().to_owned(), count));
+        }
+        for (sink, count) in told {
+            self.tell_dropped(&sink, cause.as_str(), count);
+        }
+        segment.remove();
+    }
+
+    /// How many of its alerts each sink is to have, and has not.
+    fn lacking(&self, level: Priority, segment: &Segment) -> Vec<u64> {
         let mut counts = vec![0; self.readers.len()];
         let counted = segment.frames(|frame| {
             let kept = Kept::from_bytes(frame.kept);
@@ -125,16 +142,24 @@ impl State {
                 *count += u64::from(wanted && !reader.is_past(level, frame.position));
             }
         });
-        let mut told = Vec::new();
-        for (reader, count) in self.readers.values_mut().zip(counts) {
-            let unread = segment.last.saturating_sub(segment.first) + 1;
-            let count = if counted.is_ok() { count } else { unread };
-            reader.pass(level, segment.first, segment.last);
-            told.push((reader.name().to_owned(), count));
+        match counted {
+            Ok(()) => counts,
+            Err(_unreadable) => vec![segment.last.saturating_sub(segment.first) + 1; counts.len()],
         }
-        for (sink, count) in told {
-            self.tell_dropped(&sink, cause.as_str(), count);
+    }
+
+    /// What ends with the detector: of each sink, the alerts that it lacks and that are in memory only.
+    pub(super) fn only_in_memory(&self) -> BTreeMap<String, u64> {
+        let mut all: BTreeMap<String, u64> = BTreeMap::new();
+        for (level, segments) in Priority::ALL.into_iter().zip(&self.levels) {
+            for segment in segments.iter().filter(|segment| !segment.is_on_disk()) {
+                let counts = self.lacking(level, segment);
+                for (reader, count) in self.readers.values().zip(counts) {
+                    *all.entry(reader.name().to_owned()).or_default() += count;
+                }
+            }
         }
-        segment.remove();
+        all.retain(|_, count| *count > 0);
+        all
     }
 }

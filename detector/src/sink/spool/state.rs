@@ -72,6 +72,8 @@ pub(super) struct Ends {
     pub(super) positions: [u64; LEVELS],
     /// The last of all.
     pub(super) order: u64,
+    /// Of each priority, the first and the last that were in memory only.
+    pub(super) in_memory: [(u64, u64); LEVELS],
 }
 
 /// How far each sink is, by the number of its reader.
@@ -84,6 +86,8 @@ pub(super) struct State {
     pub(super) ends: Ends,
     pub(super) readers: Readers,
     pub(super) news: Vec<News>,
+    /// Positions that were in memory only when an earlier run ended.
+    pub(super) not_written: [(u64, u64); LEVELS],
     /// `None` in memory.
     mark: Option<Mark>,
     /// The disk could not be written when it was last tried.
@@ -105,6 +109,7 @@ impl State {
             ends,
             readers: Readers::new(),
             news: Vec::new(),
+            not_written: ends.in_memory,
             mark,
             failing: false,
             dirty: Vec::new(),
@@ -151,17 +156,45 @@ impl State {
             self.ends.order = self.ends.order.max(pending.order);
             pending.clear();
         }
-        if let Some(mark) = &mut self.mark {
-            let marked = mark.set(&self.ends);
-            let synced = marked.and_then(|()| match self.limits.fsync {
-                Fsync::Always => mark.sync(),
-                Fsync::Interval | Fsync::Never => Ok(()),
-            });
-            if let Err(error) = synced {
-                self.disk(Err(error));
-            }
+        if let Err(error) = self.write_mark() {
+            self.disk(Err(error));
         }
         self.trim();
+    }
+
+    fn write_mark(&mut self) -> io::Result<()> {
+        for level in Priority::ALL {
+            let known = self.joined_in_memory(level);
+            if let Some(in_memory) = self.ends.in_memory.get_mut(level as usize) {
+                *in_memory = known;
+            }
+        }
+        let Some(mark) = &mut self.mark else {
+            return Ok(());
+        };
+        mark.set(&self.ends)?;
+        match self.limits.fsync {
+            Fsync::Always => mark.sync(),
+            Fsync::Interval | Fsync::Never => Ok(()),
+        }
+    }
+
+    /// What is in memory only, and what was so before if some sink has not come to it yet.
+    fn joined_in_memory(&self, level: Priority) -> (u64, u64) {
+        let (before, segments) = (
+            self.not_written.get(level as usize).copied(),
+            self.levels.get(level as usize),
+        );
+        let before = before.filter(|(_, last)| {
+            let mut readers = self.readers.values();
+            readers.any(|reader| reader.acked(level) < *last)
+        });
+        let segments = segments.into_iter().flatten();
+        let now = segments
+            .filter(|segment| !segment.is_on_disk())
+            .map(|segment| (segment.first, segment.last));
+        let join = |(first, last): (u64, u64), (from, to)| (first.min(from), last.max(to));
+        before.into_iter().chain(now).reduce(join).unwrap_or((0, 0))
     }
 
     /// On disk; an error where there is none to write to, or it is full.
@@ -227,6 +260,7 @@ impl State {
         let Some(folder) = self.limits.folder.clone() else {
             return;
         };
+        let mut spilled = false;
         for level in Priority::ALL {
             for segment in level_mut(&mut self.levels, level) {
                 if segment.is_on_disk() {
@@ -235,9 +269,12 @@ impl State {
                 if let Err(error) = segment.spill(&folder, level) {
                     return self.disk(Err(error));
                 }
+                self.dirty.extend(segment.file());
+                spilled = true;
             }
         }
-        self.disk(Ok(()));
+        let marked = if spilled { self.write_mark() } else { Ok(()) };
+        self.disk(marked);
     }
 
     /// Files to sync.

@@ -1,3 +1,4 @@
+mod memory;
 mod room;
 
 use std::{fs, os::unix::fs::FileExt as _, path::Path};
@@ -131,33 +132,6 @@ fn what_was_not_acknowledged_is_told_again_by_the_next_run() {
     fill(&mut spool, 13..=13, Priority::Warning);
     assert_eq!(drain(&mut reader), [13]);
     assert_eq!(spool.news(), []);
-}
-
-#[test]
-fn a_disk_that_cannot_be_written_costs_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("spool");
-    let settings = settings(Some(&path));
-    let (mut spool, mut reader) = open(&settings);
-    fill(&mut spool, 1..=3, Priority::Error);
-    assert_eq!(drain(&mut reader), [1, 2, 3]);
-    spool.shared.lock().trim();
-    let away = folder.path().join("away");
-    fs::rename(&path, &away).unwrap();
-    fill(&mut spool, 4..=6, Priority::Error);
-    assert!(matches!(spool.news()[..], [News::DiskFails(_)]));
-    assert_eq!(
-        drain(&mut reader),
-        [4, 5, 6],
-        "sinks are served from memory"
-    );
-    fill(&mut spool, 7..=9, Priority::Error);
-    fs::rename(&away, &path).unwrap();
-    spool.shared.lock().spill();
-    assert_eq!(spool.news(), [News::DiskWorks]);
-    drop((spool, reader));
-    let (_spool, mut reader) = open(&settings);
-    assert_eq!(drain(&mut reader), [7, 8, 9]);
 }
 
 /// Fifty alerts in several segments, changed while nobody has the spool open.
