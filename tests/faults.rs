@@ -251,7 +251,7 @@ fn killed() -> Row {
 /// `None` where nothing can be mounted.
 fn disk_full() -> Option<Row> {
     let folder = tempfile::tempdir().unwrap();
-    let size = c"size=512k";
+    let size = c"size=512k,mode=700";
     mount(
         "kubelet-detector",
         folder.path(),

@@ -151,7 +151,8 @@ impl Source {
             match news {
                 News::Dropped { count, .. } => self.dropped += count,
                 News::DiskFails(_) => self.disk_failed = true,
-                News::DiskWorks | News::Fails { .. } | News::Works { .. } => {}
+                News::DiskWorks | News::Mended { .. } | News::Fails { .. } | News::Works { .. } => {
+                }
             }
         }
     }

@@ -223,6 +223,13 @@ impl<S: Sink> Alerts<S> {
                     let message = "the spool can be written again".to_owned();
                     ("Spool recovery", Priority::Notice, "", "", 0, message)
                 }
+                News::Mended { folder, count } => {
+                    let message = format!(
+                        "{count} files of the spool {folder} were removed or replaced while the \
+                         detector runs, and are made anew"
+                    );
+                    ("Spool changed", Priority::Critical, "", "", *count, message)
+                }
             };
             tracing::warn!("{message}");
             let fields = [

@@ -80,6 +80,11 @@ pub enum News {
     /// The spool cannot be written: alerts are kept in memory meanwhile.
     DiskFails(String),
     DiskWorks,
+    /// Somebody removed or replaced files of the spool: they are made anew from what is open.
+    Mended {
+        folder: String,
+        count: u64,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]

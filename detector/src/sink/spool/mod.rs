@@ -7,6 +7,7 @@
 //! each sink that should have had it. What was committed survives the death of the daemon, and by
 //! its `fsync` setting that of the machine.
 
+mod folder;
 mod frame;
 mod keeper;
 mod mark;
@@ -19,7 +20,6 @@ mod state;
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
@@ -56,8 +56,6 @@ pub struct Spool {
     /// About as much is pending of a priority at most.
     segment_bytes: u64,
     keeper: Keeper,
-    /// Held for as long as the spool is open; `None` in memory.
-    _lock: Option<File>,
 }
 
 #[derive(Debug)]

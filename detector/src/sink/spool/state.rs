@@ -88,17 +88,20 @@ pub(super) struct State {
     pub(super) news: Vec<News>,
     /// Positions that were in memory only when an earlier run ended.
     pub(super) not_written: [(u64, u64); LEVELS],
+    /// Held for as long as the spool is open; `None` in memory.
+    pub(super) lock: Option<File>,
     /// `None` in memory.
     mark: Option<Mark>,
     /// The disk could not be written when it was last tried.
     failing: bool,
     /// Written since the last time that they were made to survive a loss of power.
-    dirty: Vec<Arc<File>>,
+    pub(super) dirty: Vec<Arc<File>>,
 }
 
 impl State {
     pub(super) fn new(
         limits: Limits,
+        lock: Option<File>,
         levels: [VecDeque<Segment>; LEVELS],
         ends: Ends,
         mark: Option<Mark>,
@@ -110,6 +113,7 @@ impl State {
             readers: Readers::new(),
             news: Vec::new(),
             not_written: ends.in_memory,
+            lock,
             mark,
             failing: false,
             dirty: Vec::new(),
@@ -137,18 +141,29 @@ impl State {
         }
     }
 
+    pub(super) fn tell_mended(&mut self, count: u64) {
+        if let Some(folder) = &self.limits.folder {
+            let folder = folder.display().to_string();
+            tracing::error!(
+                count,
+                "files of the spool {folder} were removed or replaced"
+            );
+            self.news.push(News::Mended { folder, count });
+        }
+    }
+
     /// Takes what is pending of each priority.
     pub(super) fn commit(&mut self, pending: &mut [Pending; LEVELS]) {
         for (level, pending) in Priority::ALL.into_iter().zip(pending) {
             if pending.is_empty() {
                 continue;
             }
-            match self.write(level, pending) {
-                Ok(()) => self.disk(Ok(())),
-                Err(error) => {
-                    self.disk(Err(error));
-                    self.remember(level, pending);
-                }
+            if self.limits.folder.is_none() || self.failing {
+                // The keeper tries anew.
+                self.remember(level, pending);
+            } else if let Err(error) = self.write(level, pending) {
+                self.disk(Err(error));
+                self.remember(level, pending);
             }
             if let Some(end) = self.ends.positions.get_mut(level as usize) {
                 *end = pending.last;
@@ -156,7 +171,12 @@ impl State {
             self.ends.order = self.ends.order.max(pending.order);
             pending.clear();
         }
-        if let Err(error) = self.write_mark() {
+        let marked = self.write_mark();
+        let synced = match self.limits.fsync {
+            Fsync::Always => marked.and_then(|()| self.sync()),
+            Fsync::Interval | Fsync::Never => marked,
+        };
+        if let Err(error) = synced {
             self.disk(Err(error));
         }
         self.trim();
@@ -169,14 +189,23 @@ impl State {
                 *in_memory = known;
             }
         }
-        let Some(mark) = &mut self.mark else {
-            return Ok(());
-        };
-        mark.set(&self.ends)?;
-        match self.limits.fsync {
-            Fsync::Always => mark.sync(),
-            Fsync::Interval | Fsync::Never => Ok(()),
+        let mark = self.mark.as_mut();
+        mark.map_or(Ok(()), |mark| mark.set(&self.ends))
+    }
+
+    /// Whether somebody removed or replaced it, and it is made anew.
+    pub(super) fn mend_mark(&mut self) -> io::Result<bool> {
+        let mark = self.mark.as_mut();
+        mark.map_or(Ok(false), |mark| mark.mend(&self.ends))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let dirty = self.take_dirty();
+        dirty.iter().try_for_each(|file| file.sync_data())?;
+        if let Some(folder) = &self.limits.folder {
+            File::open(folder)?.sync_all()?;
         }
+        self.mark.as_ref().map_or(Ok(()), Mark::sync)
     }
 
     /// What is in memory only, and what was so before if some sink has not come to it yet.
@@ -199,10 +228,8 @@ impl State {
 
     /// On disk; an error where there is none to write to, or it is full.
     fn write(&mut self, level: Priority, pending: &Pending) -> io::Result<()> {
-        let Some(folder) = &self.limits.folder else {
-            self.remember(level, pending);
-            return Ok(());
-        };
+        let folder = self.limits.folder.as_deref();
+        let folder = folder.ok_or(io::ErrorKind::NotFound)?;
         let limit = self.limits.segment_bytes(true);
         let segments = level_mut(&mut self.levels, level);
         let size = pending.bytes.len() as u64;
@@ -214,18 +241,9 @@ impl State {
             None => segments.push_back(Segment::create(folder, level, pending)?),
         }
         let file = segments.back().and_then(Segment::file);
-        match self.limits.fsync {
-            Fsync::Always => {
-                if let Some(file) = file {
-                    file.sync_data()?;
-                }
-                File::open(folder)?.sync_all()?;
-            }
-            Fsync::Interval => {
-                let known = |file: &Arc<File>| self.dirty.iter().any(|one| Arc::ptr_eq(one, file));
-                self.dirty.extend(file.filter(|file| !known(file)));
-            }
-            Fsync::Never => {}
+        if self.limits.fsync != Fsync::Never {
+            let known = |file: &Arc<File>| self.dirty.iter().any(|one| Arc::ptr_eq(one, file));
+            self.dirty.extend(file.filter(|file| !known(file)));
         }
         Ok(())
     }
@@ -244,14 +262,17 @@ impl State {
     }
 
     /// Tells when the disk begins to fail, and when it works again.
-    fn disk(&mut self, outcome: io::Result<()>) {
-        if self.limits.folder.is_none() || self.failing == outcome.is_err() {
+    pub(super) fn disk(&mut self, outcome: io::Result<()>) {
+        let Some(folder) = &self.limits.folder else {
+            return;
+        };
+        if self.failing == outcome.is_err() {
             return;
         }
         self.failing = outcome.is_err();
         self.news.push(match outcome {
             Ok(()) => News::DiskWorks,
-            Err(error) => News::DiskFails(error.to_string()),
+            Err(error) => News::DiskFails(format!("{}: {error}", folder.display())),
         });
     }
 
@@ -273,7 +294,10 @@ impl State {
                 spilled = true;
             }
         }
-        let marked = if spilled { self.write_mark() } else { Ok(()) };
+        let marked = match spilled || self.failing {
+            true => self.write_mark(),
+            false => Ok(()),
+        };
         self.disk(marked);
     }
 

@@ -1,7 +1,5 @@
 //! What is in memory, because there is no disk or it cannot be written.
 
-use std::io;
-
 use super::*;
 
 /// The folder of a spool that cannot be written meanwhile, and is back then.
@@ -25,32 +23,6 @@ impl Blocked {
         fs::remove_file(&self.path).unwrap();
         fs::rename(&self.away, &self.path).unwrap();
     }
-}
-
-/// What the log says meanwhile.
-fn said(meanwhile: impl FnOnce()) -> String {
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, meanwhile);
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
 }
 
 #[test]
