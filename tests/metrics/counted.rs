@@ -135,7 +135,7 @@ fn a_pipeline_counts_what_goes_through_it() {
     let alerts = accepts + 3;
     let begin = Instant::now();
     let status = loop {
-        pipeline.news(0).unwrap();
+        pipeline.news(0, false).unwrap();
         pipeline.flush().unwrap();
         let status = pipeline.status();
         // "Sink failure" is an alert too.

@@ -38,8 +38,8 @@ pub trait Sink: Sized {
     /// What was written so far is told, or kept to be told, whatever becomes of this process.
     fn flush(&mut self) -> Result<(), SinkError>;
 
-    /// What happened to alerts on their way since the last call.
-    fn news(&mut self) -> Vec<News> {
+    /// What happened to alerts on their way since it was told; `last`: what is not told now never is.
+    fn news(&mut self, _last: bool) -> Vec<News> {
         Vec::new()
     }
 
@@ -67,6 +67,14 @@ pub enum News {
         /// `not_written` (in memory only, when an earlier run ended) or `sink_removed`.
         cause: &'static str,
         count: u64,
+    },
+    /// A sink refused these for good: they are dead letters.
+    Refused {
+        sink: String,
+        count: u64,
+        /// Each is the detector's own. No alert tells of them: the sink might refuse it, and so on
+        /// for ever.
+        own: bool,
     },
     /// A sink does not take alerts; they are kept for it.
     Fails {
