@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, and prints its table"
 )]
 
+#[path = "faults/refused.rs"]
+mod refused;
 #[path = "faults/server.rs"]
 #[expect(dead_code, reason = "tests/live_faults.rs uses the rest of it")]
 mod server;
@@ -149,6 +151,7 @@ fn refuses_some() -> Row {
         .collect();
     assert_eq!(dead.len() as u64, row.made / 10);
     assert_eq!(row.refused, row.made / 10);
+    assert_eq!(source.told_refused, row.refused);
     for letter in dead {
         assert_eq!(letter["reason"], "HTTP 400");
         assert_eq!(letter["alert"]["sequence"].as_u64().unwrap() % 10, 0);
@@ -251,7 +254,7 @@ fn killed() -> Row {
 /// `None` where nothing can be mounted.
 fn disk_full() -> Option<Row> {
     let folder = tempfile::tempdir().unwrap();
-    let size = c"size=512k";
+    let size = c"size=512k,mode=700";
     mount(
         "kubelet-detector",
         folder.path(),

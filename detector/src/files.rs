@@ -1,13 +1,15 @@
 //! Regular files of a bounded size, and those of folders: what a configuration and rules are read
-//! from.
+//! from. Files and folders that are the detector's own.
 
 use std::{
     fmt,
-    fs::{self, File, FileType},
+    fs::{self, DirBuilder, File, FileType, OpenOptions},
     io::{self, Read as _},
-    os::unix::fs::FileTypeExt as _,
+    os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
+
+use rustix::{fs::OFlags, process::geteuid};
 
 /// Bytes of one file: what a config map holds.
 pub const MAX_SIZE: u64 = 1 << 20;
@@ -38,10 +40,21 @@ impl fmt::Display for Unreadable {
     }
 }
 
+impl From<Unreadable> for io::Error {
+    fn from(error: Unreadable) -> Self {
+        match error {
+            Unreadable::Io(error) => error,
+            Unreadable::NoFile(_) | Unreadable::TooLarge(_) => Self::other(error.to_string()),
+        }
+    }
+}
+
 /// With an article.
 pub fn kind(of: FileType) -> &'static str {
     if of.is_dir() {
         "a folder"
+    } else if of.is_symlink() {
+        "a link"
     } else if of.is_fifo() {
         "a pipe"
     } else if of.is_socket() {
@@ -65,6 +78,42 @@ pub fn read(path: &Path, max_size: u64) -> Result<Vec<u8>, Unreadable> {
         return Err(Unreadable::TooLarge(max_size));
     }
     Ok(bytes)
+}
+
+/// Of a file that is the detector's own: under that name, not by a link. A pipe is not waited for.
+pub fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File, Unreadable> {
+    let regular = |of: FileType| match of.is_file() {
+        true => Ok(()),
+        false => Err(Unreadable::NoFile(kind(of))),
+    };
+    // To open a device may do something.
+    if let Ok(about) = fs::symlink_metadata(path) {
+        regular(about.file_type())?;
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let options = options.custom_flags(flags.bits().cast_signed());
+    let file = options.open(path)?;
+    regular(file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+/// A folder in which nobody else but root can put a file, made if it is not there.
+pub fn own_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let about = fs::metadata(path)?;
+    let (path, user) = (path.display(), geteuid().as_raw());
+    if ![0, user].contains(&about.uid()) {
+        return Err(io::Error::other(format!(
+            "{path} belongs to the user {}, who can change what is in it: run `chown {user} {path}`",
+            about.uid()
+        )));
+    }
+    if about.mode() & 0o022 != 0 {
+        return Err(io::Error::other(format!(
+            "others can write to {path}: run `chmod 700 {path}`"
+        )));
+    }
+    Ok(())
 }
 
 /// As Falco takes them: a name that is an ending alone has none.

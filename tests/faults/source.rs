@@ -24,6 +24,8 @@ pub(crate) struct Source {
     spool: SpoolSettings,
     pub(crate) made: u64,
     pub(crate) dropped: u64,
+    /// As the sinks tell it.
+    pub(crate) told_refused: u64,
     refused_before: u64,
     /// The spool could not be written.
     pub(crate) disk_failed: bool,
@@ -61,6 +63,7 @@ impl Source {
             spool,
             made: 0,
             dropped: 0,
+            told_refused: 0,
             refused_before: 0,
             disk_failed: false,
         };
@@ -75,7 +78,7 @@ impl Source {
 
     /// As the daemon ends.
     pub(crate) fn close(&mut self) {
-        self.news();
+        self.look(true);
         self.refused_before = self.refused();
         self.sinks.take().unwrap().finish().unwrap();
     }
@@ -147,11 +150,17 @@ impl Source {
     }
 
     pub(crate) fn news(&mut self) {
-        for news in self.sinks.as_mut().unwrap().news() {
+        self.look(false);
+    }
+
+    fn look(&mut self, last: bool) {
+        for news in self.sinks.as_mut().unwrap().news(last) {
             match news {
                 News::Dropped { count, .. } => self.dropped += count,
+                News::Refused { count, .. } => self.told_refused += count,
                 News::DiskFails(_) => self.disk_failed = true,
-                News::DiskWorks | News::Fails { .. } | News::Works { .. } => {}
+                News::DiskWorks | News::Mended { .. } | News::Fails { .. } | News::Works { .. } => {
+                }
             }
         }
     }

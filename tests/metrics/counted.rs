@@ -135,7 +135,7 @@ fn a_pipeline_counts_what_goes_through_it() {
     let alerts = accepts + 3;
     let begin = Instant::now();
     let status = loop {
-        pipeline.news(0).unwrap();
+        pipeline.news(0, false).unwrap();
         pipeline.flush().unwrap();
         let status = pipeline.status();
         // "Sink failure" is an alert too.
@@ -183,7 +183,13 @@ fn a_pipeline_counts_what_goes_through_it() {
     let causes: Vec<&str> = siem.dropped.iter().map(|one| one.cause.as_str()).collect();
     assert_eq!(
         causes,
-        ["spool_damaged", "spool_full", "too_long", "too_old"]
+        [
+            "not_written",
+            "spool_damaged",
+            "spool_full",
+            "too_long",
+            "too_old"
+        ]
     );
     let spool = status.sinks.spool.unwrap();
     assert!(spool.memory_bytes > 0 && spool.segments > 0, "{spool:?}");

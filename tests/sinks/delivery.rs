@@ -90,7 +90,7 @@ impl Delivery {
     }
 
     pub(crate) fn news(&mut self) -> Vec<News> {
-        self.sinks.news()
+        self.sinks.news(false)
     }
 
     pub(crate) fn write(&mut self, alerts: &[Kept]) {

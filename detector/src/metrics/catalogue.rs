@@ -211,7 +211,7 @@ pub const METRICS: [Metric; 35] = [
     counter(
         "detector_sink_refused_total",
         SINK,
-        "Alerts that a sink refused for good; they are kept as dead letters.",
+        "Alerts that a sink refused for good; they are kept as dead letters, and told as dropped (refused).",
         |status| of_sinks(status, |one| one.refused),
     ),
     counter(
@@ -223,7 +223,7 @@ pub const METRICS: [Metric; 35] = [
     counter(
         "detector_sink_dropped_total",
         &["sink", "kind", "cause"],
-        "Alerts that a sink will not get, by cause.",
+        "Alerts that a sink will not get, by cause, without those that it refused.",
         |status| {
             let each = |one: &Sink| {
                 let all = one.dropped.iter();

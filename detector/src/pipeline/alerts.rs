@@ -190,8 +190,8 @@ impl<S: Sink> Alerts<S> {
     }
 
     /// Something happened to alerts on their way.
-    pub fn news(&mut self, time_ns: u64) -> Result<(), PipelineError> {
-        for news in self.numbered.sink.news() {
+    pub fn news(&mut self, time_ns: u64, last: bool) -> Result<(), PipelineError> {
+        for news in self.numbered.sink.news(last) {
             let (rule, priority, sink, cause, count, message) = match &news {
                 News::Dropped { sink, cause, count } => {
                     add(&mut self.numbered.missing.dropped, *count);
@@ -202,6 +202,22 @@ impl<S: Sink> Alerts<S> {
                         Priority::Critical,
                         &**sink,
                         *cause,
+                        *count,
+                        message,
+                    )
+                }
+                News::Refused { sink, count, own } => {
+                    add(&mut self.numbered.missing.dropped, *count);
+                    if *own {
+                        continue;
+                    }
+                    let message =
+                        format!("{count} alerts were refused by the sink {sink} (refused)");
+                    (
+                        "Alerts dropped",
+                        Priority::Critical,
+                        &**sink,
+                        "refused",
                         *count,
                         message,
                     )
@@ -222,6 +238,13 @@ impl<S: Sink> Alerts<S> {
                 News::DiskWorks => {
                     let message = "the spool can be written again".to_owned();
                     ("Spool recovery", Priority::Notice, "", "", 0, message)
+                }
+                News::Mended { folder, count } => {
+                    let message = format!(
+                        "{count} files of the spool {folder} were removed or replaced while the \
+                         detector runs, and are made anew"
+                    );
+                    ("Spool changed", Priority::Critical, "", "", *count, message)
                 }
             };
             tracing::warn!("{message}");

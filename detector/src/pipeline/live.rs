@@ -226,7 +226,7 @@ pub async fn follow(
             looks = 1;
             enrich.refresh();
             report_losses(source, pipeline, false)?;
-            pipeline.news(source.now_ns())?;
+            pipeline.news(source.now_ns(), false)?;
             pipeline.suppressed(source.now_ns(), false)?;
             if control.reload.is_idle() && control.files.changed() {
                 tracing::info!("files changed: they are read again");
@@ -245,7 +245,7 @@ pub async fn follow(
         settle(source, pipeline)?;
     }
     report_losses(source, pipeline, true)?;
-    pipeline.news(source.now_ns())?;
+    pipeline.news(source.now_ns(), true)?;
     pipeline.suppressed(source.now_ns(), true)?;
     if control.heartbeat.is_some() {
         pipeline.heartbeat(source.now_ns(), true)?;

@@ -171,9 +171,9 @@ impl<S: Sink> Pipeline<S> {
         self.alerts.repeats(time_ns, count)
     }
 
-    /// What happened to alerts on their way is told.
-    pub fn news(&mut self, time_ns: u64) -> Result<(), PipelineError> {
-        self.alerts.news(time_ns)
+    /// What happened to alerts on their way is told; `last` at the end of the run.
+    pub fn news(&mut self, time_ns: u64, last: bool) -> Result<(), PipelineError> {
+        self.alerts.news(time_ns, last)
     }
 
     /// The detector is there; `last` when it goes.

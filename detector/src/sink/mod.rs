@@ -38,8 +38,8 @@ pub trait Sink: Sized {
     /// What was written so far is told, or kept to be told, whatever becomes of this process.
     fn flush(&mut self) -> Result<(), SinkError>;
 
-    /// What happened to alerts on their way since the last call.
-    fn news(&mut self) -> Vec<News> {
+    /// What happened to alerts on their way since it was told; `last`: what is not told now never is.
+    fn news(&mut self, _last: bool) -> Vec<News> {
         Vec::new()
     }
 
@@ -63,10 +63,18 @@ pub enum News {
     /// A sink will not get these.
     Dropped {
         sink: String,
-        /// `queue_full`, `spool_full`, `too_old`, `too_long` (more than 1 MiB), `spool_damaged` or
-        /// `sink_removed`.
+        /// `queue_full`, `spool_full`, `too_old`, `too_long` (more than 1 MiB), `spool_damaged`,
+        /// `not_written` (in memory only, when an earlier run ended) or `sink_removed`.
         cause: &'static str,
         count: u64,
+    },
+    /// A sink refused these for good: they are dead letters.
+    Refused {
+        sink: String,
+        count: u64,
+        /// Each is the detector's own. No alert tells of them: the sink might refuse it, and so on
+        /// for ever.
+        own: bool,
     },
     /// A sink does not take alerts; they are kept for it.
     Fails {
@@ -80,6 +88,11 @@ pub enum News {
     /// The spool cannot be written: alerts are kept in memory meanwhile.
     DiskFails(String),
     DiskWorks,
+    /// Somebody removed or replaced files of the spool: they are made anew from what is open.
+    Mended {
+        folder: String,
+        count: u64,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]

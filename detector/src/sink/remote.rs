@@ -89,8 +89,9 @@ impl Remote {
         }
     }
 
-    pub(super) fn news(&mut self) -> Vec<News> {
+    pub(super) fn news(&mut self, last: bool) -> Vec<News> {
         let mut news = self.spool.news();
+        news.extend(self.deliveries.news(last));
         for (name, (_, too_long)) in &mut self.filters {
             let count = mem::take(too_long);
             if count > 0 {
@@ -118,5 +119,6 @@ impl Remote {
 
     pub(super) fn finish(self, most: Duration) {
         self.deliveries.finish(most, &self.spool);
+        self.spool.finish();
     }
 }

@@ -135,7 +135,13 @@ impl Sinks {
     fn know(&self, planned: &Planned) -> (String, Known) {
         let causes: &[&'static str] = match planned.way {
             Way::Local(_) => &["queue_full"],
-            Way::Remote { .. } => &["spool_full", "too_old", "too_long", "spool_damaged"],
+            Way::Remote { .. } => &[
+                "spool_full",
+                "too_old",
+                "too_long",
+                "spool_damaged",
+                "not_written",
+            ],
         };
         let before = self.known.get(&planned.name);
         let told = |cause: &&'static str| {
@@ -212,8 +218,9 @@ impl Sink for Sinks {
         Ok(())
     }
 
-    fn news(&mut self) -> Vec<News> {
-        let mut news = self.remote.as_mut().map_or_else(Vec::new, Remote::news);
+    fn news(&mut self, last: bool) -> Vec<News> {
+        let remote = self.remote.as_mut();
+        let mut news = remote.map_or_else(Vec::new, |remote| remote.news(last));
         for written in self.local.iter().chain(&self.former) {
             let count = written.queue.dropped();
             if count > 0 {

@@ -1,9 +1,9 @@
 //! Alerts that a peer refuses for good: kept beside the spool, with the reason, for somebody to look.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions, Permissions},
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
+    files::{open_own, own_folder},
     host::Host,
     sink::{Format, LAST_RESORT, Style, format::Encoder, kept::Kept},
 };
@@ -60,11 +61,15 @@ impl DeadLetters {
 
 fn append(path: &Path, line: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        own_folder(folder)?;
+        // Versions before made it 0755.
+        fs::set_permissions(folder, Permissions::from_mode(0o700))?;
     }
-    let open = || -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o600).open(path)
+    let open = || {
+        open_own(
+            path,
+            OpenOptions::new().append(true).create(true).mode(0o600),
+        )
     };
     let mut file = open()?;
     if file.metadata()?.len() + line.len() as u64 > MAX_BYTES {
@@ -72,4 +77,37 @@ fn append(path: &Path, line: &[u8]) -> io::Result<()> {
         file = open()?;
     }
     file.write_all(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, symlink};
+
+    use rustix::fs::{CWD, Mode, mkfifoat};
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_written_by_its_own_name_and_for_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dead, other) = (folder.path().join("dead"), folder.path().join("other"));
+        fs::create_dir(&dead).unwrap();
+        fs::set_permissions(&dead, Permissions::from_mode(0o755)).unwrap();
+        fs::write(&other, "").unwrap();
+        let path = dead.join("siem.jsonl");
+        append(&path, b"one\n").unwrap();
+        append(&path, b"two\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
+        assert_eq!(fs::metadata(&dead).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        fs::remove_file(&path).unwrap();
+        symlink(&other, &path).unwrap();
+        let error = append(&path, b"three\n").unwrap_err();
+        assert_eq!(error.to_string(), "this is a link, not a file");
+        assert_eq!(fs::read(&other).unwrap(), b"");
+        fs::remove_file(&path).unwrap();
+        mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+        let error = append(&path, b"four\n").unwrap_err();
+        assert_eq!(error.to_string(), "this is a pipe, not a file");
+    }
 }

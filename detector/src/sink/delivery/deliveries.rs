@@ -6,7 +6,7 @@ use std::{
         Arc,
         mpsc::{self, RecvTimeoutError},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -14,8 +14,11 @@ use tokio::{
     sync::watch,
 };
 
-use super::{DeadLetters, Delivery, Means, Order, Stats};
-use crate::sink::spool::{Reader, Spool};
+use super::{DeadLetters, Delivery, Means, Order, Refusals, Stats};
+use crate::sink::{
+    News,
+    spool::{Reader, Spool},
+};
 
 /// Dropped by whoever the thread need not go on for any more.
 type Alive = tokio::sync::mpsc::Sender<()>;
@@ -24,6 +27,7 @@ type Alive = tokio::sync::mpsc::Sender<()>;
 pub(in crate::sink) struct Deliveries {
     runtime: Handle,
     each: Vec<Task>,
+    refusals: Arc<Refusals>,
     /// Every delivery has one, and the thread ends with the last; `None` at the end.
     alive: Option<Alive>,
     /// Closed when the thread has ended.
@@ -53,6 +57,7 @@ impl Deliveries {
         Ok(Self {
             runtime: handle,
             each: Vec::new(),
+            refusals: Arc::default(),
             alive: Some(alive),
             ended,
         })
@@ -84,6 +89,7 @@ impl Deliveries {
             means,
             dead,
             stats: Arc::clone(&task.stats),
+            refusals: Arc::clone(&self.refusals),
             orders: Arc::clone(&task.orders),
         };
         let (grown, alive) = (spool.grown(), self.alive.clone());
@@ -116,6 +122,11 @@ impl Deliveries {
         self.each.iter().map(|task| (&*task.name, &*task.stats))
     }
 
+    /// What was refused since it was told; `last`: what is not told now never is.
+    pub(in crate::sink) fn news(&self, last: bool) -> Vec<News> {
+        self.refusals.news(Instant::now(), last)
+    }
+
     fn stop(&mut self) {
         for task in &self.each {
             task.orders.send_replace(Order::Stop);
@@ -139,7 +150,7 @@ impl Deliveries {
             );
         }
         if done == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("a sink takes alerts too slowly: the spool keeps the rest");
+            tracing::warn!("a sink takes alerts too slowly to wait for it");
         }
     }
 }

@@ -4,13 +4,14 @@
 mod backoff;
 mod dead_letters;
 mod deliveries;
+mod refusals;
 mod stats;
 
 use std::{sync::Arc, time::Instant};
 
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 
-use self::backoff::Backoff;
+use self::{backoff::Backoff, refusals::Refusals};
 use super::{
     format::Encoder,
     kept::Kept,
@@ -55,6 +56,7 @@ struct Delivery {
     means: Means,
     dead: DeadLetters,
     stats: Arc<Stats>,
+    refusals: Arc<Refusals>,
     orders: Arc<watch::Sender<Order>>,
 }
 
@@ -100,6 +102,7 @@ impl Delivery {
                 match fate {
                     Fate::Delivered => self.stats.delivered(1),
                     Fate::Refused(reason) => {
+                        self.refusals.add(&self.name, &letter.kept.source);
                         self.stats.refused(1);
                         self.dead.bury(&letter.kept, &reason);
                     }

@@ -1,6 +1,7 @@
 //! What a spool needs from time to time, away from the thread that appends.
 
 use std::{
+    io,
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError},
@@ -14,6 +15,9 @@ use super::Shared;
 /// How often files are synced, and what is old or only in memory is looked for.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// Files that are made anew in one turn, should somebody remove them as fast.
+const MOST: u64 = 1000;
+
 /// A thread that ends, after a last turn, when this is dropped.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -22,7 +26,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<Self> {
+    pub(super) fn start(shared: Arc<Shared>) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("spool".to_owned())
@@ -48,10 +52,14 @@ impl Drop for Keeper {
     }
 }
 
-fn keep(shared: &Shared) {
+pub(super) fn keep(shared: &Shared) {
+    let mended = mend(shared);
     let dirty = {
         let mut state = shared.lock();
-        state.spill();
+        match mended {
+            Ok(()) => state.spill(),
+            Err(error) => state.disk(Err(error)),
+        }
         state.age(SystemTime::now());
         state.trim();
         state.take_dirty()
@@ -62,4 +70,21 @@ fn keep(shared: &Shared) {
     if let Err(error) = synced.and_then(|()| state.sync_marks()) {
         tracing::warn!(%error, "the spool cannot be synced");
     }
+}
+
+/// Tells how many files somebody removed or replaced.
+fn mend(shared: &Shared) -> io::Result<()> {
+    let mut count = 0;
+    let mended = loop {
+        // Others get the lock between two files.
+        match shared.lock().mend() {
+            Ok(true) if count < MOST => count += 1,
+            Ok(_) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    if count > 0 {
+        shared.lock().tell_mended(count);
+    }
+    mended
 }

@@ -2,13 +2,16 @@
 //! machine ended: two slots take turns, and the younger one that is whole counts.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
+
+use super::folder::is_at;
+use crate::files::{Unreadable, open_own};
 
 /// Bytes of a slot: turn and checksum, and what is marked.
 const SLOT: usize = 512;
@@ -17,15 +20,21 @@ const HEAD: usize = 12;
 #[derive(Debug)]
 pub(super) struct Mark {
     file: File,
+    path: PathBuf,
     turn: u64,
 }
 
 impl Mark {
     /// What was marked last; `None` if nothing is, or nothing that is whole.
     pub(super) fn open<T: DeserializeOwned>(path: &Path) -> io::Result<(Self, Option<T>)> {
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let file = options.mode(0o600).open(path)?;
+        let file = match open(path) {
+            Ok(file) => file,
+            Err(Unreadable::NoFile(kind)) => {
+                tracing::error!("{} is {kind}, not a mark: it is made anew", path.display());
+                anew(path)?
+            }
+            Err(error) => return Err(error.into()),
+        };
         let mut latest: Option<(u64, T)> = None;
         for slot in 0..2 {
             let mut bytes = [0; SLOT];
@@ -37,7 +46,19 @@ impl Mark {
             }
         }
         let turn = latest.as_ref().map_or(0, |(turn, _)| *turn);
-        Ok((Self { file, turn }, latest.map(|(_, value)| value)))
+        let path = path.to_owned();
+        let mark = Self { file, path, turn };
+        Ok((mark, latest.map(|(_, value)| value)))
+    }
+
+    /// Whether somebody removed or replaced it, and it is made anew.
+    pub(super) fn mend(&mut self, value: &impl Serialize) -> io::Result<bool> {
+        if is_at(&self.file, &self.path) {
+            return Ok(false);
+        }
+        self.file = anew(&self.path)?;
+        self.set(value)?;
+        Ok(true)
     }
 
     pub(super) fn set(&mut self, value: &impl Serialize) -> io::Result<()> {
@@ -59,6 +80,24 @@ impl Mark {
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
+}
+
+fn open(path: &Path) -> Result<File, Unreadable> {
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(false);
+    open_own(path, options.mode(0o600))
+}
+
+/// Instead of what stands there.
+fn anew(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let path = path.display();
+            return Err(io::Error::other(format!("cannot remove {path}: {error}")));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    Ok(open(path)?)
 }
 
 fn parse<T: DeserializeOwned>(slot: &[u8]) -> Option<(u64, T)> {
@@ -91,7 +130,7 @@ mod tests {
         assert_eq!(left, Some(8_u64));
         mark.set(&10_u64).unwrap();
         assert_eq!(Mark::open(&path).unwrap().1, Some(10_u64));
-        std::fs::write(&path, b"short").unwrap();
+        fs::write(&path, b"short").unwrap();
         assert_eq!(Mark::open::<u64>(&path).unwrap().1, None);
     }
 }

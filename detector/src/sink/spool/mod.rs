@@ -7,18 +7,19 @@
 //! each sink that should have had it. What was committed survives the death of the daemon, and by
 //! its `fsync` setting that of the machine.
 
+mod folder;
 mod frame;
 mod keeper;
 mod mark;
 mod open;
 mod progress;
 mod reader;
+mod room;
 mod segment;
 mod state;
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
@@ -54,9 +55,7 @@ pub struct Spool {
     readers: usize,
     /// About as much is pending of a priority at most.
     segment_bytes: u64,
-    _keeper: Keeper,
-    /// Held for as long as the spool is open; `None` in memory.
-    _lock: Option<File>,
+    keeper: Keeper,
 }
 
 #[derive(Debug)]
@@ -176,6 +175,23 @@ impl Spool {
     /// How many of the alerts that were kept each sink has not acknowledged, wanted or not.
     pub fn behind(&self) -> BTreeMap<String, u64> {
         self.shared.lock().behind()
+    }
+
+    /// The run is over: what is kept goes to the disk, and what cannot ends here.
+    pub fn finish(self) {
+        drop(self.keeper);
+        let state = self.shared.lock();
+        let why = match state.limits.folder {
+            Some(_) => "the spool cannot be written",
+            None => "there is no `spool.path`",
+        };
+        for (sink, count) in state.only_in_memory() {
+            tracing::error!(
+                sink,
+                count,
+                "alerts that the sink did not take are lost, for they were in memory only: {why}"
+            );
+        }
     }
 
     /// Changes with each commit.

@@ -3,9 +3,7 @@
 use std::{
     collections::VecDeque,
     ffi::OsStr,
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -14,6 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     REMOVED, Reader, Shared, Spool,
+    folder::{END, MARKS, claim},
     frame::LEVELS,
     keeper::Keeper,
     mark::Mark,
@@ -21,7 +20,11 @@ use super::{
     segment::{self, Segment},
     state::{Ends, Limits, State},
 };
-use crate::sink::{News, filter::Filter, settings::SpoolSettings};
+use crate::{
+    alert::Priority,
+    files::{self, Unreadable},
+    sink::{News, filter::Filter, settings::SpoolSettings},
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
@@ -63,19 +66,16 @@ impl Spool {
                     source,
                 }
             };
-            create(folder).map_err(failed("cannot make the folder"))?;
-            lock = Some(self::lock(folder)?);
-            let (file, ends) = Mark::open(&folder.join("end")).map_err(failed("cannot read it"))?;
+            lock = Some(claim(folder)?);
+            let (file, ends) = Mark::open(&folder.join(END)).map_err(failed("cannot read it"))?;
             found = find(folder, ends.unwrap_or_default()).map_err(failed("cannot read it"))?;
             mark = Some(file);
-            let marks = folder.join(MARKS);
-            create(&marks).map_err(failed("cannot make the folder of the sinks"))?;
-            forgotten =
-                forget(&marks, sinks, &found.ends).map_err(failed("cannot read the marks"))?;
+            forgotten = forget(&folder.join(MARKS), sinks, &found.ends)
+                .map_err(failed("cannot read the marks"))?;
         }
         let Found { levels, ends } = found;
         let segment_bytes = limits.least_segment_bytes();
-        let mut state = State::new(limits, levels, ends, mark);
+        let mut state = State::new(limits, lock, levels, ends, mark);
         state.news = forgotten;
         for (id, (name, filter)) in sinks.iter().enumerate() {
             let added = state.add(id, name, filter);
@@ -85,6 +85,15 @@ impl Spool {
                 source,
             })?;
         }
+        // A mark that somebody removed: no position is given again that a sink has.
+        for level in Priority::ALL {
+            let acked = state.readers.values().map(|reader| reader.acked(level));
+            let acked = acked.max().unwrap_or(0);
+            if let Some(end) = state.ends.positions.get_mut(level as usize) {
+                *end = acked.max(*end);
+            }
+        }
+        let ends = state.ends;
         state.trim();
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
@@ -95,14 +104,13 @@ impl Spool {
             .map(|(id, (_, filter))| Reader::new(Arc::clone(&shared), id, Arc::clone(filter)))
             .collect();
         let spool = Self {
-            _keeper: Keeper::start(Arc::clone(&shared)).map_err(SpoolError::Thread)?,
+            keeper: Keeper::start(Arc::clone(&shared)).map_err(SpoolError::Thread)?,
             shared,
             pending: Default::default(),
             ends,
             kept: Vec::new(),
             readers: sinks.len(),
             segment_bytes,
-            _lock: lock,
         };
         Ok((spool, readers))
     }
@@ -144,7 +152,16 @@ impl State {
 fn forget(marks: &Path, sinks: &[(String, Arc<Filter>)], ends: &Ends) -> io::Result<Vec<News>> {
     let mut news = Vec::new();
     for entry in fs::read_dir(marks)? {
-        let name = entry?.file_name();
+        let entry = entry?;
+        let (name, of) = (entry.file_name(), entry.file_type()?);
+        if !of.is_file() {
+            let (path, kind) = (entry.path(), files::kind(of));
+            tracing::error!(
+                "{} is {kind}, not a mark: it is passed over",
+                path.display()
+            );
+            continue;
+        }
         if sinks.iter().any(|(sink, _)| name == *OsStr::new(sink)) {
             continue;
         }
@@ -168,29 +185,6 @@ fn forget(marks: &Path, sinks: &[(String, Arc<Filter>)], ends: &Ends) -> io::Res
     Ok(news)
 }
 
-/// The folder in which each sink has its mark, under its name.
-const MARKS: &str = "sinks";
-
-fn create(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-fn lock(folder: &Path) -> Result<File, SpoolError> {
-    let path = folder.to_owned();
-    let mut options = OpenOptions::new();
-    let options = options.write(true).create(true).truncate(false).mode(0o600);
-    let file = options.open(folder.join("lock"));
-    match file.map(|file| (file.try_lock(), file)) {
-        Ok((Ok(()), file)) => Ok(file),
-        Ok((Err(TryLockError::WouldBlock), _)) => Err(SpoolError::Locked { path }),
-        Ok((Err(TryLockError::Error(source)), _)) | Err(source) => Err(SpoolError::Folder {
-            path,
-            doing: "cannot lock it",
-            source,
-        }),
-    }
-}
-
 /// A segment without a frame is no use to anybody, and is removed.
 fn find(folder: &Path, ends: Ends) -> io::Result<Found> {
     let mut found = Found {
@@ -198,7 +192,15 @@ fn find(folder: &Path, ends: Ends) -> io::Result<Found> {
         ..Found::default()
     };
     for (priority, path) in segment::files(folder)? {
-        let (segment, damaged) = Segment::open(path.clone())?;
+        let (segment, damaged) = match Segment::open(path.clone()) {
+            Ok(opened) => opened,
+            Err(Unreadable::NoFile(kind)) => {
+                let path = path.display();
+                tracing::error!("{path} is {kind}, not a file of the spool: it is passed over");
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if damaged > 0 {
             tracing::error!(
                 "{} bytes of {} are no alert: the file was changed, or cut off by a loss of power",

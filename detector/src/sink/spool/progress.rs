@@ -167,15 +167,27 @@ impl Progress {
 
     /// Of a mark that cannot be written the one before counts: alerts may then be told twice.
     fn write(&mut self) {
-        if let Some(mark) = &mut self.mark {
-            let mut levels = self.levels.clone();
-            for level in &mut levels {
-                level.given_up.truncate(MARKED);
-            }
-            if let Err(error) = mark.set(&Marked(levels)) {
-                tracing::debug!(sink = self.name, %error, "how far the sink is cannot be kept");
-            }
+        let marked = self.to_mark();
+        if let Some(mark) = &mut self.mark
+            && let Err(error) = mark.set(&marked)
+        {
+            tracing::debug!(sink = self.name, %error, "how far the sink is cannot be kept");
         }
+    }
+
+    fn to_mark(&self) -> Marked {
+        let mut levels = self.levels.clone();
+        for level in &mut levels {
+            level.given_up.truncate(MARKED);
+        }
+        Marked(levels)
+    }
+
+    /// Whether somebody removed or replaced its mark, and it is made anew.
+    pub(super) fn mend(&mut self) -> std::io::Result<bool> {
+        let marked = self.to_mark();
+        let mark = self.mark.as_mut();
+        mark.map_or(Ok(false), |mark| mark.mend(&marked))
     }
 
     pub(super) fn sync(&self) -> std::io::Result<()> {

@@ -17,6 +17,11 @@ const CHUNK: usize = 64 << 10;
 /// Alerts that are given up at once.
 const LEAVING: usize = 1000;
 
+/// Why there is no alert where one was kept: it was changed, cut off or removed, or an earlier run ended
+/// with it in memory, for the disk could not be written.
+const DAMAGED: &str = "spool_damaged";
+const NOT_WRITTEN: &str = "not_written";
+
 /// Reads every alert that its sink wants and does not have.
 #[derive(Debug)]
 pub struct Reader {
@@ -207,30 +212,39 @@ impl Reader {
             *read = position;
         }
         if kept.is_none() {
-            self.tell_missing(1);
+            self.tell_missing(DAMAGED, 1);
         }
         Some((kept, size))
     }
 
     /// Positions after `read` and before `found` have no frame.
     fn missed(&mut self, level: Priority, read: u64, found: u64) {
-        let missing = {
+        let (missing, not_written) = {
             let state = self.shared.lock();
+            let not_written = state.not_written.get(level as usize);
+            let (first, last) = not_written.copied().unwrap_or_default();
             let reader = state.readers.get(&self.id);
-            reader.map_or(0, |reader| reader.missing(level, read, found))
+            reader.map_or((0, 0), |reader| {
+                let (after, before) = (read.max(first.saturating_sub(1)), found.min(last + 1));
+                (
+                    reader.missing(level, read, found),
+                    reader.missing(level, after, before),
+                )
+            })
         };
         if let Some(read) = self.read.get_mut(level as usize) {
             *read = found - 1;
         }
-        self.tell_missing(missing);
+        self.tell_missing(NOT_WRITTEN, not_written);
+        self.tell_missing(DAMAGED, missing.saturating_sub(not_written));
     }
 
-    fn tell_missing(&self, count: u64) {
+    fn tell_missing(&self, cause: &'static str, count: u64) {
         if count > 0 {
             let mut state = self.shared.lock();
             let name = state.readers.get(&self.id).map(|reader| reader.name());
             let sink = name.unwrap_or_default().to_owned();
-            state.tell_dropped(&sink, "spool_damaged", count);
+            state.tell_dropped(&sink, cause, count);
         }
     }
 

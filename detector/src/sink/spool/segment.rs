@@ -11,8 +11,14 @@ use std::{
     time::SystemTime,
 };
 
-use super::frame::{self, Next};
-use crate::alert::Priority;
+use super::{
+    folder::is_at,
+    frame::{self, Next},
+};
+use crate::{
+    alert::Priority,
+    files::{Unreadable, open_own},
+};
 
 const ENDING: &str = "spool";
 
@@ -61,10 +67,7 @@ impl Segment {
     /// A new file with these frames.
     pub(super) fn create(folder: &Path, level: Priority, pending: &Pending) -> io::Result<Self> {
         let path = folder.join(format!("{level}-{:020}.{ENDING}", pending.first));
-        let mut options = OpenOptions::new();
-        // What stands there is of a creation that failed.
-        let options = options.read(true).write(true).create(true).truncate(true);
-        let file = options.mode(0o600).open(&path)?;
+        let file = create(&path)?;
         let mut segment = Self {
             first: pending.first,
             last: 0,
@@ -111,11 +114,12 @@ impl Segment {
     }
 
     /// An existing file, and how many of its bytes are no frame.
-    pub(super) fn open(path: PathBuf) -> io::Result<(Option<Self>, u64)> {
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+    pub(super) fn open(path: PathBuf) -> Result<(Option<Self>, u64), Unreadable> {
+        let file = open_own(&path, OpenOptions::new().read(true).write(true))?;
         let about = file.metadata()?;
         let changed = about.modified()?;
-        let bytes = fs::read(&path)?;
+        let mut bytes = Vec::new();
+        read(&file, 0..about.len(), usize::MAX, &mut bytes)?;
         let mut segment = Self {
             first: 0,
             last: 0,
@@ -214,10 +218,44 @@ impl Segment {
     }
 
     pub(super) fn remove(&self) {
-        if let Place::Disk { path, .. } = &self.place {
+        if let Place::Disk { file, path } = &self.place
+            && is_at(file, path)
+        {
             // Somebody else removed it: what counts is that it is gone.
             drop(fs::remove_file(path));
         }
+    }
+
+    /// Whether somebody removed or replaced its file, and it is made anew.
+    pub(super) fn mend(&mut self) -> io::Result<bool> {
+        let Place::Disk { file, path } = &mut self.place else {
+            return Ok(false);
+        };
+        if is_at(file, path) {
+            return Ok(false);
+        }
+        let mut bytes = Vec::new();
+        read(file, 0..self.length, usize::MAX, &mut bytes)?;
+        let anew = create(path)?;
+        if let Err(error) = anew.write_all_at(&bytes, 0) {
+            drop(fs::remove_file(path));
+            return Err(error);
+        }
+        *file = Arc::new(anew);
+        Ok(true)
+    }
+}
+
+/// What stands there is of a creation that failed, or none of ours.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create_new(true).mode(0o600);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            options.open(path)
+        }
+        opened => opened,
     }
 }
 

@@ -22,10 +22,7 @@ use super::{
 use crate::{
     alert::Priority,
     metrics,
-    sink::{
-        kept::Kept,
-        settings::{Fsync, SpoolSettings},
-    },
+    sink::settings::{Fsync, SpoolSettings},
 };
 
 /// The bounds of a spool.
@@ -75,6 +72,8 @@ pub(super) struct Ends {
     pub(super) positions: [u64; LEVELS],
     /// The last of all.
     pub(super) order: u64,
+    /// Of each priority, the first and the last that were in memory only.
+    pub(super) in_memory: [(u64, u64); LEVELS],
 }
 
 /// How far each sink is, by the number of its reader.
@@ -87,33 +86,22 @@ pub(super) struct State {
     pub(super) ends: Ends,
     pub(super) readers: Readers,
     pub(super) news: Vec<News>,
+    /// Positions that were in memory only when an earlier run ended.
+    pub(super) not_written: [(u64, u64); LEVELS],
+    /// Held for as long as the spool is open; `None` in memory.
+    pub(super) lock: Option<File>,
     /// `None` in memory.
     mark: Option<Mark>,
     /// The disk could not be written when it was last tried.
     failing: bool,
     /// Written since the last time that they were made to survive a loss of power.
-    dirty: Vec<Arc<File>>,
-}
-
-/// Why alerts that no sink has are given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    Full,
-    Old,
-}
-
-impl Cause {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "spool_full",
-            Self::Old => "too_old",
-        }
-    }
+    pub(super) dirty: Vec<Arc<File>>,
 }
 
 impl State {
     pub(super) fn new(
         limits: Limits,
+        lock: Option<File>,
         levels: [VecDeque<Segment>; LEVELS],
         ends: Ends,
         mark: Option<Mark>,
@@ -124,6 +112,8 @@ impl State {
             ends,
             readers: Readers::new(),
             news: Vec::new(),
+            not_written: ends.in_memory,
+            lock,
             mark,
             failing: false,
             dirty: Vec::new(),
@@ -151,18 +141,29 @@ impl State {
         }
     }
 
+    pub(super) fn tell_mended(&mut self, count: u64) {
+        if let Some(folder) = &self.limits.folder {
+            let folder = folder.display().to_string();
+            tracing::error!(
+                count,
+                "files of the spool {folder} were removed or replaced"
+            );
+            self.news.push(News::Mended { folder, count });
+        }
+    }
+
     /// Takes what is pending of each priority.
     pub(super) fn commit(&mut self, pending: &mut [Pending; LEVELS]) {
         for (level, pending) in Priority::ALL.into_iter().zip(pending) {
             if pending.is_empty() {
                 continue;
             }
-            match self.write(level, pending) {
-                Ok(()) => self.disk(Ok(())),
-                Err(error) => {
-                    self.disk(Err(error));
-                    self.remember(level, pending);
-                }
+            if self.limits.folder.is_none() || self.failing {
+                // The keeper tries anew.
+                self.remember(level, pending);
+            } else if let Err(error) = self.write(level, pending) {
+                self.disk(Err(error));
+                self.remember(level, pending);
             }
             if let Some(end) = self.ends.positions.get_mut(level as usize) {
                 *end = pending.last;
@@ -170,25 +171,65 @@ impl State {
             self.ends.order = self.ends.order.max(pending.order);
             pending.clear();
         }
-        if let Some(mark) = &mut self.mark {
-            let marked = mark.set(&self.ends);
-            let synced = marked.and_then(|()| match self.limits.fsync {
-                Fsync::Always => mark.sync(),
-                Fsync::Interval | Fsync::Never => Ok(()),
-            });
-            if let Err(error) = synced {
-                self.disk(Err(error));
-            }
+        let marked = self.write_mark();
+        let synced = match self.limits.fsync {
+            Fsync::Always => marked.and_then(|()| self.sync()),
+            Fsync::Interval | Fsync::Never => marked,
+        };
+        if let Err(error) = synced {
+            self.disk(Err(error));
         }
         self.trim();
     }
 
+    fn write_mark(&mut self) -> io::Result<()> {
+        for level in Priority::ALL {
+            let known = self.joined_in_memory(level);
+            if let Some(in_memory) = self.ends.in_memory.get_mut(level as usize) {
+                *in_memory = known;
+            }
+        }
+        let mark = self.mark.as_mut();
+        mark.map_or(Ok(()), |mark| mark.set(&self.ends))
+    }
+
+    /// Whether somebody removed or replaced it, and it is made anew.
+    pub(super) fn mend_mark(&mut self) -> io::Result<bool> {
+        let mark = self.mark.as_mut();
+        mark.map_or(Ok(false), |mark| mark.mend(&self.ends))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let dirty = self.take_dirty();
+        dirty.iter().try_for_each(|file| file.sync_data())?;
+        if let Some(folder) = &self.limits.folder {
+            File::open(folder)?.sync_all()?;
+        }
+        self.mark.as_ref().map_or(Ok(()), Mark::sync)
+    }
+
+    /// What is in memory only, and what was so before if some sink has not come to it yet.
+    fn joined_in_memory(&self, level: Priority) -> (u64, u64) {
+        let (before, segments) = (
+            self.not_written.get(level as usize).copied(),
+            self.levels.get(level as usize),
+        );
+        let before = before.filter(|(_, last)| {
+            let mut readers = self.readers.values();
+            readers.any(|reader| reader.acked(level) < *last)
+        });
+        let segments = segments.into_iter().flatten();
+        let now = segments
+            .filter(|segment| !segment.is_on_disk())
+            .map(|segment| (segment.first, segment.last));
+        let join = |(first, last): (u64, u64), (from, to)| (first.min(from), last.max(to));
+        before.into_iter().chain(now).reduce(join).unwrap_or((0, 0))
+    }
+
     /// On disk; an error where there is none to write to, or it is full.
     fn write(&mut self, level: Priority, pending: &Pending) -> io::Result<()> {
-        let Some(folder) = &self.limits.folder else {
-            self.remember(level, pending);
-            return Ok(());
-        };
+        let folder = self.limits.folder.as_deref();
+        let folder = folder.ok_or(io::ErrorKind::NotFound)?;
         let limit = self.limits.segment_bytes(true);
         let segments = level_mut(&mut self.levels, level);
         let size = pending.bytes.len() as u64;
@@ -200,18 +241,9 @@ impl State {
             None => segments.push_back(Segment::create(folder, level, pending)?),
         }
         let file = segments.back().and_then(Segment::file);
-        match self.limits.fsync {
-            Fsync::Always => {
-                if let Some(file) = file {
-                    file.sync_data()?;
-                }
-                File::open(folder)?.sync_all()?;
-            }
-            Fsync::Interval => {
-                let known = |file: &Arc<File>| self.dirty.iter().any(|one| Arc::ptr_eq(one, file));
-                self.dirty.extend(file.filter(|file| !known(file)));
-            }
-            Fsync::Never => {}
+        if self.limits.fsync != Fsync::Never {
+            let known = |file: &Arc<File>| self.dirty.iter().any(|one| Arc::ptr_eq(one, file));
+            self.dirty.extend(file.filter(|file| !known(file)));
         }
         Ok(())
     }
@@ -230,14 +262,17 @@ impl State {
     }
 
     /// Tells when the disk begins to fail, and when it works again.
-    fn disk(&mut self, outcome: io::Result<()>) {
-        if self.limits.folder.is_none() || self.failing == outcome.is_err() {
+    pub(super) fn disk(&mut self, outcome: io::Result<()>) {
+        let Some(folder) = &self.limits.folder else {
+            return;
+        };
+        if self.failing == outcome.is_err() {
             return;
         }
         self.failing = outcome.is_err();
         self.news.push(match outcome {
             Ok(()) => News::DiskWorks,
-            Err(error) => News::DiskFails(error.to_string()),
+            Err(error) => News::DiskFails(format!("{}: {error}", folder.display())),
         });
     }
 
@@ -246,6 +281,7 @@ impl State {
         let Some(folder) = self.limits.folder.clone() else {
             return;
         };
+        let mut spilled = false;
         for level in Priority::ALL {
             for segment in level_mut(&mut self.levels, level) {
                 if segment.is_on_disk() {
@@ -254,9 +290,15 @@ impl State {
                 if let Err(error) = segment.spill(&folder, level) {
                     return self.disk(Err(error));
                 }
+                self.dirty.extend(segment.file());
+                spilled = true;
             }
         }
-        self.disk(Ok(()));
+        let marked = match spilled || self.failing {
+            true => self.write_mark(),
+            false => Ok(()),
+        };
+        self.disk(marked);
     }
 
     /// Files to sync.
@@ -269,54 +311,14 @@ impl State {
         self.readers.values().try_for_each(Progress::sync)
     }
 
-    /// Removes what every sink has, and keeps the bounds.
-    pub(super) fn trim(&mut self) {
-        for level in Priority::ALL {
-            while let Some(segment) = level_mut(&mut self.levels, level).front() {
-                let has = |reader: &Progress| reader.is_past(level, segment.last);
-                if !self.readers.values().all(has) {
-                    break;
-                }
-                segment.remove();
-                level_mut(&mut self.levels, level).pop_front();
-            }
-        }
-        while self.bytes(true) > self.limits.max_bytes && self.drop_one(true) {}
-        while self.bytes(false) > self.limits.memory_bytes && self.drop_one(false) {}
-    }
-
-    /// Gives up what is older than it may be.
-    pub(super) fn age(&mut self, now: SystemTime) {
-        let Some(max_age) = self.limits.max_age else {
-            return;
-        };
-        for level in Priority::ALL {
-            let old = |segment: &Segment| {
-                let age = now.duration_since(segment.changed);
-                age.is_ok_and(|age| age > max_age)
-            };
-            while let Some(index) = self.droppable(level, old) {
-                self.drop_segment(level, index, Cause::Old);
-            }
-        }
-    }
-
-    pub(super) fn bytes(&self, on_disk: bool) -> u64 {
-        let segments = self.levels.iter().flatten();
-        segments
-            .filter(|segment| segment.is_on_disk() == on_disk)
-            .map(|segment| segment.length)
-            .sum()
-    }
-
     pub(super) fn status(&self, now: SystemTime) -> metrics::Spool {
         let segments = || self.levels.iter().flatten();
         let limits = &self.limits;
         let oldest = segments().map(|segment| segment.begun).min();
         let age = oldest.and_then(|begun| now.duration_since(begun).ok());
         metrics::Spool {
-            disk_bytes: self.bytes(true),
-            memory_bytes: self.bytes(false),
+            disk_bytes: self.bytes(true, |_| true),
+            memory_bytes: self.bytes(false, |_| true),
             limit_bytes: match limits.folder {
                 Some(_) => limits.max_bytes,
                 None => limits.memory_bytes,
@@ -334,54 +336,12 @@ impl State {
         };
         self.readers.values().map(of).collect()
     }
-
-    /// The oldest of the least urgent; false if each is being read.
-    fn drop_one(&mut self, on_disk: bool) -> bool {
-        let lowest = Priority::ALL.into_iter().rev().find_map(|level| {
-            let index = self.droppable(level, |segment| segment.is_on_disk() == on_disk)?;
-            Some((level, index))
-        });
-        if let Some((level, index)) = lowest {
-            self.drop_segment(level, index, Cause::Full);
-        }
-        lowest.is_some()
-    }
-
-    fn droppable(&self, level: Priority, fits: impl Fn(&Segment) -> bool) -> Option<usize> {
-        let segments = self.levels.get(level as usize)?;
-        segments.iter().position(|segment| {
-            let read = |reader: &Progress| reader.reads(level, segment.first);
-            fits(segment) && !self.readers.values().any(read)
-        })
-    }
-
-    fn drop_segment(&mut self, level: Priority, index: usize, cause: Cause) {
-        let Some(segment) = level_mut(&mut self.levels, level).remove(index) else {
-            return;
-        };
-        let mut counts = vec![0; self.readers.len()];
-        let counted = segment.frames(|frame| {
-            let kept = Kept::from_bytes(frame.kept);
-            for (reader, count) in self.readers.values().zip(&mut counts) {
-                let wanted = kept.as_ref().is_none_or(|kept| reader.filter().wants(kept));
-                *count += u64::from(wanted && !reader.is_past(level, frame.position));
-            }
-        });
-        let mut told = Vec::new();
-        for (reader, count) in self.readers.values_mut().zip(counts) {
-            let unread = segment.last.saturating_sub(segment.first) + 1;
-            let count = if counted.is_ok() { count } else { unread };
-            reader.pass(level, segment.first, segment.last);
-            told.push((reader.name().to_owned(), count));
-        }
-        for (sink, count) in told {
-            self.tell_dropped(&sink, cause.as_str(), count);
-        }
-        segment.remove();
-    }
 }
 
-fn level_mut(levels: &mut [VecDeque<Segment>; LEVELS], level: Priority) -> &mut VecDeque<Segment> {
+pub(super) fn level_mut(
+    levels: &mut [VecDeque<Segment>; LEVELS],
+    level: Priority,
+) -> &mut VecDeque<Segment> {
     // Priorities and levels are as many.
     let [
         emergency,

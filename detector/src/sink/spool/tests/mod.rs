@@ -1,4 +1,8 @@
-use std::{fs, os::unix::fs::FileExt as _, path::Path};
+mod folder;
+mod memory;
+mod room;
+
+use std::{fs, io, os::unix::fs::FileExt as _, path::Path};
 
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -87,6 +91,32 @@ fn segments(folder: &Path) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
+/// What the log says meanwhile.
+fn said(meanwhile: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, meanwhile);
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
 #[test]
 fn alerts_of_all_priorities_come_in_the_order_in_which_they_were_made() {
     let (mut spool, mut readers) =
@@ -129,99 +159,6 @@ fn what_was_not_acknowledged_is_told_again_by_the_next_run() {
     fill(&mut spool, 13..=13, Priority::Warning);
     assert_eq!(drain(&mut reader), [13]);
     assert_eq!(spool.news(), []);
-}
-
-#[test]
-fn the_oldest_of_the_least_urgent_go_when_there_is_no_more_room() {
-    for on_disk in [true, false] {
-        let folder = tempfile::tempdir().unwrap();
-        let mut settings = settings(on_disk.then_some(folder.path()));
-        (settings.max_bytes, settings.memory_bytes) = (Size(200 << 10), Size(200 << 10));
-        let (mut spool, mut reader) = open(&settings);
-        fill(&mut spool, 1..=500, Priority::Critical);
-        fill(&mut spool, 501..=2000, Priority::Notice);
-        let held = spool.shared.lock().bytes(on_disk);
-        assert!(held <= 200 << 10, "{held}");
-        let counts = dropped(&spool);
-        let gone: u64 = counts.iter().map(|(_, count)| count).sum();
-        assert!(counts.iter().all(|(cause, _)| *cause == "spool_full"));
-        assert!(gone > 500);
-        let expected: Vec<u64> = (1..=500).chain(501 + gone..=2000).collect();
-        assert_eq!(drain(&mut reader), expected);
-        assert_eq!(spool.news(), []);
-    }
-}
-
-#[test]
-fn what_a_sink_is_getting_is_not_dropped() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut settings = settings(Some(folder.path()));
-    settings.max_bytes = Size(200 << 10);
-    let (mut spool, mut reader) = open(&settings);
-    fill(&mut spool, 1..=100, Priority::Notice);
-    let batch = reader.batch(10, EVERY);
-    assert_eq!(batch.len(), 10);
-    fill(&mut spool, 101..=3000, Priority::Notice);
-    let gone: u64 = dropped(&spool).iter().map(|(_, count)| count).sum();
-    drop((spool, reader));
-    // The daemon ended before the sink had the ten: they are there.
-    let (spool, mut reader) = open(&settings);
-    let found = drain(&mut reader);
-    assert_eq!(found[..10], (1..=10).collect::<Vec<_>>());
-    assert_eq!(found.len() as u64 + gone, 3000);
-    assert_eq!(spool.news(), []);
-}
-
-#[test]
-fn each_sink_counts_what_it_wanted() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut settings = settings(Some(folder.path()));
-    settings.max_bytes = Size(200 << 10);
-    let sinks = sinks(&["debug", "critical", "warning"]);
-    let (mut spool, mut readers) = Spool::open(&settings, &sinks).unwrap();
-    fill(&mut spool, 1..=300, Priority::Warning);
-    assert_eq!(drain(&mut readers[2]).len(), 300);
-    fill(&mut spool, 301..=3000, Priority::Warning);
-    let news = spool.news();
-    let count = |name: &str| -> u64 {
-        let counts = news.iter().map(|news| match news {
-            News::Dropped { sink, count, .. } if sink == name => *count,
-            _ => 0,
-        });
-        counts.sum()
-    };
-    let counts = ["sink0", "sink1", "sink2"].map(count);
-    assert_eq!(counts[1], 0, "it wants none of them");
-    assert!(counts[0] > counts[2], "one has what was dropped first");
-    assert_eq!(drain(&mut readers[0]).len() as u64 + counts[0], 3000);
-    assert_eq!(drain(&mut readers[2]).len() as u64 + counts[2], 2700);
-}
-
-#[test]
-fn a_disk_that_cannot_be_written_costs_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("spool");
-    let settings = settings(Some(&path));
-    let (mut spool, mut reader) = open(&settings);
-    fill(&mut spool, 1..=3, Priority::Error);
-    assert_eq!(drain(&mut reader), [1, 2, 3]);
-    spool.shared.lock().trim();
-    let away = folder.path().join("away");
-    fs::rename(&path, &away).unwrap();
-    fill(&mut spool, 4..=6, Priority::Error);
-    assert!(matches!(spool.news()[..], [News::DiskFails(_)]));
-    assert_eq!(
-        drain(&mut reader),
-        [4, 5, 6],
-        "sinks are served from memory"
-    );
-    fill(&mut spool, 7..=9, Priority::Error);
-    fs::rename(&away, &path).unwrap();
-    spool.shared.lock().spill();
-    assert_eq!(spool.news(), [News::DiskWorks]);
-    drop((spool, reader));
-    let (_spool, mut reader) = open(&settings);
-    assert_eq!(drain(&mut reader), [7, 8, 9]);
 }
 
 /// Fifty alerts in several segments, changed while nobody has the spool open.
@@ -282,46 +219,6 @@ fn what_is_changed_cut_off_or_removed_is_counted() {
     };
     let (found, missing) = changed(all);
     assert_eq!((found.len(), missing), (10, 500));
-}
-
-#[test]
-fn a_file_that_is_removed_while_it_is_open_costs_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut spool, mut reader) = open(&settings(Some(folder.path())));
-    fill(&mut spool, 1..=20, Priority::Warning);
-    segments(folder.path())
-        .iter()
-        .for_each(|file| fs::remove_file(file).unwrap());
-    fill(&mut spool, 21..=30, Priority::Warning);
-    assert_eq!(drain(&mut reader), (1..=30).collect::<Vec<_>>());
-    assert_eq!(spool.news(), []);
-}
-
-#[test]
-fn in_a_burst_the_least_urgent_go_first() {
-    let folder = tempfile::tempdir().unwrap();
-    for path in [Some(folder.path()), None] {
-        // A third of the alerts is more.
-        let bound = Size(48 << 10);
-        let settings = SpoolSettings {
-            max_bytes: bound,
-            memory_bytes: bound,
-            ..settings(path)
-        };
-        let (mut spool, mut reader) = open(&settings);
-        let priorities = [Priority::Debug, Priority::Warning, Priority::Emergency];
-        for sequence in 1..=900 {
-            append(&mut spool, sequence, priorities[sequence as usize % 3]);
-        }
-        spool.commit();
-        let kept = drain(&mut reader);
-        // What is left of the room, by segments, is for others.
-        let urgent = kept.iter().filter(|sequence| *sequence % 3 == 2).count();
-        assert!(urgent * 2 > kept.len() && urgent > 100, "{kept:?}");
-        assert!(kept.iter().all(|sequence| sequence % 3 > 0), "{kept:?}");
-        let lost = 900 - kept.len() as u64;
-        assert_eq!(dropped(&spool), [("spool_full", lost)], "told at once");
-    }
 }
 
 #[derive(Debug, Clone)]
