@@ -33,7 +33,7 @@ pub(super) fn claim(folder: &Path) -> Result<File, SpoolError> {
             source,
         }
     };
-    own_folder(folder).map_err(failed("it must be a folder of its own"))?;
+    own_folder(folder).map_err(failed("cannot make the folder its own"))?;
     let mut options = OpenOptions::new();
     let options = options.write(true).create(true).truncate(false).mode(0o600);
     let file = open_own(&folder.join(LOCK), options);

@@ -56,7 +56,8 @@ enum More {
     Bytes,
     /// The segment has ended, another one follows.
     Other(u64),
-    Nothing,
+    /// The last position at that moment: what is committed a moment later is not missed.
+    Nothing(u64),
 }
 
 impl Reader {
@@ -175,8 +176,8 @@ impl Reader {
                     // What is left is no frame, or what claims to be longer than it is.
                     _ if self.skip_rest(level) => {}
                     More::Other(segment) => self.turn(level, segment),
-                    More::Nothing => {
-                        self.missed_end(level);
+                    More::Nothing(end) => {
+                        self.missed_end(level, end);
                         return None;
                     }
                 },
@@ -249,17 +250,8 @@ impl Reader {
     }
 
     /// What was written last was cut off.
-    fn missed_end(&mut self, level: Priority) {
+    fn missed_end(&mut self, level: Priority, end: u64) {
         let read = self.read.get(level as usize).copied().unwrap_or(0);
-        let end = {
-            let state = self.shared.lock();
-            state
-                .ends
-                .positions
-                .get(level as usize)
-                .copied()
-                .unwrap_or(0)
-        };
         if end > read {
             self.missed(level, read, end + 1);
         }
@@ -267,20 +259,23 @@ impl Reader {
 
     fn more(&mut self, level: Priority) -> More {
         let Some(head) = self.heads.get_mut(level as usize) else {
-            return More::Nothing;
+            return More::Nothing(0);
         };
         head.buffer.drain(..head.consumed);
         head.consumed = 0;
         let read = self.read.get(level as usize).copied().unwrap_or(0);
         let state = self.shared.lock();
-        let Some(segments) = state.levels.get(level as usize) else {
-            return More::Nothing;
+        let (Some(segments), Some(end)) = (
+            state.levels.get(level as usize),
+            state.ends.positions.get(level as usize),
+        ) else {
+            return More::Nothing(0);
         };
         let current = segments.iter().find(|one| one.first == head.segment);
         let Some(segment) = current.filter(|segment| segment.length > head.offset) else {
             let follows = |one: &&Segment| one.first > head.segment && one.last > read;
             let next = segments.iter().find(follows);
-            return next.map_or(More::Nothing, |segment| More::Other(segment.first));
+            return next.map_or(More::Nothing(*end), |segment| More::Other(segment.first));
         };
         let (before, length) = (head.buffer.len(), segment.length);
         let outcome = match &segment.place {
@@ -318,5 +313,27 @@ impl Reader {
                 ..Head::default()
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::tests::{drain, fill, open, settings},
+        *,
+    };
+
+    #[test]
+    fn what_is_committed_while_nothing_is_found_is_not_missed() {
+        let (mut spool, mut reader) = open(&settings(None));
+        fill(&mut spool, 1..=3, Priority::Notice);
+        assert_eq!(drain(&mut reader), [1, 2, 3]);
+        let More::Nothing(end) = reader.more(Priority::Notice) else {
+            panic!("there is more");
+        };
+        fill(&mut spool, 4..=5, Priority::Notice);
+        reader.missed_end(Priority::Notice, end);
+        assert_eq!(drain(&mut reader), [4, 5]);
+        assert_eq!(spool.news(), []);
     }
 }

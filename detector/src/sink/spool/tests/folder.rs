@@ -175,7 +175,7 @@ fn a_folder_in_which_others_can_write_is_refused() {
     for mode in [0o777, 0o1777, 0o770, 0o702] {
         set(mode);
         let expected = format!(
-            "the spool {shown} cannot be used: it must be a folder of its own: others can write to \
+            "the spool {shown} cannot be used: cannot make the folder its own: others can write to \
              {shown}: run `chmod 700 {shown}`"
         );
         assert_eq!(refused(&path), expected);

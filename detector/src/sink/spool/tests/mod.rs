@@ -18,7 +18,7 @@ use crate::{
 
 const EVERY: usize = usize::MAX;
 
-fn settings(path: Option<&Path>) -> SpoolSettings {
+pub(super) fn settings(path: Option<&Path>) -> SpoolSettings {
     SpoolSettings {
         path: path.map(Path::to_owned),
         fsync: Fsync::Never,
@@ -35,7 +35,7 @@ fn sinks(least: &[&str]) -> Vec<(String, Arc<Filter>)> {
     least.iter().enumerate().map(sink).collect()
 }
 
-fn open(settings: &SpoolSettings) -> (Spool, Reader) {
+pub(super) fn open(settings: &SpoolSettings) -> (Spool, Reader) {
     let (spool, mut readers) = Spool::open(settings, &sinks(&["debug"])).unwrap();
     (spool, readers.remove(0))
 }
@@ -58,7 +58,7 @@ fn append(spool: &mut Spool, sequence: u64, priority: Priority) {
     assert!(spool.append(&alert));
 }
 
-fn fill(spool: &mut Spool, range: std::ops::RangeInclusive<u64>, priority: Priority) {
+pub(super) fn fill(spool: &mut Spool, range: std::ops::RangeInclusive<u64>, priority: Priority) {
     for sequence in range {
         append(spool, sequence, priority);
         spool.commit();
@@ -66,7 +66,7 @@ fn fill(spool: &mut Spool, range: std::ops::RangeInclusive<u64>, priority: Prior
 }
 
 /// Reads and acknowledges everything.
-fn drain(reader: &mut Reader) -> Vec<u64> {
+pub(super) fn drain(reader: &mut Reader) -> Vec<u64> {
     let mut found = Vec::new();
     loop {
         let batch = reader.batch(7, EVERY);
