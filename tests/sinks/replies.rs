@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::mpsc::{Receiver, channel},
     thread,
 };
@@ -16,15 +16,17 @@ use crate::{
 
 const END: &str = "Connection: close\r\n\r\n";
 
-/// Says each of `replies` to a request on a connection of its own, and hands on what it was asked.
-pub(crate) fn scripted(replies: Vec<String>) -> (u16, Receiver<Vec<u8>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+/// Says each of `replies` to a request on a connection of its own, and hands on what it was asked. At an
+/// address that other tests do not look for servers at.
+pub(crate) fn scripted(replies: Vec<String>) -> (SocketAddr, Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+    let address = listener.local_addr().unwrap();
     let (asked, requests) = channel();
     thread::spawn(move || {
         for reply in replies {
-            let (mut stream, _) = listener.accept().unwrap();
-            let request = request(&stream);
+            let mut asking = listener.incoming().map(Result::unwrap);
+            let asked_by = |stream: TcpStream| Some((request(&stream)?, stream));
+            let (request, mut stream) = asking.find_map(asked_by).unwrap();
             stream.write_all(reply.as_bytes()).unwrap();
             drop(stream);
             if asked.send(request).is_err() {
@@ -32,16 +34,18 @@ pub(crate) fn scripted(replies: Vec<String>) -> (u16, Receiver<Vec<u8>>) {
             }
         }
     });
-    (port, requests)
+    (address, requests)
 }
 
-/// Head and body.
-fn request(stream: &TcpStream) -> Vec<u8> {
+/// Head and body; none of a connection that ends without.
+fn request(stream: &TcpStream) -> Option<Vec<u8>> {
     let mut reader = BufReader::new(stream);
     let (mut head, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
         let lower = line.to_ascii_lowercase();
         if let Some(value) = lower.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
@@ -52,16 +56,16 @@ fn request(stream: &TcpStream) -> Vec<u8> {
         }
     }
     let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    [head.into_bytes(), body].concat()
+    reader.read_exact(&mut body).ok()?;
+    Some([head.into_bytes(), body].concat())
 }
 
 /// How often one alert is handed over until it counts as delivered.
 fn times(sink: &str, replies: Vec<String>) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let alerts = Alerts::new(1);
-    let (port, requests) = scripted(replies);
-    let sinks: Vec<SinkSettings> = settings(&sink.replace("PORT", &port.to_string()));
+    let (address, requests) = scripted(replies);
+    let sinks: Vec<SinkSettings> = settings(&sink.replace("ADDRESS", &address.to_string()));
     let mut delivery = Delivery::start(&sinks, &folder.path().join("spool"), &alerts.host);
     delivery.write(&alerts.all);
     let stats = delivery.finish();
@@ -85,7 +89,7 @@ fn cut(content: &str, body: &str) -> String {
 #[test]
 fn a_page_of_a_proxy_is_no_reply_of_a_collector() {
     let (protobuf, json) = ("application/x-protobuf", "application/json");
-    let sink = "sinks: [{name: otlp, otlp: {url: 'http://127.0.0.1:PORT/v1/logs'}}]";
+    let sink = "sinks: [{name: otlp, otlp: {url: 'http://ADDRESS/v1/logs'}}]";
     let replies = vec![
         ok("text/html; charset=utf-8", "<html>Sign in</html>"),
         ok(protobuf, "<html>Sign in</html>"),
@@ -99,7 +103,7 @@ fn a_page_of_a_proxy_is_no_reply_of_a_collector() {
 
 #[test]
 fn what_bulk_did_is_not_known_if_its_reply_breaks_off() {
-    let sink = "sinks: [{name: es, elasticsearch: {url: 'http://127.0.0.1:PORT'}}]";
+    let sink = "sinks: [{name: es, elasticsearch: {url: 'http://ADDRESS'}}]";
     let (json, items) = (
         "application/json",
         r#"{"items":[{"create":{"status":201}}]}"#,
@@ -112,9 +116,8 @@ fn what_bulk_did_is_not_known_if_its_reply_breaks_off() {
 fn a_server_that_says_200_has_the_alert_even_if_its_reply_breaks_off() {
     let chunked = format!("HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n{END}ff\r\nwelc");
     for body in ["one", "array", "lines"] {
-        let sink = format!(
-            "sinks: [{{name: http, http: {{url: 'http://127.0.0.1:PORT/', body: {body}}}}}]"
-        );
+        let sink =
+            format!("sinks: [{{name: http, http: {{url: 'http://ADDRESS/', body: {body}}}}}]");
         for reply in [cut("text/plain", "thanks"), chunked.clone()] {
             assert_eq!(times(&sink, vec![reply, ok("text/plain", "")]), 1);
         }

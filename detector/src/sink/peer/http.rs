@@ -14,12 +14,12 @@ use reqwest::{
     redirect::Policy,
 };
 
-use super::{Fate, Letter, Reply, halves::Halves, tls};
+use super::{Fate, Letter, Reply, halves::Halves, proxy, tls};
 use crate::{
     causes::chain,
     sink::{
         Format,
-        settings::{Body, HttpSettings, RequestSettings, TlsSettings},
+        settings::{Body, HttpSettings, RequestSettings, TlsSettings, without_secrets},
     },
 };
 
@@ -152,9 +152,10 @@ impl Client {
         settings: &RequestSettings,
         mut headers: HeaderMap,
     ) -> Result<Self, String> {
-        let url = Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
+        let shown = without_secrets(url);
+        let url = Url::parse(url).map_err(|error| format!("`{shown}` is no URL: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("`{url}` is neither http:// nor https://"));
+            return Err(format!("`{shown}` is neither http:// nor https://"));
         }
         if url.scheme() == "http" && settings.tls != TlsSettings::default() {
             return Err("`tls` is given, but the URL is http://: write https://".to_owned());
@@ -178,7 +179,15 @@ impl Client {
             }
             headers.insert(known, secret(&value.read()?)?);
         }
-        let client = reqwest::Client::builder()
+        let builder = match proxy::of(&url)? {
+            None => reqwest::Client::builder().no_proxy(),
+            Some(proxy) => {
+                let host = url.host_str().unwrap_or_default();
+                tracing::info!("{host} is reached through the proxy {proxy} of the environment");
+                reqwest::Client::builder()
+            }
+        };
+        let client = builder
             .tls_backend_preconfigured(tls::config(&settings.tls)?)
             .user_agent(concat!("kubelet-detector/", env!("CARGO_PKG_VERSION")))
             .timeout(settings.timeout.0)
