@@ -32,6 +32,10 @@ mod nats_credentials;
 mod otlp;
 #[path = "sinks/peers.rs"]
 mod peers;
+#[path = "sinks/proxies.rs"]
+mod proxies;
+#[path = "sinks/replies.rs"]
+mod replies;
 #[path = "sinks/rsyslog.rs"]
 mod rsyslog;
 #[path = "sinks/several.rs"]

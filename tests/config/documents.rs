@@ -79,6 +79,8 @@ fn the_document_has_every_key_and_code() {
         codes::MISSING_KEY,
         codes::VALUE,
         codes::SECRET,
+        codes::SINK,
+        codes::NOT_THERE,
         codes::NOT_USED,
     ] {
         assert!(document.contains(&format!("| `{code}` |")), "{code}");

@@ -47,11 +47,30 @@ fn what_is_no_file_or_cannot_be_read_is_told() {
             let main = written(&format!("config_files: [{}]\n", file.display()));
             let loaded = load(&main.file);
             let expected = if name == "absent.yaml" {
-                codes::NOT_USED
+                codes::VALUE
             } else {
                 codes::FILE_READ
             };
             assert_eq!(loaded.diagnostics[0].code, expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_drop_in_that_is_not_there_may_be_a_slip() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("drop-in.yaml"), "").unwrap();
+    fs::create_dir(folder.path().join("config.d")).unwrap();
+    for (name, meant) in [("dropin.yaml", "drop-in.yaml"), ("conf.d", "config.d")] {
+        let path = folder.path().join(name);
+        for entry in ["PATH", "{path: PATH, strategy: override}"] {
+            let entry = entry.replace("PATH", path.to_str().unwrap());
+            let main = written(&format!("config_files:\n- {entry}\n"));
+            let loaded = load(&main.file);
+            assert!(loaded.config.is_none());
+            let told = report(&loaded);
+            assert!(told.contains(&format!("did you mean `{meant}`?")), "{told}");
+            assert!(told.contains(&"^".repeat(path.as_os_str().len())), "{told}");
         }
     }
 }

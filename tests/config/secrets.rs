@@ -55,6 +55,25 @@ fn what_is_in_force_is_shown_masked() {
     assert_eq!(bearer.unwrap().read().unwrap(), "hunter2-bearer");
 }
 
+/// The values of a query may be some; an address with a user is refused.
+#[test]
+fn an_address_is_shown_without_its_query() {
+    let url = "https://siem.example/in?key=hunter2-query&x=hunter2-more";
+    let file = written(&format!(
+        "http_output: {{enabled: true, url: '{url}'}}\n\
+         sinks: [{{name: a, http: {{url: '{url}'}}}}]\n"
+    ));
+    let shown = crate::load(&file.file).show().unwrap().unwrap();
+    nothing_shown("show", &shown);
+    assert_eq!(shown.matches("siem.example/in?key=***&x=***").count(), 2);
+    let file = written(&format!("sinks: [{{nam: a, http: {{url: '{url}'}}}}]\n"));
+    nothing_shown("excerpt", &report(&crate::load(&file.file)));
+    let user = written("http_output: {enabled: true, url: 'https://u:hunter2@a'}\n");
+    let loaded = crate::load(&user.file);
+    assert!(loaded.show().is_none());
+    nothing_shown("user", &report(&loaded));
+}
+
 /// Wherever the file is broken: cut off, a letter changed, a line put elsewhere.
 #[test]
 fn no_mistake_shows_one() {

@@ -121,6 +121,39 @@ fn a_status_is_followed_until_sigint() {
 }
 
 #[test]
+fn a_detector_that_is_not_there_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("status.sock");
+    let mut child = Command::new(BINARY)
+        .args(["status", "--watch", "--format", "json", "--socket"])
+        .arg(&path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut gone = || {
+        let line = log.next().unwrap().unwrap();
+        assert!(line.contains("no detector shows its status at"), "{line}");
+        assert!(line.contains("kubelet-detector run"), "the remedy: {line}");
+    };
+    let board = Board::default();
+    board.post(filled::status());
+    for _ in 0..2 {
+        gone();
+        let web = Web::start(&board, None, Some(Socket::bind(&path).unwrap())).unwrap();
+        let told: Status = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!(told, filled::status());
+        drop(web);
+    }
+    gone();
+    assert_eq!(child.try_wait().unwrap(), None, "it goes on");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn a_status_of_another_version_is_read_as_far_as_it_is_known() {
     let told: Status = serde_json::from_str(r#"{"node":"n","from_the_future":[1]}"#).unwrap();
     assert_eq!((told.node.as_str(), told.sinks.each.len()), ("n", 0));

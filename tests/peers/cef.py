@@ -30,13 +30,14 @@ def is_ip(version):
 
 KEYS = {
     "rt": is_number, "externalId": is_uuid, "deviceExternalId": is_uuid, "dvchost": of_length(100),
-    "cat": of_length(1023), "msg": bool, "act": {"connect", "accept", "listen"}.__contains__,
+    "cat": of_length(1023), "msg": of_length(1023), "act": {"connect", "accept", "listen"}.__contains__,
     "proto": "TCP".__eq__, "deviceDirection": "01".__contains__,
     "outcome": {"success", "failure"}.__contains__, "reason": of_length(1023),
     "src": is_ip(4), "dst": is_ip(4), "c6a2": is_ip(6), "c6a3": is_ip(6), "spt": is_port, "dpt": is_port,
     "spid": is_number, "dpid": is_number, "suid": is_number, "duid": is_number,
-    "sproc": bool, "dproc": bool, "suser": bool, "duser": bool, "filePath": bool,
-    "cn1": is_number, "cn2": is_number, **{f"cs{number}": bool for number in range(1, 7)},
+    "sproc": of_length(1023), "dproc": of_length(1023), "suser": of_length(1023), "duser": of_length(1023),
+    "filePath": of_length(1023), "cn1": is_number, "cn2": is_number,
+    **{f"cs{number}": of_length(4000) for number in range(1, 7)},
 }
 LABELLED = ["c6a2", "c6a3", "cn1", "cn2"] + [f"cs{number}" for number in range(1, 7)]
 # A part ends at a bar, and a value before the next key; a backslash stands before what it escapes.
@@ -73,6 +74,8 @@ def mistakes(line):
         yield "the header has not its seven parts"
         return
     vendor, product, version, signature, name, severity = header.groups()
+    if max(map(len, (vendor, product))) > 63 or len(version) > 31 or len(name) > 2 * 512:
+        yield "a part of the header is too long"
     if not (vendor and product and version and name and is_uuid(signature)):
         yield "a part of the header is empty"
     if not (severity.isdecimal() and 0 <= int(severity) <= 10):
@@ -90,7 +93,8 @@ def mistakes(line):
     for key in ("rt", "externalId", "cn1", "cs6"):
         if key not in found:
             yield f"{key} is missing"
-    if "cs6" in found:
+    # One that is cut ends so.
+    if "cs6" in found and not found["cs6"].endswith("…"):
         lines.parsed(found["cs6"])
 
 

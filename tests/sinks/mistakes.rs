@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use detector::host::Host;
+use detector::{
+    host::Host,
+    sink::{Plan, PlanError, Style, settings::SpoolSettings},
+};
 
 use crate::{
     certificates::Certificates,
@@ -178,6 +181,31 @@ fn what_cannot_work_is_told_at_the_start() {
         assert!(told.contains(expected), "{sink}: {told}");
         assert!(told.contains("the sink `mine`"), "{told}");
     }
+}
+
+#[test]
+fn every_mistake_of_every_sink_is_told() {
+    let sinks = settings(
+        "sinks:\n\
+         - {name: a, http: {url: 'https://a', bearer: {file: /no/token}, tls: {ca: /no/ca}}}\n\
+         - {name: b, stdout: {}}\n\
+         - {name: c, syslog: {address: 'tcp://c'}}\n",
+    );
+    let spool = SpoolSettings::default();
+    let plan = Plan::new(&sinks, &spool, Style::default(), &Host::default());
+    let Err(PlanError(mistakes)) = plan else {
+        panic!("this is no mistake");
+    };
+    let names: Vec<&str> = mistakes.iter().map(|one| one.sink.as_str()).collect();
+    assert_eq!(names, ["a", "a", "c"], "{mistakes:?}");
+    let sinks = settings(
+        "sinks: [{name: a, http: {url: 'ftp://a', bearer: {file: /no/token}, headers: {b: {file: /no/b}}}}]",
+    );
+    let plan = Plan::new(&sinks, &spool, Style::default(), &Host::default());
+    let Err(PlanError(mistakes)) = plan else {
+        panic!("this is no mistake");
+    };
+    assert_eq!(mistakes.len(), 3, "{mistakes:?}");
 }
 
 #[cfg(feature = "kafka")]

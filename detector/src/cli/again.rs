@@ -14,7 +14,7 @@ use crate::{
         reload::{Fresh, Read, Refused},
         watched_files::WatchedFiles,
     },
-    sink::Format,
+    sink::{Format, Mistake, PlanError},
 };
 
 pub(super) struct Again {
@@ -39,20 +39,19 @@ impl Again {
     }
 
     pub(super) fn read(&self) -> Read {
-        let config = match config::load(self.file.clone(), &self.settings, self.format) {
-            Ok((config, warnings)) => {
-                for warning in warnings {
-                    tracing::warn!("{warning}");
-                }
-                config
-            }
-            Err(error) => {
+        let again = config::load_again(self.file.clone(), &self.settings, self.format);
+        let (config, warnings) = match again {
+            Ok(loaded) => loaded,
+            Err(refused) => {
                 return Read {
                     files: None,
-                    fresh: Err(Refused::one(format!("{error:#}"))),
+                    fresh: Err(refused),
                 };
             }
         };
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
         Read {
             // Before they are read: a change meanwhile is one.
             files: Some(watched(&config)),
@@ -61,8 +60,13 @@ impl Again {
     }
 
     fn fresh(&self, config: &Config) -> Result<Fresh, Refused> {
-        let ruleset = rules::load_again(config)?;
-        let sinks = sinks::plan(config, &self.host).map_err(Refused::of)?;
+        let told = |PlanError(mistakes)| Refused::all(mistakes.iter().map(Mistake::to_string));
+        let sinks = sinks::plan(config, &self.host).map_err(told);
+        let (ruleset, sinks) = match (rules::load_again(config), sinks) {
+            (Ok(ruleset), Ok(sinks)) => (ruleset, sinks),
+            (Err(one), Err(other)) => return Err(one.and(&other)),
+            (Err(refused), Ok(_)) | (Ok(_), Err(refused)) => return Err(refused),
+        };
         for key in needing_restart(&self.first, config) {
             tracing::warn!("`{key}` is as it was at the start, until the next one");
         }
@@ -96,4 +100,58 @@ fn needing_restart(first: &Config, config: &Config) -> Vec<&'static str> {
     ];
     let changed = changed.into_iter().filter(|(_, changed)| *changed);
     changed.map(|(key, _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    /// How many mistakes there are now, and the first.
+    fn refused(config: &str, rules: &str) -> (u64, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, named) = (
+            folder.path().join("config.yaml"),
+            folder.path().join("rules.yaml"),
+        );
+        fs::write(&file, config).unwrap();
+        fs::write(&named, rules).unwrap();
+        let typed = ["kubelet-detector", "run", "-r", named.to_str().unwrap()];
+        let Command::Run(live) = Cli::try_parse_from(typed).unwrap().command else {
+            panic!("this is no run");
+        };
+        let again = Again::new(
+            Some(file),
+            &live.common,
+            Host::default(),
+            &Config::default(),
+        );
+        let Err(Refused { first, mistakes }) = again.read().fresh else {
+            return (0, String::new());
+        };
+        (mistakes, first)
+    }
+
+    #[test]
+    fn every_mistake_is_counted() {
+        assert_eq!(refused("hostname: a\n", "[]").0, 0);
+        let (mistakes, first) = refused("hostnam: a\npriority: 5\n", "[]");
+        assert_eq!(mistakes, 2, "{first}");
+        assert!(
+            first.contains("config.yaml:1:1: CONFIG_UNKNOWN_KEY"),
+            "{first}"
+        );
+        assert_eq!(first.lines().count(), 1, "{first}");
+        let sinks = "sinks:\n\
+            - {name: a, http: {url: 'https://a', bearer: {file: /no/token}}}\n\
+            - {name: b, http: {url: 'https://b', tls: {ca: /no/ca}}}\n";
+        let (mistakes, first) = refused(sinks, "[]");
+        assert_eq!(mistakes, 2, "{first}");
+        assert!(first.contains("the sink `a`"), "{first}");
+        assert_eq!(refused(sinks, "[").0, 3, "those of the rules, too");
+    }
 }

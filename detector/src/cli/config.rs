@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 
-use super::{Invalid, print, switches::Switches};
+use super::{Invalid, print, sinks, switches::Switches, this_host};
 use crate::{
     config::{self, Config, Loaded, Origins},
+    pipeline::reload::Refused,
     rules::{Diagnostic, diagnostic::Severity},
-    sink::Format,
+    sink::{Format, Mistake},
 };
 
 #[derive(Subcommand)]
@@ -56,21 +57,43 @@ pub(super) fn load(
     format: Option<Format>,
 ) -> Result<(Config, Vec<Diagnostic>)> {
     let loaded = read(file, &settings.sets);
-    let mut config = valid(&loaded)?;
-    // `--set rules_files` is of the command line, too.
-    let typed = settings.sets.settings.iter();
-    let mut typed = typed.filter(|setting| setting.starts_with("rules_files"));
-    if typed.next().is_none() && !settings.rules.is_empty() {
-        config.rules_files.clear();
-    }
-    config.rules_files.extend(settings.rules.iter().cloned());
-    let switches = settings.switches.0.iter().cloned();
-    config.selection.switches.extend(switches);
-    config.style.format = format.unwrap_or(config.style.format);
-    let warning = |one: &Diagnostic| one.severity == Severity::Warning;
+    let config = valid(&loaded)?;
+    Ok((settings.over(config, format), warnings(loaded)))
+}
+
+/// For a run that goes on if this fails.
+pub(super) fn load_again(
+    file: Option<PathBuf>,
+    settings: &Settings,
+    format: Option<Format>,
+) -> Result<(Config, Vec<Diagnostic>), Refused> {
+    let loaded = read(file, &settings.sets);
+    let told = || Refused::all(loaded.errors().map(Diagnostic::to_string));
+    let config = loaded.config.clone().ok_or_else(told)?;
+    Ok((settings.over(config, format), warnings(loaded)))
+}
+
+fn warnings(loaded: Loaded) -> Vec<Diagnostic> {
     let mut warnings = loaded.diagnostics;
-    warnings.retain(warning);
-    Ok((config, warnings))
+    warnings.retain(|one| one.severity == Severity::Warning);
+    warnings
+}
+
+impl Settings {
+    /// These options decide over what is configured.
+    fn over(&self, mut config: Config, format: Option<Format>) -> Config {
+        // `--set rules_files` is of the command line, too.
+        let mut typed = self.sets.settings.iter();
+        let sets_rules = typed.any(|setting| setting.starts_with("rules_files"));
+        if !sets_rules && !self.rules.is_empty() {
+            config.rules_files.clear();
+        }
+        config.rules_files.extend(self.rules.iter().cloned());
+        let switches = self.switches.0.iter().cloned();
+        config.selection.switches.extend(switches);
+        config.style.format = format.unwrap_or(config.style.format);
+        config
+    }
 }
 
 fn valid(loaded: &Loaded) -> Result<Config> {
@@ -81,7 +104,7 @@ fn valid(loaded: &Loaded) -> Result<Config> {
 
 pub(super) fn run(file: Option<PathBuf>, command: &ConfigCommand) -> Result<()> {
     match command {
-        ConfigCommand::Check(sets) => check(&read(file, sets)),
+        ConfigCommand::Check(sets) => check(read(file, sets)),
         ConfigCommand::Show(sets) => {
             let loaded = read(file, sets);
             valid(&loaded)?;
@@ -95,7 +118,13 @@ pub(super) fn run(file: Option<PathBuf>, command: &ConfigCommand) -> Result<()> 
     }
 }
 
-fn check(loaded: &Loaded) -> Result<()> {
+fn check(mut loaded: Loaded) -> Result<()> {
+    if let Some(config) = loaded.config.clone() {
+        let host = this_host(&config);
+        for (code, Mistake { sink, text }) in sinks::mistakes(&config, &host) {
+            loaded.tell(code, &sink, text);
+        }
+    }
     let told = loaded.diagnostics.iter();
     let report: String = told.map(|one| loaded.full(one) + "\n").collect();
     let Some(config) = &loaded.config else {

@@ -5,6 +5,7 @@ mod config;
 mod doctor;
 mod explain;
 mod files;
+mod judge;
 mod log;
 mod pins;
 mod rules;
@@ -15,8 +16,7 @@ mod switches;
 
 use std::{
     ffi::OsString,
-    fs::File,
-    io::{BufWriter, IsTerminal as _, Read, Write as _},
+    io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -25,25 +25,23 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use again::Again;
 use config::{ConfigCommand, Settings};
+use log::LogFormat;
 
 use crate::{
     config::Config,
     enrich::Enrich,
-    event::Asked,
     host::Host,
     metrics::Board,
     pipeline::{
         Pipeline,
         live::{Control, follow, ports},
-        replay,
         watched_files::WatchedFiles,
     },
     rules::Ruleset,
-    sink::{Format, Stream, settings::Period},
+    sink::{Format, settings::Period},
     source::{
         AcceptVia, Attach, Options, PINS, Summary,
         live::{Live as Source, since_boot_ns},
@@ -60,7 +58,7 @@ use crate::{
 pub struct Cli {
     /// How the log on stderr is written.
     #[arg(long, global = true, value_enum, default_value = "text")]
-    log_format: log::LogFormat,
+    log_format: LogFormat,
     /// What is logged: error, warn, info, debug or trace; RUST_LOG refines it. Default: `log_level`
     /// of the configuration, else info.
     #[arg(long, global = true)]
@@ -201,23 +199,34 @@ fn duration(text: &str) -> Result<Duration, String> {
 struct Invalid(String);
 
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return mistyped(&error),
+    };
     // Whoever closes a pipe has read enough; but of what watches, nobody would read the next alert.
-    let watches = cli.command.watches();
+    let (watches, log_format) = (cli.command.watches(), cli.log_format);
     match start(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if broken_pipe(&error) && !watches => ExitCode::SUCCESS,
         Err(error) => {
             let code = if error.is::<Invalid>() { 3 } else { 1 };
-            // One paragraph: the whole chain of causes.
-            let text = format!("error: {error:#}\n");
-            let _ignored = match watches {
-                true => log::last_word(&text).is_ok(),
-                false => std::io::stderr().write_all(text.as_bytes()).is_ok(),
-            };
+            // The whole chain of causes.
+            let _ignored = log::last_word(&format!("{error:#}"), log_format, watches).is_ok();
             ExitCode::from(code)
         }
     }
+}
+
+/// Also what is asked for in place of a command: help, or the version.
+fn mistyped(error: &clap::Error) -> ExitCode {
+    let format = LogFormat::asked(std::env::args_os());
+    if !error.use_stderr() || format == LogFormat::Text {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let _ignored = log::last_word(text, format, false).is_ok();
+    ExitCode::from(2)
 }
 
 impl Command {
@@ -273,7 +282,7 @@ fn run(command: Command, config: &Config, file: Option<PathBuf>, log: &log::Limi
     match command {
         Command::Run(live) => watch(&live, config, file, None, log),
         Command::Record { output, live } => watch(&live, config, file, Some(&output), log),
-        Command::Replay { files, .. } => judge(&files, config, log),
+        Command::Replay { files, .. } => judge::run(&files, config, log),
         Command::Rules(RulesCommand::Check { style, .. }) => rules::check(config, style),
         Command::Rules(RulesCommand::Explain {
             trace, event, rule, ..
@@ -431,59 +440,4 @@ fn named(ports: &[u16]) -> String {
     }
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     ports.join(", ")
-}
-
-fn judge(files: &[PathBuf], config: &Config, log: &log::Limit) -> Result<()> {
-    for path in files {
-        let bar = progress(path);
-        let mut reader = trace::Reader::open(path, |file| -> Box<dyn Read> {
-            match &bar {
-                Some(bar) => Box::new(bar.wrap_read(file)),
-                None => Box::new(file),
-            }
-        })?;
-        let ruleset = rules::load(config)?;
-        warn_of_lacking(path, &ruleset.asked().without(&reader.asked))?;
-        let out = BufWriter::new(std::io::stdout());
-        let host = reader.host.clone();
-        let stream = Stream::new(config.style, &host, out);
-        let pipeline = Pipeline::new(ruleset, host, stream);
-        let limited = log.begin();
-        let outcome = replay::replay(&mut reader, pipeline);
-        drop(limited);
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
-        }
-        let (events, alerts) = outcome?;
-        tracing::info!(events, alerts, "replayed {}", path.display());
-    }
-    Ok(())
-}
-
-/// A trace has what the rules of the recording asked for, no more.
-fn warn_of_lacking(path: &Path, lacking: &Asked) -> Result<()> {
-    if !lacking.is_empty() {
-        let (path, lacking) = (path.display(), serde_json::to_string(lacking)?);
-        tracing::warn!(
-            "{path} was recorded without what these rules ask for, which has no value now: {lacking}"
-        );
-    }
-    Ok(())
-}
-
-/// Of the file's bytes, on stderr; none where that is no terminal, or alerts go to it too.
-fn progress(path: &Path) -> Option<ProgressBar> {
-    if !std::io::stderr().is_terminal() || std::io::stdout().is_terminal() {
-        return None;
-    }
-    let size = File::open(path)
-        .and_then(|file| file.metadata())
-        .ok()?
-        .len();
-    let style = "{msg} [{bar:40}] {bytes}/{total_bytes} {eta}";
-    Some(
-        ProgressBar::new(size)
-            .with_style(ProgressStyle::with_template(style).ok()?)
-            .with_message(path.display().to_string()),
-    )
 }

@@ -54,17 +54,8 @@ pub(super) fn load(config: &Config) -> Result<Ruleset> {
 /// For a run that goes on if this fails: every mistake goes to the log, the first to the caller.
 pub(super) fn load_again(config: &Config) -> Result<Ruleset, Refused> {
     let (_, loaded) = read(config);
-    let mut mistakes = 0;
-    let mut first = None;
-    for one in errors(&loaded) {
-        tracing::error!("{one}");
-        mistakes += 1;
-        first.get_or_insert_with(|| one.to_string());
-    }
-    let ruleset = loaded.ruleset.ok_or_else(|| Refused {
-        first: first.unwrap_or_default(),
-        mistakes,
-    })?;
+    let mistakes: Vec<String> = errors(&loaded).map(Diagnostic::to_string).collect();
+    let ruleset = loaded.ruleset.ok_or_else(|| Refused::all(mistakes))?;
     let ruleset = selected(ruleset, config).map_err(|error| Refused::one(format!("{error:#}")))?;
     // Here, and not while events wait.
     ruleset.let_off();

@@ -10,18 +10,21 @@ use super::{
     read::{Mistake, Told},
     settings::{Output, Settings},
     sources::Gathered,
-    texts::names_user,
+    texts::{ADDRESSES, names_user},
 };
 use crate::{
-    rules::spelling,
+    rules::{diagnostic::Severity, spelling},
     sink::settings::{NO_KAFKA, SinkSettings, Target},
 };
 
 /// More mistakes are not looked for.
 const MAX_MISTAKES: usize = 100;
 
-/// The keys of addresses.
-const ADDRESSES: [&str; 3] = ["url", "address", "bootstrap_servers"];
+/// Bytes of a sink's name: with what the spool adds to it, it is a file's.
+const MAX_NAME: usize = 100;
+
+/// What is served beside the health.
+const ENDPOINTS: [&str; 3] = ["/metrics", "/readyz", "/version"];
 
 impl Gathered {
     pub(super) fn told(
@@ -37,8 +40,8 @@ impl Gathered {
     }
 
     fn has_error(&self) -> bool {
-        let mut codes = self.diagnostics.iter().map(|one| one.code);
-        codes.any(|code| code != codes::NOT_USED)
+        let mut severities = self.diagnostics.iter().map(|one| one.severity);
+        severities.any(|severity| severity == Severity::Error)
     }
 
     /// None if there is a mistake.
@@ -190,9 +193,11 @@ impl Gathered {
             let [list, item] = at;
             let name_at = [list, item, "name"];
             let name = sink.name.as_str();
-            if name.is_empty() || !name.chars().all(is_of_name) {
-                let help = "write letters, digits, `-`, `_` and `.`";
-                self.wrong(&name_at, "this is no name for a sink", help);
+            if !is_name(name) {
+                let help = format!(
+                    "write letters, digits, `-`, `_` and `.`, {MAX_NAME} at most, and not dots alone"
+                );
+                self.wrong(&name_at, "this is no name for a sink", &help);
             } else if !names.insert(sink.name.clone()) {
                 let help = "each sink has a name of its own; stdout, file, syslog and http are \
                             those of the outputs";
@@ -214,6 +219,11 @@ impl Gathered {
         };
         let http: &[&str] = &["http://", "https://"];
         let (kind, key, address, schemes) = match target {
+            Target::File(to) if falco::is_empty(&to.path) => {
+                let help =
+                    "write the path of a file, such as /var/log/kubelet-detector/alerts.jsonl";
+                return self.wrong(&[list, number, "file", "path"], "the path is empty", help);
+            }
             Target::Stdout(_) | Target::File(_) => return,
             Target::Syslog(to) => {
                 let schemes: &[&str] = &["unix:", "udp://", "tcp://", "tls://"];
@@ -277,13 +287,15 @@ impl Gathered {
             let help = "put a proxy before it, or bind it to loopback";
             self.wrong(&["webserver", "ssl_enabled"], "TLS is not served", help);
         }
-        if webserver.enabled && !webserver.k8s_healthz_endpoint.starts_with('/') {
+        let healthz = webserver.k8s_healthz_endpoint.as_str();
+        let healthz_at = ["webserver", "k8s_healthz_endpoint"];
+        if webserver.enabled && !healthz.starts_with('/') {
             let help = "write a path such as /healthz";
-            self.wrong(
-                &["webserver", "k8s_healthz_endpoint"],
-                "this is no path",
-                help,
-            );
+            self.wrong(&healthz_at, "this is no path", help);
+        }
+        if webserver.enabled && ENDPOINTS.contains(&healthz) {
+            let message = format!("`{healthz}` is another endpoint");
+            self.wrong(&healthz_at, message, "write a path of its own, or /healthz");
         }
         for (number, append) in settings.append_output.iter().enumerate() {
             let number = number.to_string();
@@ -320,6 +332,7 @@ fn addresses(node: &Node, places: &mut Vec<Place>) {
 }
 
 /// It names files of the spool and labels of metrics.
-fn is_of_name(character: char) -> bool {
-    character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.')
+fn is_name(name: &str) -> bool {
+    let of_name = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '_' | '.');
+    name.len() <= MAX_NAME && name.chars().all(of_name) && !name.chars().all(|one| one == '.')
 }

@@ -14,13 +14,16 @@ pub const MISSING_KEY: &str = "CONFIG_MISSING_KEY";
 pub const VALUE: &str = "CONFIG_VALUE";
 /// A secret where others can read it.
 pub const SECRET: &str = "CONFIG_SECRET";
+/// What a sink names cannot be used: a file, a secret, a certificate.
+pub const SINK: &str = "CONFIG_SINK";
+/// What a sink names is not there, and may come; a warning.
+pub const NOT_THERE: &str = "CONFIG_NOT_THERE";
 /// Something that has no effect; a warning.
 pub const NOT_USED: &str = "CONFIG_NOT_USED";
 
 pub(super) fn severity(code: &str) -> Severity {
-    if code == NOT_USED {
-        Severity::Warning
-    } else {
-        Severity::Error
+    match code {
+        NOT_USED | NOT_THERE => Severity::Warning,
+        _ => Severity::Error,
     }
 }

@@ -29,7 +29,7 @@ use crate::{
 
 pub use merge::Strategy;
 pub use settings::{
-    AlertLimit, ConfigFile, FileOutput, Heartbeat, HttpOutput, LogLevel, Output, Settings,
+    AlertLimit, ConfigFile, FileOutput, Heartbeat, HttpOutput, LogLevel, Merged, Output, Settings,
     Webserver,
 };
 pub use sources::{DEFAULT_FILE, DEFAULT_FOLDER, Origins};
@@ -161,6 +161,37 @@ impl Loaded {
     pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
         let error = |one: &&Diagnostic| one.severity == Severity::Error;
         self.diagnostics.iter().filter(error)
+    }
+
+    /// Tells what became clear of the sink of this name, one of `Config::sinks`, after it was read.
+    /// An error leaves no configuration.
+    pub fn tell(&mut self, code: &'static str, sink: &str, message: String) {
+        let place = self.of_sink(sink).place.clone();
+        let severity = codes::severity(code);
+        let one = self.texts.diagnostic(severity, code, &place, message, None);
+        self.diagnostics.push(one);
+        self.diagnostics
+            .sort_by_key(|one| (one.order, one.span.start));
+        if severity == Severity::Error {
+            self.config = None;
+        }
+    }
+
+    /// What is written of it: an output of Falco's, or an item of `sinks`.
+    fn of_sink(&self, name: &str) -> &node::Node {
+        let listed = self.tree.find(&["sinks"]).map(|list| &list.value);
+        let items = match listed {
+            Some(node::Value::List(items)) => items.as_slice(),
+            _ => &[],
+        };
+        let named = |item: &&node::Node| match item.find(&["name"]).map(|name| &name.value) {
+            Some(node::Value::Scalar(scalar)) => scalar.text == name,
+            _ => false,
+        };
+        let output = format!("{name}_output");
+        let found = items.iter().find(named);
+        let found = found.or_else(|| self.tree.find(&[&output]));
+        found.unwrap_or(&self.tree)
     }
 
     /// With the excerpt, underlined, secrets masked.

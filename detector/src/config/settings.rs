@@ -1,9 +1,12 @@
 //! The keys of a configuration: under Falco's names where the thing is the same.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{fmt, net::IpAddr, path::PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::merge::Strategy;
 use crate::{
@@ -115,18 +118,43 @@ fn matching<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Matching, D::E
 }
 
 /// A file or folder, and how it is merged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "expected a path, or `path` and `strategy` (append, override or add-only)"
-)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
 pub enum ConfigFile {
     Path(PathBuf),
-    Merged {
-        path: PathBuf,
-        #[serde(default)]
-        strategy: Strategy,
-    },
+    Merged(Merged),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Merged {
+    pub path: PathBuf,
+    #[serde(default)]
+    pub strategy: Strategy,
+}
+
+/// By hand: serde's `untagged` would forget where a mistake is.
+impl<'de> Deserialize<'de> for ConfigFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl<'de> Visitor<'de> for Written {
+            type Value = ConfigFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path, or `path` and `strategy` (append, override or add-only)")
+            }
+
+            fn visit_str<E>(self, path: &str) -> Result<ConfigFile, E> {
+                Ok(ConfigFile::Path(path.into()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ConfigFile, A::Error> {
+                let merged = Merged::deserialize(MapAccessDeserializer::new(map));
+                merged.map(ConfigFile::Merged)
+            }
+        }
+        deserializer.deserialize_any(Written)
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -7,9 +7,9 @@ use serde_saphyr::Commented;
 use super::{
     node::{self, Node},
     settings::Settings,
-    texts::Texts,
+    texts::{ADDRESSES, Texts},
 };
-use crate::rules::lines::Lines;
+use crate::{rules::lines::Lines, sink::settings::without_secrets};
 
 /// A value of the settings, and the same of the tree that they were read from.
 struct Shown<'a> {
@@ -67,12 +67,26 @@ impl Serialize for Shown<'_> {
 pub(super) fn show(settings: &Settings, tree: &Node, texts: &Texts) -> Result<String, String> {
     let mut value = serde_json::to_value(settings).map_err(|error| error.to_string())?;
     without_nulls(&mut value);
+    without_secrets_of_addresses(&mut value);
     let shown = Shown {
         value: &value,
         node: Some(tree),
         texts,
     };
     serde_saphyr::to_string(&shown).map_err(|error| error.to_string())
+}
+
+fn without_secrets_of_addresses(value: &mut Value) {
+    match value {
+        Value::Object(entries) => entries.iter_mut().for_each(|(key, value)| match value {
+            Value::String(address) if ADDRESSES.contains(&key.as_str()) => {
+                *address = without_secrets(address);
+            }
+            other => without_secrets_of_addresses(other),
+        }),
+        Value::Array(items) => items.iter_mut().for_each(without_secrets_of_addresses),
+        _ => {}
+    }
 }
 
 fn without_nulls(value: &mut Value) {

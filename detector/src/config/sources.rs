@@ -1,25 +1,34 @@
 //! Everything that a configuration is made of, put on one another: files, the environment, settings
 //! of the command line.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::DirEntry,
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     codes,
     merge::{self, Step, Strategy, merge},
     node::{Node, Place, Value},
-    settings::ConfigFile,
-    texts::{Texts, secrets},
+    settings::{ConfigFile, Merged},
+    texts::{Texts, queries, secrets},
     yaml,
 };
 use crate::{
     files::{self, MAX_SIZE, Unreadable},
-    rules::Diagnostic,
+    rules::{Diagnostic, spelling},
 };
 
 /// Read if it is there and no other is named.
 pub const DEFAULT_FILE: &str = "/etc/kubelet-detector/kubelet-detector.yaml";
 /// Its drop-ins, if it names no others.
 pub const DEFAULT_FOLDER: &str = "/etc/kubelet-detector/config.d";
+
+/// The drop-ins of falco.yaml as it is shipped.
+const FALCOS_FOLDER: &str = "/etc/falco/config.d";
+/// Names that are looked through for one that was meant.
+const MAX_BESIDE: usize = 256;
 
 /// `KUBELET_DETECTOR__HTTP_OUTPUT__URL` is `http_output.url`.
 const PREFIX: &str = "KUBELET_DETECTOR__";
@@ -152,7 +161,7 @@ impl Gathered {
             };
             let (path, strategy) = match file {
                 ConfigFile::Path(path) => (path, Strategy::default()),
-                ConfigFile::Merged { path, strategy } => (path, strategy),
+                ConfigFile::Merged(Merged { path, strategy }) => (path, strategy),
             };
             if main == Some(path.as_path()) {
                 let message = "the file includes itself".to_owned();
@@ -160,12 +169,24 @@ impl Gathered {
             } else if path.is_dir() {
                 self.folder(&path, strategy);
             } else if path.symlink_metadata().is_err() {
-                let message = "there is no such file or folder: it is passed over".to_owned();
-                self.tell(codes::NOT_USED, &item.place, message, None);
+                self.absent(item, &path);
             } else {
                 self.drop_in(&path, strategy);
             }
         }
+    }
+
+    /// Falco passes over what is absent, so that a slip goes unnoticed: here its own folder alone is.
+    fn absent(&mut self, item: &Node, path: &Path) {
+        let written = item.find(&["path"]).unwrap_or(item);
+        if path == Path::new(FALCOS_FOLDER) {
+            let message = "there is no such folder: it is passed over".to_owned();
+            return self.tell(codes::NOT_USED, &written.place, message, None);
+        }
+        let near = similar(path);
+        let help = near.as_deref().unwrap_or("make it, or leave it out");
+        let message = "there is no such file or folder".to_owned();
+        self.tell(codes::VALUE, &written.place, message, Some(help));
     }
 
     fn folder(&mut self, folder: &Path, strategy: Strategy) {
@@ -196,7 +217,7 @@ impl Gathered {
         let name = path.display().to_string();
         let place = self.texts.add(name, String::new());
         let help = match why {
-            Unreadable::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Unreadable::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 "let the detector's user read it"
             }
             Unreadable::Io(_) => "name a file with --config; a link must lead to one",
@@ -245,6 +266,7 @@ impl Gathered {
         match yaml::parse(text, place.text, start) {
             Ok(node) => {
                 self.texts.hide_places(&secrets(&node));
+                self.texts.hide_places(&queries(&node));
                 Some(node)
             }
             Err(mistake) => {
@@ -352,6 +374,16 @@ impl Gathered {
             self.tell(codes::VALUE, &no.place, no.message, None);
         }
     }
+}
+
+/// What is beside a path and has a similar name.
+fn similar(path: &Path) -> Option<String> {
+    let entries = path.parent()?.read_dir().ok()?;
+    let name = |entry: io::Result<DirEntry>| entry.ok()?.file_name().into_string().ok();
+    let mut names: Vec<String> = entries.take(MAX_BESIDE).filter_map(name).collect();
+    names.sort();
+    let names = names.iter().map(String::as_str);
+    spelling::did_you_mean(path.file_name()?.to_str()?, names)
 }
 
 /// As a file would have it.

@@ -14,6 +14,9 @@ pub(super) const SECRET_VALUES: &str = "headers";
 /// What a secret's place is named by.
 const PLACES: [&str; 2] = ["file", "env"];
 
+/// The keys of addresses.
+pub(super) const ADDRESSES: [&str; 3] = ["url", "address", "bootstrap_servers"];
+
 const MASK: &str = "***";
 
 /// A file, a variable of the environment or a setting of the command line.
@@ -164,6 +167,18 @@ pub(super) fn secrets(node: &Node) -> Vec<Place> {
     by_keys(node, false, &mut places);
     node.scalars(&mut |node, scalar| {
         if names_user(scalar) {
+            places.push(node.place.clone());
+        }
+    });
+    places
+}
+
+/// Where addresses are written that have a query, whose values may be secrets.
+pub(super) fn queries(node: &Node) -> Vec<Place> {
+    let mut places = Vec::new();
+    node.scalars(&mut |node, scalar| {
+        let rest = scalar.text.split_once("://").map(|(_, rest)| rest);
+        if rest.is_some_and(|rest| rest.contains('?')) {
             places.push(node.place.clone());
         }
     });

@@ -44,6 +44,28 @@ impl Refused {
             mistakes: 1,
         }
     }
+
+    /// Each of them goes to the log.
+    pub fn all(mistakes: impl IntoIterator<Item = String>) -> Self {
+        let mut all = Self {
+            first: String::new(),
+            mistakes: 0,
+        };
+        for mistake in mistakes {
+            tracing::error!("{mistake}");
+            all.mistakes += 1;
+            if all.mistakes == 1 {
+                all.first = mistake;
+            }
+        }
+        all
+    }
+
+    /// Those of another part, too.
+    pub fn and(mut self, other: &Self) -> Self {
+        self.mistakes += other.mistakes;
+        self
+    }
 }
 
 /// Reads as at the start.

@@ -11,6 +11,7 @@ pub mod format;
 pub mod kept;
 mod local;
 mod peer;
+pub mod places;
 mod plan;
 mod queue;
 mod remote;
@@ -21,7 +22,7 @@ mod stream;
 
 pub use delivery::{Snapshot, Stats};
 pub use format::{Format, Include, Style};
-pub use plan::{Plan, PlanError};
+pub use plan::{Mistake, Plan, PlanError};
 pub use sinks::{Sinks, SinksError};
 pub use stream::Stream;
 

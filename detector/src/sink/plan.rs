@@ -1,7 +1,11 @@
 //! What a configuration asks of the sinks: checked, the files that it names are read, and nothing of
 //! it is in force yet.
 
-use std::sync::Arc;
+use std::{
+    error::Error,
+    fmt::{self, Display, Formatter},
+    sync::Arc,
+};
 
 use super::{
     Style,
@@ -9,19 +13,37 @@ use super::{
     filter::Filter,
     format::Encoder,
     local::{Local, Place},
-    peer::{Peer, PeerError},
+    peer::{Peer, tls},
     settings::{SinkSettings, SpoolSettings, Target},
 };
 use crate::host::Host;
 
-/// A mistake of the settings, or of the files that they name.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    #[error("{0}")]
-    Target(String),
-    #[error(transparent)]
-    Peer(#[from] PeerError),
+/// A mistake of a sink's settings, or of the files that they name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    pub sink: String,
+    pub text: String,
 }
+
+impl Display for Mistake {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { sink, text } = self;
+        write!(f, "the sink `{sink}`: {text}")
+    }
+}
+
+/// Every mistake of the sinks.
+#[derive(Debug)]
+pub struct PlanError(pub Vec<Mistake>);
+
+impl Display for PlanError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let each: Vec<String> = self.0.iter().map(Mistake::to_string).collect();
+        f.write_str(&each.join("; "))
+    }
+}
+
+impl Error for PlanError {}
 
 pub struct Plan {
     pub(super) each: Vec<Planned>,
@@ -54,7 +76,7 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let planned = |settings: &SinkSettings| {
             let (name, filter) = (settings.name.clone(), Filter::new(settings));
-            let target = settings.target().map_err(PlanError::Target)?;
+            let target = settings.target()?;
             let format = settings.format();
             let encoder = Encoder::new(Style { format, ..style }, host);
             let place = match target {
@@ -83,12 +105,38 @@ impl Plan {
                 way,
             })
         };
-        Ok(Self {
-            each: sinks
-                .iter()
-                .map(planned)
-                .collect::<Result<_, PlanError>>()?,
-            spool: spool.clone(),
-        })
+        let (mut each, mut mistakes) = (Vec::new(), Vec::new());
+        for settings in sinks {
+            match planned(settings) {
+                Ok(one) => each.push(one),
+                Err(first) => mistakes.extend(all(settings, first)),
+            }
+        }
+        match mistakes.is_empty() {
+            true => Ok(Self {
+                each,
+                spool: spool.clone(),
+            }),
+            false => Err(PlanError(mistakes)),
+        }
     }
+}
+
+/// The first of a sink; and its secrets that cannot be read, and what is wrong with its certificates: it
+/// may be one of them, or hide them.
+fn all(settings: &SinkSettings, first: String) -> impl Iterator<Item = Mistake> {
+    let secrets = settings.secrets().into_iter();
+    let secrets = secrets.filter_map(|secret| secret.read().err());
+    let tls = settings.tls().and_then(|tls| tls::config(tls).err());
+    let mut texts = vec![first];
+    for text in secrets.chain(tls) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    let sink = settings.name.clone();
+    texts.into_iter().map(move |text| Mistake {
+        sink: sink.clone(),
+        text,
+    })
 }

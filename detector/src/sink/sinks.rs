@@ -23,6 +23,8 @@ use crate::{alert::Alert, host::Host, metrics};
 
 /// How long the end of a run waits for sinks that still take alerts.
 const GRACE: Duration = Duration::from_secs(5);
+/// Local sinks that were taken out and write no more: beyond as many, nothing is changed.
+const MAX_FORMER: usize = 16;
 /// How long other writers of what may be the same file are waited for.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -38,6 +40,11 @@ pub enum SinksError {
         #[source]
         source: io::Error,
     },
+    #[error(
+        "{0} local sinks that were taken out have not written what they had: until their files take \
+         it, or a new start, no sink is changed"
+    )]
+    Stuck(usize),
     #[error("cannot start a thread for the sinks")]
     Thread(#[source] io::Error),
 }
@@ -94,6 +101,11 @@ impl Sinks {
     /// From the next alert on it is as planned: sinks that stay go on where they are, others begin, and
     /// the rest hand over what they have and end. An error changes nothing.
     pub fn turn(&mut self, plan: Plan) -> Result<(), SinksError> {
+        let stuck = |written: &&Written| !written.queue.wait(Duration::ZERO);
+        let stuck = self.former.iter().filter(stuck).count();
+        if stuck >= MAX_FORMER {
+            return Err(SinksError::Stuck(stuck));
+        }
         let known: BTreeMap<String, Known> =
             plan.each.iter().map(|planned| self.know(planned)).collect();
         let (mut local, mut wanted) = (Vec::new(), Vec::new());
@@ -309,5 +321,54 @@ impl Sink for Sinks {
             remote.finish(GRACE);
         }
         flushed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::{
+        Style,
+        queue::{Failed, Out, Queue},
+        settings::{SinkSettings, SpoolSettings, StdoutSettings, WhenFull},
+    };
+
+    /// Takes nothing.
+    struct Stuck;
+
+    impl Out for Stuck {
+        fn write(&mut self, _lines: &[u8]) -> Result<(), Failed> {
+            Err(Failed {
+                written: 0,
+                error: io::ErrorKind::StorageFull.into(),
+                for_good: false,
+            })
+        }
+    }
+
+    /// Each has a thread.
+    #[test]
+    fn sinks_that_were_taken_out_and_do_not_end_are_bounded() {
+        let host = Host::default();
+        let plan = |named: Option<usize>| {
+            let stdout = |number: usize| SinkSettings {
+                stdout: Some(StdoutSettings::default()),
+                ..SinkSettings::new(&number.to_string())
+            };
+            let sinks: Vec<SinkSettings> = named.map(stdout).into_iter().collect();
+            Plan::new(&sinks, &SpoolSettings::default(), Style::default(), &host).unwrap()
+        };
+        let mut sinks = Sinks::new(plan(None), &host, false, Arc::default()).unwrap();
+        for number in 0..MAX_FORMER {
+            sinks.turn(plan(Some(number))).unwrap();
+            let queue = Queue::start("stuck", WhenFull::Drop, &Arc::default(), Stuck).unwrap();
+            queue.push(b"a line\n").unwrap();
+            queue.flush().unwrap();
+            sinks.local[0].queue = queue;
+        }
+        sinks.turn(plan(None)).unwrap();
+        let error = sinks.turn(plan(Some(0))).unwrap_err();
+        assert!(matches!(error, SinksError::Stuck(MAX_FORMER)), "{error}");
+        assert!(sinks.local.is_empty(), "nothing is changed");
     }
 }

@@ -12,6 +12,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::retry_on_intr,
 };
+use serde_json::json;
 
 use super::LogFormat;
 
@@ -91,9 +92,25 @@ fn put(out: &mut (impl Write + AsFd), bytes: &[u8], patience: Duration) -> io::R
     Ok(true)
 }
 
-/// What a program that watches ends for.
-pub(in crate::cli) fn last_word(text: &str) -> io::Result<()> {
-    put(&mut io::stderr(), text.as_bytes(), PATIENCE).map(|_taken| ())
+/// What a program ends for: one paragraph. Of one that watches, whoever reads is waited for only once.
+pub(in crate::cli) fn last_word(text: &str, format: LogFormat, watches: bool) -> io::Result<()> {
+    let text = match format {
+        LogFormat::Text => format!("error: {text}\n"),
+        LogFormat::Json => {
+            let (time, fields) = (
+                Timestamp::now().to_string(),
+                json!({"message": text.trim_end()}),
+            );
+            format!(
+                "{}\n",
+                json!({"timestamp": time, "level": "ERROR", "fields": fields})
+            )
+        }
+    };
+    match watches {
+        true => put(&mut io::stderr(), text.as_bytes(), PATIENCE).map(|_taken| ()),
+        false => io::stderr().write_all(text.as_bytes()),
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod limit;
 mod lines;
 
 use std::{
+    ffi::OsString,
     io::{self, IsTerminal as _},
     sync::Mutex,
 };
@@ -18,10 +19,24 @@ pub(super) use limit::Limit;
 use lines::Lines;
 pub(super) use lines::last_word;
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
     Text,
     Json,
+}
+
+impl LogFormat {
+    /// As it is asked for by a command line that may be wrong otherwise.
+    pub(super) fn asked(arguments: impl Iterator<Item = OsString>) -> Self {
+        let (mut format, mut before) = (Self::Text, OsString::new());
+        for argument in arguments {
+            if argument == "--log-format=json" || before == "--log-format" && argument == "json" {
+                format = Self::Json;
+            }
+            before = argument;
+        }
+        format
+    }
 }
 
 /// Colours only on a terminal. What watches is not held up by whoever reads the log.

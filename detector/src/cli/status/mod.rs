@@ -29,7 +29,7 @@ pub(super) struct Asked {
     /// The socket of the detector.
     #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
     socket: PathBuf,
-    /// Show it anew every second, until SIGINT.
+    /// Show it anew every second, until SIGINT; also of a detector that starts later, or again.
     #[arg(long)]
     watch: bool,
     #[arg(long, value_enum, default_value = "text")]
@@ -48,17 +48,25 @@ pub(super) fn run(asked: &Asked) -> Result<()> {
         return print(&read(&asked.socket, asked.format)?);
     }
     let redraws = matches!(asked.format, Format::Text) && std::io::stdout().is_terminal();
+    // Why none is seen, as it was told.
+    let mut told = None;
     loop {
-        // A detector that is restarted is seen again.
-        let shown = match read(&asked.socket, asked.format) {
-            Ok(shown) => shown,
-            Err(error) if redraws => format!("{error:#}\n"),
-            Err(error) => return Err(error),
-        };
-        print(&match redraws {
-            true => format!("{REDRAW}{shown}"),
-            false => shown,
-        })?;
+        // A detector that is started, or started again, is seen.
+        match read(&asked.socket, asked.format) {
+            Ok(shown) => {
+                told = None;
+                let top = if redraws { REDRAW } else { "" };
+                print(&format!("{top}{shown}"))?;
+            }
+            Err(error) if redraws => print(&format!("{REDRAW}{error:#}\n"))?,
+            Err(error) => {
+                let why = format!("{error:#}");
+                if told.as_ref() != Some(&why) {
+                    tracing::warn!("{why}");
+                    told = Some(why);
+                }
+            }
+        }
         std::thread::sleep(PERIOD);
     }
 }
@@ -66,12 +74,15 @@ pub(super) fn run(asked: &Asked) -> Result<()> {
 fn read(socket: &Path, format: Format) -> Result<String> {
     let told = web::read(socket).with_context(|| {
         format!(
-            "no detector shows its status at {}: is it running, and may you read it?",
+            "no detector shows its status at {}: start it with `kubelet-detector run`, or name its \
+             socket with --socket",
             socket.display()
         )
     })?;
     if told.is_empty() {
-        bail!("the detector is starting: its probes are not attached yet");
+        bail!(
+            "the detector is starting, its probes are not attached yet: ask again, or with --watch"
+        );
     }
     let status: Status = serde_json::from_str(&told).context("what is told is no status")?;
     Ok(match format {

@@ -39,12 +39,32 @@ const DESTINATION: Side = Side {
     uid: "duid",
 };
 
+/// Bytes of the header's parts: vendor, product, version, signature and name.
+const HEADER: [usize; 5] = [63, 63, 31, 1023, 512];
+
+/// Bytes of a value, as the extension dictionary has them: so a line has at most 64 KiB.
+fn limit(key: &str) -> usize {
+    match key {
+        "proto" => 31,
+        "externalId" => 40,
+        "act" | "outcome" => 63,
+        "dvchost" => 100,
+        "deviceExternalId" => 255,
+        "cs1" | "cs2" | "cs3" | "cs4" | "cs5" | "cs6" => 4000,
+        _ => 1023,
+    }
+}
+
+/// What a text ends with that is cut at its limit.
+const CUT: char = '…';
+
 pub(super) fn line(alert: &Alert<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"CEF:0");
     let id = facts::rule_id(alert).to_string();
-    for part in [PRODUCT, PRODUCT, VERSION, &id, alert.rule] {
+    let parts = [PRODUCT, PRODUCT, VERSION, &id, alert.rule];
+    for (part, limit) in parts.into_iter().zip(HEADER) {
         out.push(b'|');
-        push_part(part, out);
+        push_part(part, limit, out);
     }
     out.push(b'|');
     out.extend_from_slice(
@@ -141,7 +161,7 @@ impl Extension<'_> {
         }
         self.out.extend_from_slice(key.as_bytes());
         self.out.push(b'=');
-        push_value(value, self.out);
+        push_value(value, limit(key), self.out);
     }
 
     fn number(&mut self, key: &str, value: u64) {
@@ -158,40 +178,58 @@ impl Extension<'_> {
 }
 
 /// One line, whatever the text.
-fn push_part(text: &str, out: &mut Vec<u8>) {
-    for next in text.chars() {
-        match next {
-            '\n' | '\r' => out.push(b' '),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            '|' => out.extend_from_slice(b"\\|"),
-            next => push_shown(next, out),
-        }
-    }
+fn push_part(text: &str, limit: usize, out: &mut Vec<u8>) {
+    each(text, limit, |next| match next {
+        '\n' | '\r' => out.push(b' '),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        '|' => out.extend_from_slice(b"\\|"),
+        next => push(next, out),
+    });
 }
 
-fn push_value(text: &str, out: &mut Vec<u8>) {
-    for next in text.chars() {
-        match next {
-            '\n' => out.extend_from_slice(b"\\n"),
-            '\r' => out.extend_from_slice(b"\\r"),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            '=' => out.extend_from_slice(b"\\="),
-            next => push_shown(next, out),
+fn push_value(text: &str, limit: usize, out: &mut Vec<u8>) {
+    each(text, limit, |next| match next {
+        '\n' => out.extend_from_slice(b"\\n"),
+        '\r' => out.extend_from_slice(b"\\r"),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        '=' => out.extend_from_slice(b"\\="),
+        next => push(next, out),
+    });
+}
+
+fn push(next: char, out: &mut Vec<u8>) {
+    out.extend_from_slice(next.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// The characters of a text as they are shown, in so many bytes before they are escaped.
+fn each(text: &str, limit: usize, mut push: impl FnMut(char)) {
+    let room = limit.saturating_sub(CUT.len_utf8());
+    let (mut length, mut end) = (0, 0);
+    for (at, next) in text.char_indices() {
+        length += shown(next).len_utf8();
+        if length <= room {
+            end = at + next.len_utf8();
+        }
+        if length > limit {
+            let kept = text.get(..end).unwrap_or_default();
+            kept.chars().map(shown).for_each(&mut push);
+            return push(CUT);
         }
     }
+    text.chars().map(shown).for_each(push);
 }
 
 /// The format has escapes for the ends of lines only: of other controls the pictures are shown, for
 /// no receiver takes all of them as they are. Those above ASCII have none.
-fn push_shown(next: char, out: &mut Vec<u8>) {
+fn shown(next: char) -> char {
     let shown = match next {
+        '\n' | '\r' => Some(next),
         '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(next)),
         '\u{7f}' => Some('\u{2421}'),
         '\u{80}'..='\u{9f}' => None,
         next => Some(next),
     };
-    let shown = shown.unwrap_or(char::REPLACEMENT_CHARACTER);
-    out.extend_from_slice(shown.encode_utf8(&mut [0; 4]).as_bytes());
+    shown.unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 #[cfg(test)]
@@ -285,7 +323,7 @@ mod tests {
     }
 
     /// JSON has escapes for the controls below these.
-    fn shown(text: &str) -> String {
+    fn above_json(text: &str) -> String {
         let one = |next: char| match next {
             '\u{7f}' => '\u{2421}',
             '\u{80}'..='\u{9f}' => '\u{fffd}',
@@ -294,21 +332,35 @@ mod tests {
         text.chars().map(one).collect()
     }
 
+    /// What is longer is told by its end.
+    fn kept(text: String, limit: usize) -> String {
+        if text.len() <= limit {
+            return text;
+        }
+        let end = text.floor_char_boundary(limit - '…'.len_utf8());
+        format!("{}…", text.get(..end).unwrap())
+    }
+
     fn comes_back(text: &str) {
         for event in odd(text).iter().map(Some).chain([None]) {
             let line = encode(Format::Cef, text, event);
             let decoded = decode(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            assert_eq!(decoded.header.get(4).unwrap(), &pictured(text, false));
+            let name = kept(pictured(text, false), 512);
+            assert_eq!(decoded.header.get(4).unwrap(), &name);
             let found = |key: &str| decoded.extension.get(key).cloned().unwrap_or_default();
             let value = pictured(text, true);
-            assert_eq!(found("msg"), value);
-            assert_eq!(found("dvchost"), value);
-            assert_eq!(found("cat"), value);
-            let fields: serde_json::Value = serde_json::from_str(&found("cs6")).unwrap();
-            assert_eq!(fields["proc.name"], shown(text));
+            assert_eq!(found("msg"), kept(value.clone(), 1023));
+            assert_eq!(found("dvchost"), kept(value.clone(), 100));
+            assert_eq!(found("cat"), kept(value, 1023));
+            if !found("cs6").ends_with('…') {
+                let fields: serde_json::Value = serde_json::from_str(&found("cs6")).unwrap();
+                assert_eq!(fields["proc.name"], above_json(text));
+            }
             if let Some(event) = event.filter(|event| event.actor().is_some()) {
-                assert_eq!(found("cs1"), pictured(&event.command_line(), true));
-                assert_eq!(found("filePath"), pictured(&event.process.exe.path, true));
+                let command = pictured(&event.command_line(), true);
+                assert_eq!(found("cs1"), kept(command, 4000));
+                let path = pictured(&event.process.exe.path, true);
+                assert_eq!(found("filePath"), kept(path, 1023));
             }
         }
     }
@@ -323,6 +375,32 @@ mod tests {
         fn every_text_comes_back(text in "[ a=|\\\\\n\r\t\0\"n\u{80}-\u{a0}\u{fffd}\u{2028}]{0,40}|\\PC{0,40}") {
             comes_back(&text);
         }
+    }
+
+    #[test]
+    fn a_value_is_cut_at_its_limit_between_two_characters_and_the_line_is_bounded() {
+        for (letter, length) in [("=", 512), ("ä", 511), ("€", 510), ("\0", 510), ("🦀", 511)]
+        {
+            let text = letter.repeat(1 << 16);
+            for event in odd(&text).iter().map(Some).chain([None]) {
+                let line = encode(Format::Cef, &text, event);
+                assert!(line.len() < 1 << 16, "{letter:?}: {}", line.len());
+                let decoded = decode(&line).unwrap();
+                let name = decoded.header.get(4).unwrap();
+                assert!(
+                    name.ends_with('…') && name.len() == length,
+                    "{}",
+                    name.len()
+                );
+                for (key, value) in &decoded.extension {
+                    assert!(value.len() <= limit(key), "{key}");
+                }
+                assert!(decoded.extension["cs6"].ends_with('…'));
+            }
+        }
+        // What just fits is whole.
+        let text = "a".repeat(512);
+        assert!(encode(Format::Cef, &text, None).contains(&format!("|{text}|")));
     }
 
     #[test]

@@ -103,6 +103,9 @@ fn fates(answer: &Answer, count: usize) -> Vec<Fate> {
     if answer.fate() != Fate::Delivered {
         return vec![answer.fate(); count];
     }
+    if let Some(why) = &answer.cut {
+        return vec![Fate::Again(why.clone()); count];
+    }
     match serde_json::from_slice::<Bulk>(&answer.body) {
         Ok(Bulk { items }) if items.len() == count => items.iter().map(fate).collect(),
         Ok(Bulk { items }) => {
@@ -143,7 +146,9 @@ mod tests {
         let answer = |status, body: &str| Answer {
             status,
             after: None,
+            content: String::new(),
             body: body.into(),
+            cut: None,
         };
         let items = r#"{"errors": true, "took": 1, "items": [
             {"create": {"status": 201}},
@@ -165,6 +170,14 @@ mod tests {
             fates(&answer(200, "<html>"), 1)[..],
             [Fate::Again(_)]
         ));
+        let cut = Answer {
+            cut: Some("the server is gone".into()),
+            ..answer(200, items)
+        };
+        assert_eq!(
+            fates(&cut, 4),
+            vec![Fate::Again("the server is gone".into()); 4]
+        );
         let none = r#"{"errors": false, "items": []}"#;
         assert!(matches!(fates(&answer(200, none), 1)[..], [Fate::Again(_)]));
         assert!(matches!(fates(&answer(503, ""), 1)[..], [Fate::Again(_)]));

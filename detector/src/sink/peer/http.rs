@@ -14,12 +14,12 @@ use reqwest::{
     redirect::Policy,
 };
 
-use super::{Fate, Letter, Reply, halves::Halves, tls};
+use super::{Fate, Letter, Reply, halves::Halves, proxy, tls};
 use crate::{
     causes::chain,
     sink::{
         Format,
-        settings::{Body, HttpSettings, RequestSettings, TlsSettings},
+        settings::{Body, HttpSettings, RequestSettings, TlsSettings, without_secrets},
     },
 };
 
@@ -138,7 +138,11 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// `Retry-After`.
     pub(super) after: Option<Duration>,
+    /// `Content-Type` without its parameters, in lower case; empty if there is none.
+    pub(super) content: String,
     pub(super) body: Vec<u8>,
+    /// Why the body is not all that the server had to say.
+    pub(super) cut: Option<String>,
 }
 
 impl Client {
@@ -148,9 +152,10 @@ impl Client {
         settings: &RequestSettings,
         mut headers: HeaderMap,
     ) -> Result<Self, String> {
-        let url = Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
+        let shown = without_secrets(url);
+        let url = Url::parse(url).map_err(|error| format!("`{shown}` is no URL: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("`{url}` is neither http:// nor https://"));
+            return Err(format!("`{shown}` is neither http:// nor https://"));
         }
         if url.scheme() == "http" && settings.tls != TlsSettings::default() {
             return Err("`tls` is given, but the URL is http://: write https://".to_owned());
@@ -174,7 +179,15 @@ impl Client {
             }
             headers.insert(known, secret(&value.read()?)?);
         }
-        let client = reqwest::Client::builder()
+        let builder = match proxy::of(&url)? {
+            None => reqwest::Client::builder().no_proxy(),
+            Some(proxy) => {
+                let host = url.host_str().unwrap_or_default();
+                tracing::info!("{host} is reached through the proxy {proxy} of the environment");
+                reqwest::Client::builder()
+            }
+        };
+        let client = builder
             .tls_backend_preconfigured(tls::config(&settings.tls)?)
             .user_agent(concat!("kubelet-detector/", env!("CARGO_PKG_VERSION")))
             .timeout(settings.timeout.0)
@@ -212,24 +225,39 @@ impl Client {
         };
         let mut response = sent.map_err(|error| chain(&error.without_url()))?;
         let after = response.headers().get("retry-after").and_then(retry_after);
+        let content = media_type(response.headers().get(CONTENT_TYPE));
         let mut body = Vec::new();
-        let read = |error: reqwest::Error| chain(&error.without_url());
-        while let Some(chunk) = response.chunk().await.map_err(read)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_REPLY {
-                return Err(format!("the reply has more than {MAX_REPLY} bytes"));
+        let cut = loop {
+            match response.chunk().await {
+                Ok(None) => break None,
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Err(error) => {
+                    let why = chain(&error.without_url());
+                    break Some(format!("the reply breaks off: {why}"));
+                }
             }
-        }
+            if body.len() > MAX_REPLY {
+                break Some(format!("the reply has more than {MAX_REPLY} bytes"));
+            }
+        };
         Ok(Answer {
             status: response.status().as_u16(),
             after,
+            content,
             body,
+            cut,
         })
     }
 }
 
+fn media_type(value: Option<&HeaderValue>) -> String {
+    let text = value.and_then(|value| value.to_str().ok());
+    let name = text.and_then(|text| text.split(';').next());
+    name.unwrap_or_default().trim().to_ascii_lowercase()
+}
+
 impl Answer {
-    /// Of every alert of the request.
+    /// Of every alert of the request, as the status has it, whatever becomes of the body.
     pub(super) fn fate(&self) -> Fate {
         match self.status {
             200..=299 => Fate::Delivered,
@@ -296,7 +324,9 @@ mod tests {
             let answer = Answer {
                 status,
                 after: None,
+                content: String::new(),
                 body: b"a\nreason".to_vec(),
+                cut: Some("the server is gone".into()),
             };
             answer.fate()
         };

@@ -8,9 +8,10 @@ mod http;
 mod kafka;
 mod nats;
 mod otlp;
+mod proxy;
 mod reply;
 mod syslog;
-mod tls;
+pub(super) mod tls;
 mod unacked;
 
 use self::{
@@ -32,14 +33,6 @@ pub(super) struct Letter {
     pub(super) body: Vec<u8>,
 }
 
-/// A mistake of the settings.
-#[derive(Debug, thiserror::Error)]
-#[error("the sink `{sink}`: {mistake}")]
-pub struct PeerError {
-    sink: String,
-    mistake: String,
-}
-
 #[derive(Debug)]
 pub(super) struct Peer(Protocol);
 
@@ -54,36 +47,30 @@ enum Protocol {
 }
 
 impl Peer {
-    pub(super) fn new(settings: &SinkSettings, host: &Host) -> Result<Self, PeerError> {
+    pub(super) fn new(settings: &SinkSettings, host: &Host) -> Result<Self, String> {
         let format = settings.format();
-        let peer = settings.target().and_then(|target| {
-            Ok(Self(match target {
-                Target::Stdout(_) | Target::File(_) => {
-                    return Err("it goes to nobody else".to_owned());
-                }
-                _ if target.timeout().is_some_and(|time| time.0.is_zero()) => {
-                    return Err("nothing is answered within a `timeout` of 0s".to_owned());
-                }
-                Target::Http(settings) => Protocol::Http(Http::new(settings, format)?),
-                Target::Elasticsearch(_) if !format.is_json() => {
-                    return Err("documents are JSON: choose an encoding that is".to_owned());
-                }
-                Target::Elasticsearch(settings) => {
-                    Protocol::Elasticsearch(Elasticsearch::new(settings)?)
-                }
-                Target::Otlp(_) if format != Format::Otlp => {
-                    return Err("OTLP is an encoding of its own: leave `format` out".to_owned());
-                }
-                Target::Otlp(settings) => Protocol::Otlp(Otlp::new(settings, host)?),
-                Target::Syslog(settings) => Protocol::Syslog(Syslog::new(settings)?),
-                Target::Nats(settings) => Protocol::Nats(Box::new(Nats::new(settings)?)),
-                Target::Kafka(settings) => Protocol::Kafka(Box::new(Kafka::new(settings)?)),
-            }))
-        });
-        peer.map_err(|mistake| PeerError {
-            sink: settings.name.clone(),
-            mistake,
-        })
+        Ok(Self(match settings.target()? {
+            Target::Stdout(_) | Target::File(_) => {
+                return Err("it goes to nobody else".to_owned());
+            }
+            target if target.timeout().is_some_and(|time| time.0.is_zero()) => {
+                return Err("nothing is answered within a `timeout` of 0s".to_owned());
+            }
+            Target::Http(settings) => Protocol::Http(Http::new(settings, format)?),
+            Target::Elasticsearch(_) if !format.is_json() => {
+                return Err("documents are JSON: choose an encoding that is".to_owned());
+            }
+            Target::Elasticsearch(settings) => {
+                Protocol::Elasticsearch(Elasticsearch::new(settings)?)
+            }
+            Target::Otlp(_) if format != Format::Otlp => {
+                return Err("OTLP is an encoding of its own: leave `format` out".to_owned());
+            }
+            Target::Otlp(settings) => Protocol::Otlp(Otlp::new(settings, host)?),
+            Target::Syslog(settings) => Protocol::Syslog(Syslog::new(settings)?),
+            Target::Nats(settings) => Protocol::Nats(Box::new(Nats::new(settings)?)),
+            Target::Kafka(settings) => Protocol::Kafka(Box::new(Kafka::new(settings)?)),
+        }))
     }
 
     /// What the sink's encoding makes of an alert is used; OTLP puts records together itself.

@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
 };
 use prost::Message as _;
 use reqwest::header::HeaderMap;
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     Fate, Letter, Reply,
@@ -26,20 +26,6 @@ pub(super) struct Otlp {
     encoding: OtlpEncoding,
     host: Host,
     batch: usize,
-}
-
-/// JSON of a reply: a count is a text there, and some servers write a number.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct JsonReply {
-    partial_success: Option<JsonPartial>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct JsonPartial {
-    rejected_log_records: serde_json::Value,
-    error_message: String,
 }
 
 impl Otlp {
@@ -98,56 +84,139 @@ impl Otlp {
             500.. => return Fate::Refused(answer.reason()),
             _ => return answer.fate(),
         }
-        let partial = match self.encoding {
-            OtlpEncoding::Protobuf => ExportLogsServiceResponse::decode(&answer.body[..])
-                .ok()
-                .and_then(|reply| reply.partial_success),
-            OtlpEncoding::Json => json_partial(&answer.body),
-        };
-        match partial {
-            Some(partial) if partial.rejected_log_records > 0 => Fate::Refused(format!(
+        if let Some(why) = &answer.cut {
+            return Fate::Again(why.clone());
+        }
+        match partial(answer, self.encoding) {
+            // A proxy or a portal answers for the collector, perhaps.
+            Err(why) => Fate::Again(format!("{}: {why}", answer.reason())),
+            Ok(Some(partial)) if partial.rejected_log_records > 0 => Fate::Refused(format!(
                 "{} of {count} were rejected: {}",
                 partial.rejected_log_records, partial.error_message
             )),
-            Some(partial) if !partial.error_message.is_empty() => {
+            Ok(Some(partial)) if !partial.error_message.is_empty() => {
                 tracing::warn!("the collector warns: {}", partial.error_message);
                 Fate::Delivered
             }
-            Some(_) | None => Fate::Delivered,
+            Ok(Some(_) | None) => Fate::Delivered,
         }
     }
 }
 
-fn json_partial(body: &[u8]) -> Option<ExportLogsPartialSuccess> {
-    let reply: JsonReply = serde_json::from_slice(body).ok()?;
-    let partial = reply.partial_success?;
-    let count = match &partial.rejected_log_records {
-        serde_json::Value::String(text) => text.parse().ok(),
-        other => other.as_i64(),
+/// What a collector says beside its 2xx: nothing, mostly. An error if that is no collector's reply;
+/// `asked` is how it is written if the server does not say.
+fn partial(
+    answer: &Answer,
+    asked: OtlpEncoding,
+) -> Result<Option<ExportLogsPartialSuccess>, String> {
+    // Of protobuf this is a whole reply, and some servers leave out that of JSON too.
+    if answer.body.is_empty() {
+        return Ok(None);
+    }
+    let encoding = match answer.content.as_str() {
+        "" => asked,
+        "application/x-protobuf" | "application/protobuf" => OtlpEncoding::Protobuf,
+        "application/json" => OtlpEncoding::Json,
+        other => return Err(format!("the reply is `{other}`, which is none of OTLP")),
     };
-    Some(ExportLogsPartialSuccess {
-        rejected_log_records: count.unwrap_or(0),
-        error_message: partial.error_message,
-    })
+    let partial = match encoding {
+        OtlpEncoding::Protobuf => ExportLogsServiceResponse::decode(&answer.body[..])
+            .map(|reply| reply.partial_success)
+            .map_err(|error| error.to_string()),
+        OtlpEncoding::Json => json_partial(&answer.body),
+    };
+    partial.map_err(|why| format!("the reply is none of OTLP: {why}"))
+}
+
+/// A count is a text in JSON, and some servers write a number.
+fn json_partial(body: &[u8]) -> Result<Option<ExportLogsPartialSuccess>, String> {
+    let reply: serde_json::Map<_, _> =
+        serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let partial = match reply.get("partialSuccess") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Object(partial)) => partial,
+        Some(_) => return Err("`partialSuccess` is no object".to_owned()),
+    };
+    let count = match partial.get("rejectedLogRecords") {
+        None | Some(Value::Null) => Some(0),
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(other) => other.as_i64(),
+    };
+    let message = partial.get("errorMessage").and_then(Value::as_str);
+    Ok(Some(ExportLogsPartialSuccess {
+        rejected_log_records: count.ok_or("`rejectedLogRecords` is no number")?,
+        error_message: message.unwrap_or_default().to_owned(),
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn told(content: &str, body: &[u8], asked: OtlpEncoding) -> Result<Option<i64>, String> {
+        let answer = Answer {
+            status: 200,
+            after: None,
+            content: content.into(),
+            body: body.into(),
+            cut: None,
+        };
+        let partial = partial(&answer, asked)?;
+        Ok(partial.map(|one| one.rejected_log_records))
+    }
+
     #[test]
     fn rejected_records_are_found_in_a_reply() {
-        let count = |body: &str| json_partial(body.as_bytes()).map(|one| one.rejected_log_records);
-        assert_eq!(count("{}"), None);
-        assert_eq!(count(r#"{"partialSuccess":{}}"#), Some(0));
-        assert_eq!(
-            count(r#"{"partialSuccess":{"rejectedLogRecords":"3"}}"#),
-            Some(3)
-        );
-        assert_eq!(
-            count(r#"{"partialSuccess":{"rejectedLogRecords":3}}"#),
-            Some(3)
-        );
-        assert_eq!(count("<html>"), None);
+        let reply = ExportLogsServiceResponse {
+            partial_success: Some(ExportLogsPartialSuccess {
+                rejected_log_records: 3,
+                error_message: String::new(),
+            }),
+        };
+        let (protobuf, asked) = (reply.encode_to_vec(), OtlpEncoding::Protobuf);
+        for content in ["", "application/x-protobuf", "application/protobuf"] {
+            assert_eq!(told(content, &protobuf, asked), Ok(Some(3)), "{content}");
+            assert_eq!(told(content, b"", asked), Ok(None), "{content}");
+        }
+        for (body, count) in [
+            ("{}", None),
+            (r#"{"partialSuccess":{}}"#, Some(0)),
+            (r#"{"partialSuccess":{"rejectedLogRecords":"3"}}"#, Some(3)),
+            (r#"{"partialSuccess":{"rejectedLogRecords":3}}"#, Some(3)),
+        ] {
+            let (body, json) = (body.as_bytes(), "application/json");
+            assert_eq!(told("", body, OtlpEncoding::Json), Ok(count));
+            // It may answer as it was not asked.
+            assert_eq!(told(json, body, asked), Ok(count));
+            assert_eq!(
+                told("application/x-protobuf", &protobuf, OtlpEncoding::Json),
+                Ok(Some(3))
+            );
+        }
+        assert_eq!(told("", b"", OtlpEncoding::Json), Ok(None));
+    }
+
+    #[test]
+    fn what_is_no_reply_of_otlp_delivers_nothing() {
+        let (page, protobuf) = ("<html>Sign in</html>", "application/x-protobuf");
+        for (content, body) in [
+            ("text/html", page),
+            ("text/html", "{}"),
+            (protobuf, page),
+            (protobuf, "\n\x7f"),
+            ("application/json", page),
+            ("application/json", "[]"),
+            ("application/json", r#"{"partialSuccess":[]}"#),
+            (
+                "application/json",
+                r#"{"partialSuccess":{"rejectedLogRecords":"few"}}"#,
+            ),
+        ] {
+            let why = told(content, body.as_bytes(), OtlpEncoding::Protobuf).unwrap_err();
+            assert!(why.contains("none of OTLP"), "{why}");
+        }
+        for asked in [OtlpEncoding::Protobuf, OtlpEncoding::Json] {
+            told("", page.as_bytes(), asked).unwrap_err();
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     sink::settings::TlsSettings,
 };
 
-pub(super) fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
+pub(in crate::sink) fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let roots = roots(settings)?;
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))

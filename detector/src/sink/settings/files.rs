@@ -7,34 +7,50 @@ use super::{RequestSettings, Secret, SinkSettings, Target, TlsSettings};
 impl SinkSettings {
     /// They are read when the sink is set up, and change what it does.
     pub fn files(&self) -> Vec<&Path> {
-        match self.target() {
-            Ok(Target::Syslog(syslog)) => syslog.tls.files().collect(),
-            Ok(Target::Http(http)) => http.request.files().collect(),
-            Ok(Target::Elasticsearch(elasticsearch)) => {
-                let secrets = [&elasticsearch.api_key, &elasticsearch.password];
-                let secrets = secrets.into_iter().flatten().filter_map(Secret::file);
-                elasticsearch.request.files().chain(secrets).collect()
-            }
-            Ok(Target::Otlp(otlp)) => otlp.request.files().collect(),
-            Ok(Target::Nats(nats)) => {
-                let secrets = [&nats.password, &nats.token];
-                let secrets = secrets.into_iter().flatten().filter_map(Secret::file);
-                let secrets = secrets.chain(nats.credentials.as_deref());
-                nats.tls.files().chain(secrets).collect()
-            }
-            Ok(Target::Kafka(kafka)) => {
-                let secret = kafka.password.iter().filter_map(Secret::file);
-                kafka.tls.files().chain(secret).collect()
-            }
-            Ok(Target::Stdout(_) | Target::File(_)) | Err(_) => Vec::new(),
+        let credentials = match self.target() {
+            Ok(Target::Nats(nats)) => nats.credentials.as_deref(),
+            Ok(_) | Err(_) => None,
+        };
+        let tls = self.tls().into_iter().flat_map(TlsSettings::files);
+        let secrets = self.secrets().into_iter().filter_map(Secret::file);
+        tls.chain(secrets).chain(credentials).collect()
+    }
+
+    pub(in crate::sink) fn tls(&self) -> Option<&TlsSettings> {
+        match self.target().ok()? {
+            Target::Syslog(syslog) => Some(&syslog.tls),
+            Target::Http(http) => Some(&http.request.tls),
+            Target::Elasticsearch(elasticsearch) => Some(&elasticsearch.request.tls),
+            Target::Otlp(otlp) => Some(&otlp.request.tls),
+            Target::Nats(nats) => Some(&nats.tls),
+            Target::Kafka(kafka) => Some(&kafka.tls),
+            Target::Stdout(_) | Target::File(_) => None,
         }
+    }
+
+    /// Those that the sink shows to its peer.
+    pub(in crate::sink) fn secrets(&self) -> Vec<&Secret> {
+        let (request, own) = match self.target() {
+            Ok(Target::Http(http)) => (Some(&http.request), [None, None]),
+            Ok(Target::Elasticsearch(elasticsearch)) => {
+                let own = [&elasticsearch.api_key, &elasticsearch.password];
+                (Some(&elasticsearch.request), own.map(Option::as_ref))
+            }
+            Ok(Target::Otlp(otlp)) => (Some(&otlp.request), [None, None]),
+            Ok(Target::Nats(nats)) => (None, [nats.password.as_ref(), nats.token.as_ref()]),
+            Ok(Target::Kafka(kafka)) => (None, [kafka.password.as_ref(), None]),
+            Ok(Target::Syslog(_) | Target::Stdout(_) | Target::File(_)) | Err(_) => {
+                (None, [None, None])
+            }
+        };
+        let request = request.into_iter().flat_map(RequestSettings::secrets);
+        request.chain(own.into_iter().flatten()).collect()
     }
 }
 
 impl RequestSettings {
-    fn files(&self) -> impl Iterator<Item = &Path> {
-        let secrets = self.headers.values().chain(&self.bearer);
-        self.tls.files().chain(secrets.filter_map(Secret::file))
+    fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.headers.values().chain(&self.bearer)
     }
 }
 

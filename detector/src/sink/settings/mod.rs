@@ -17,7 +17,7 @@ pub use http::{
     Body, ElasticsearchSettings, HttpSettings, OtlpEncoding, OtlpSettings, RequestSettings,
 };
 pub use kafka::{KafkaCompression, KafkaSettings, Mechanism, NO_KAFKA};
-pub use values::{Period, Secret, Size, any_case};
+pub use values::{Period, Secret, Size, any_case, without_secrets};
 
 use http::{batch, timeout};
 
@@ -154,11 +154,11 @@ impl SinkSettings {
         let mut given = all.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(target), None) => Ok(target),
-            _ => Err(format!(
-                "the sink `{}` must have exactly one of stdout, file, syslog, http, elasticsearch, \
-                 otlp, nats and kafka",
-                self.name
-            )),
+            _ => Err(
+                "a sink must have exactly one of stdout, file, syslog, http, elasticsearch, otlp, \
+                 nats and kafka"
+                    .to_owned(),
+            ),
         }
     }
 }

@@ -149,6 +149,9 @@ fn amount(text: &str) -> Option<(u64, &str)> {
     Some((digits.parse().ok()?, unit.trim_start()))
 }
 
+/// What is shown of a secret.
+const MASK: &str = "***";
+
 /// Where a password or a token is: never the text itself in a command line or a log.
 #[derive(Clone, PartialEq, Eq, JsonSchema)]
 #[schemars(untagged)]
@@ -228,7 +231,7 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(_) => f.write_str("***"),
+            Self::Text(_) => f.write_str(MASK),
             Self::File { file } => write!(f, "file {}", file.display()),
             Self::Environment { env } => write!(f, "environment variable {env}"),
         }
@@ -240,7 +243,7 @@ impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeMap as _;
         let (key, value) = match self {
-            Self::Text(_) => return serializer.serialize_str("***"),
+            Self::Text(_) => return serializer.serialize_str(MASK),
             Self::File { file } => ("file", file.to_string_lossy()),
             Self::Environment { env } => ("env", env.into()),
         };
@@ -248,6 +251,32 @@ impl Serialize for Secret {
         map.serialize_entry(key, &value)?;
         map.end()
     }
+}
+
+/// An address to be shown: of its user and its query nothing but the names in that.
+pub fn without_secrets(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_owned();
+    };
+    let (place, query) = match rest.split_once('?') {
+        Some((place, query)) => (place, Some(query)),
+        None => (rest, None),
+    };
+    let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let host = match host.rsplit_once('@') {
+        Some((_, host)) => format!("{MASK}@{host}"),
+        None => host.to_owned(),
+    };
+    let mut shown = format!("{scheme}://{host}{path}");
+    for (number, part) in query.into_iter().flat_map(|it| it.split('&')).enumerate() {
+        shown.push(if number == 0 { '?' } else { '&' });
+        if let Some((name, _)) = part.split_once('=') {
+            shown.push_str(name);
+            shown.push('=');
+        }
+        shown.push_str(MASK);
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -289,6 +318,20 @@ mod tests {
         }
         for text in ["", "MiB", "10MB", "-1", "99999999999GiB"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_without_its_secrets() {
+        for (address, shown) in [
+            ("https://a.example:443/in/b", "https://a.example:443/in/b"),
+            ("https://u:p@a/in", "https://***@a/in"),
+            ("https://u:p@x@a", "https://***@a"),
+            ("https://a/in?key=x&b=y#z", "https://a/in?key=***&b=***"),
+            ("https://a?x@y/z", "https://a?***"),
+            ("unix:/dev/log", "unix:/dev/log"),
+        ] {
+            assert_eq!(without_secrets(address), shown);
         }
     }
 

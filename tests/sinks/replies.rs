@@ -1,0 +1,125 @@
+//! What counts as delivered where a server's reply is no good, from a server that says what it is told.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::mpsc::{Receiver, channel},
+    thread,
+};
+
+use detector::sink::settings::SinkSettings;
+
+use crate::{
+    alerts::Alerts,
+    delivery::{Delivery, settings},
+};
+
+const END: &str = "Connection: close\r\n\r\n";
+
+/// Says each of `replies` to a request on a connection of its own, and hands on what it was asked. At an
+/// address that other tests do not look for servers at.
+pub(crate) fn scripted(replies: Vec<String>) -> (SocketAddr, Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (asked, requests) = channel();
+    thread::spawn(move || {
+        for reply in replies {
+            let mut asking = listener.incoming().map(Result::unwrap);
+            let asked_by = |stream: TcpStream| Some((request(&stream)?, stream));
+            let (request, mut stream) = asking.find_map(asked_by).unwrap();
+            stream.write_all(reply.as_bytes()).unwrap();
+            drop(stream);
+            if asked.send(request).is_err() {
+                return;
+            }
+        }
+    });
+    (address, requests)
+}
+
+/// Head and body; none of a connection that ends without.
+fn request(stream: &TcpStream) -> Option<Vec<u8>> {
+    let mut reader = BufReader::new(stream);
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let lower = line.to_ascii_lowercase();
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        head.push_str(&line);
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some([head.into_bytes(), body].concat())
+}
+
+/// How often one alert is handed over until it counts as delivered.
+fn times(sink: &str, replies: Vec<String>) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let alerts = Alerts::new(1);
+    let (address, requests) = scripted(replies);
+    let sinks: Vec<SinkSettings> = settings(&sink.replace("ADDRESS", &address.to_string()));
+    let mut delivery = Delivery::start(&sinks, &folder.path().join("spool"), &alerts.host);
+    delivery.write(&alerts.all);
+    let stats = delivery.finish();
+    assert_eq!((stats.delivered, stats.refused), (1, 0));
+    let count = requests.try_iter().count();
+    assert_eq!(stats.retried + 1, count as u64);
+    count
+}
+
+fn ok(content: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Type: {content}\r\nContent-Length: {length}\r\n{END}{body}")
+}
+
+/// The server promises more than it says.
+fn cut(content: &str, body: &str) -> String {
+    let length = body.len() + 1000;
+    format!("HTTP/1.1 200 OK\r\nContent-Type: {content}\r\nContent-Length: {length}\r\n{END}{body}")
+}
+
+#[test]
+fn a_page_of_a_proxy_is_no_reply_of_a_collector() {
+    let (protobuf, json) = ("application/x-protobuf", "application/json");
+    let sink = "sinks: [{name: otlp, otlp: {url: 'http://ADDRESS/v1/logs'}}]";
+    let replies = vec![
+        ok("text/html; charset=utf-8", "<html>Sign in</html>"),
+        ok(protobuf, "<html>Sign in</html>"),
+        ok(json, "<html>Sign in</html>"),
+        cut(json, "{}"),
+        // All is well.
+        ok(protobuf, ""),
+    ];
+    assert_eq!(times(sink, replies), 5);
+}
+
+#[test]
+fn what_bulk_did_is_not_known_if_its_reply_breaks_off() {
+    let sink = "sinks: [{name: es, elasticsearch: {url: 'http://ADDRESS'}}]";
+    let (json, items) = (
+        "application/json",
+        r#"{"items":[{"create":{"status":201}}]}"#,
+    );
+    assert_eq!(times(sink, vec![cut(json, items), ok(json, items)]), 2);
+}
+
+/// So that the alert is not there twice.
+#[test]
+fn a_server_that_says_200_has_the_alert_even_if_its_reply_breaks_off() {
+    let chunked = format!("HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n{END}ff\r\nwelc");
+    for body in ["one", "array", "lines"] {
+        let sink =
+            format!("sinks: [{{name: http, http: {{url: 'http://ADDRESS/', body: {body}}}}}]");
+        for reply in [cut("text/plain", "thanks"), chunked.clone()] {
+            assert_eq!(times(&sink, vec![reply, ok("text/plain", "")]), 1);
+        }
+    }
+}
