@@ -45,6 +45,8 @@ pub(crate) enum Bench {
     Render,
     /// From an alert to a peer over HTTP: alerts a second, latency, memory.
     Sinks,
+    /// From connect() returning to the alert at a peer over HTTP.
+    Arrival,
     /// What a connect pays for being watched, beside bpftrace and tcpconnect.
     Overhead,
 }
@@ -64,6 +66,7 @@ pub(crate) fn run(chosen: &[Bench], object: &Path) -> Result<()> {
             Bench::Rules => rules()?,
             Bench::Render => render::run()?,
             Bench::Sinks => sinks::run()?,
+            Bench::Arrival => sinks::arrival(WATCHED)?,
             Bench::Overhead => overhead::run()?,
         }
     }
