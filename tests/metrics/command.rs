@@ -102,7 +102,9 @@ fn a_status_is_followed_until_sigint() {
     let board = Board::default();
     board.post(filled::status());
     let _web = Web::start(&board, None, Some(Socket::bind(&path).unwrap())).unwrap();
-    let mut child = Command::new(BINARY)
+    // Whoever runs the tests in the background has it ignored.
+    let mut child = Command::new("env")
+        .args(["--default-signal=INT", BINARY])
         .args(["status", "--watch", "--format", "json", "--socket"])
         .arg(&path)
         .stdout(Stdio::piped())
@@ -149,7 +151,7 @@ fn a_detector_that_is_not_there_is_waited_for() {
     }
     gone();
     assert_eq!(child.try_wait().unwrap(), None, "it goes on");
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     child.wait().unwrap();
 }
 
