@@ -159,8 +159,11 @@ impl Source {
                 News::Dropped { count, .. } => self.dropped += count,
                 News::Refused { count, .. } => self.told_refused += count,
                 News::DiskFails(_) => self.disk_failed = true,
-                News::DiskWorks | News::Mended { .. } | News::Fails { .. } | News::Works { .. } => {
-                }
+                News::DiskWorks
+                | News::Mended { .. }
+                | News::Fails { .. }
+                | News::Works { .. }
+                | News::Unread { .. } => {}
             }
         }
     }

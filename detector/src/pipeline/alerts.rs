@@ -8,7 +8,7 @@ use crate::{
     event::{Event, FORGOTTEN, Loss, MISSED, RECURSION, SUPPRESSED},
     host::Host,
     rules::{Rule, Ruleset},
-    sink::{News, Sink},
+    sink::{News, READER_GONE, Sink},
     source::{
         Fault,
         beat::{Blind, End},
@@ -206,21 +206,18 @@ impl<S: Sink> Alerts<S> {
                         message,
                     )
                 }
-                News::Refused { sink, count, own } => {
+                News::Refused { sink, count, own } | News::Unread { sink, count, own } => {
                     add(&mut self.numbered.missing.dropped, *count);
                     if *own {
                         continue;
                     }
-                    let message =
-                        format!("{count} alerts were refused by the sink {sink} (refused)");
-                    (
-                        "Alerts dropped",
-                        Priority::Critical,
-                        &**sink,
-                        "refused",
-                        *count,
-                        message,
-                    )
+                    let (what, cause) = match &news {
+                        News::Refused { .. } => ("were refused by", "refused"),
+                        _ => ("are read by nobody of", READER_GONE),
+                    };
+                    let message = format!("{count} alerts {what} the sink {sink} ({cause})");
+                    let rule = "Alerts dropped";
+                    (rule, Priority::Critical, &**sink, cause, *count, message)
                 }
                 News::Fails { sink, why } => {
                     let message = format!("the sink {sink} does not take alerts: {why}");
@@ -241,8 +238,8 @@ impl<S: Sink> Alerts<S> {
                 }
                 News::Mended { folder, count } => {
                     let message = format!(
-                        "{count} files of the spool {folder} were removed or replaced while the \
-                         detector runs, and are made anew"
+                        "{count} files of the spool {folder} were removed or replaced, and are made \
+                         anew"
                     );
                     ("Spool changed", Priority::Critical, "", "", *count, message)
                 }

@@ -79,6 +79,11 @@ impl Rotated {
         if !self.open.as_ref().is_some_and(within) && self.reopen.swap(false, Relaxed) {
             self.open = None;
         }
+        if self.open.as_ref().is_some_and(Open::is_removed) {
+            let path = self.settings.path.display();
+            tracing::error!("{path} was removed: it is made anew");
+            self.open = None;
+        }
         let settings = &self.settings;
         let mut open = match self.open.take() {
             Some(open) => open,
@@ -177,6 +182,13 @@ impl Open {
                 _ => End::CutOff,
             },
         })
+    }
+
+    /// Whether no name leads to it any more: what was written to it is gone.
+    fn is_removed(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|metadata| metadata.nlink() == 0)
     }
 
     /// Whether a line of this length is for the next file.
@@ -306,6 +318,17 @@ mod tests {
         file.write(b"three\n").unwrap();
         assert_eq!(read(&path, ".old").unwrap(), "one\ntwo\n");
         assert_eq!(read(&path, "").unwrap(), "three\n");
+    }
+
+    #[test]
+    fn a_file_that_is_removed_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts");
+        let (mut file, _reopen) = rotated(&path, r#""keep": 2"#);
+        file.write(b"a\n").unwrap();
+        fs::remove_file(&path).unwrap();
+        file.write(b"b\n").unwrap();
+        assert_eq!(read(&path, "").as_deref(), Some("b\n"));
     }
 
     #[test]

@@ -6,14 +6,14 @@ use std::sync::{
 };
 
 use super::{
-    SinkError, SinksError,
+    News, SinkError, SinksError,
     file::{Rotated, Stdout},
     filter::Filter,
     format::Encoder,
     queue::Queue,
     settings::{FileSettings, StdoutSettings},
 };
-use crate::alert::Alert;
+use crate::alert::{Alert, INTERNAL};
 
 /// Where its lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(super) struct Written {
     pub(super) queue: Queue,
     /// Set when the file is to be opened anew.
     reopen: Arc<AtomicBool>,
+    /// Alerts of the detector's own that nobody read.
+    own_unread: u64,
 }
 
 impl Written {
@@ -57,6 +59,7 @@ impl Written {
             queue: queue.map_err(SinksError::Thread)?,
             local,
             reopen,
+            own_unread: 0,
         })
     }
 
@@ -78,7 +81,19 @@ impl Written {
         }
         line.clear();
         local.encoder.line(alert, line);
-        self.queue.push(line).map_err(|source| self.failed(source))
+        let pushed = self.queue.push(line);
+        self.own_unread += u64::from(pushed.is_err() && alert.source == INTERNAL);
+        pushed.map_err(|source| self.failed(source))
+    }
+
+    /// What nobody read since this was told.
+    pub(super) fn unread(&mut self) -> Option<News> {
+        let (count, own) = (self.queue.unread(), std::mem::take(&mut self.own_unread));
+        (count > 0).then(|| News::Unread {
+            sink: self.local.name.clone(),
+            count,
+            own: own >= count,
+        })
     }
 
     pub(super) fn flush(&self) -> Result<(), SinkError> {

@@ -58,6 +58,9 @@ pub trait Sink: Sized {
     }
 }
 
+/// Why a sink of this machine does not get alerts: nobody reads it any more.
+pub const READER_GONE: &str = "reader_gone";
+
 /// What happened to alerts on their way, and is to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
@@ -75,6 +78,13 @@ pub enum News {
         count: u64,
         /// Each is the detector's own. No alert tells of them: the sink might refuse it, and so on
         /// for ever.
+        own: bool,
+    },
+    /// Whoever read a sink of this machine has gone, and these with it.
+    Unread {
+        sink: String,
+        count: u64,
+        /// Each is the detector's own, as above.
         own: bool,
     },
     /// A sink does not take alerts; they are kept for it.

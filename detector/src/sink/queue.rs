@@ -65,6 +65,8 @@ struct State {
     dropped: u64,
     /// Nothing is written any more.
     ended: Option<io::Error>,
+    /// Lines that nobody reads, since then.
+    unread: u64,
     /// It is tried again.
     failing: Option<String>,
 }
@@ -133,6 +135,7 @@ impl Queue {
         if let Some(error) = state.ended.take() {
             let copy = io::Error::new(error.kind(), error.to_string());
             state.ended = Some(error);
+            state.unread += u64::from(!line.is_empty());
             return Err(copy);
         }
         state.waiting.extend_from_slice(line);
@@ -169,6 +172,11 @@ impl Queue {
     /// Alerts that were dropped since the last call.
     pub(super) fn dropped(&self) -> u64 {
         std::mem::take(&mut self.shared.lock().dropped)
+    }
+
+    /// Lines that nobody reads any more, since the last call.
+    pub(super) fn unread(&self) -> u64 {
+        std::mem::take(&mut self.shared.lock().unread)
     }
 
     /// Lines that were written, and bytes that are not yet.
@@ -236,6 +244,8 @@ fn write(shared: &Shared, mut out: impl Out) {
             rest = rest.get(written..).unwrap_or_default();
             let mut state = shared.lock();
             if for_good || state.closed {
+                state.unread += state.lines + state.writing_lines;
+                state.failing = Some(error.to_string());
                 state.ended = Some(error);
                 shared.changed.notify_all();
                 return;

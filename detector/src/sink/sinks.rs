@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    News, Sink, SinkError,
+    News, READER_GONE, Sink, SinkError,
     delivery::Stats,
     local::{Local, Written},
     plan::{Plan, Planned, Way},
@@ -146,7 +146,7 @@ impl Sinks {
     /// Alerts may be dropped for some causes: what was told of them so far.
     fn know(&self, planned: &Planned) -> (String, Known) {
         let causes: &[&'static str] = match planned.way {
-            Way::Local(_) => &["queue_full"],
+            Way::Local(_) => &["queue_full", READER_GONE],
             Way::Remote { .. } => &[
                 "spool_full",
                 "too_old",
@@ -183,6 +183,11 @@ impl Sinks {
         sink
     }
 
+    /// Whether no other sink is left when whoever reads this one has gone: the run is of no use then.
+    fn is_alone(&self) -> bool {
+        self.remote.is_none() && self.local.len() == 1
+    }
+
     /// Of the sinks that the spool serves.
     pub fn stats(&self) -> impl Iterator<Item = (&str, &Stats)> {
         let remote = self.remote.iter();
@@ -208,8 +213,12 @@ enum Next {
 
 impl Sink for Sinks {
     fn write(&mut self, alert: &Alert<'_>) -> Result<(), SinkError> {
+        let alone = self.is_alone();
         for written in &mut self.local {
-            written.write(alert, &mut self.line)?;
+            let outcome = written.write(alert, &mut self.line);
+            if alone {
+                outcome?;
+            }
         }
         if let Some(remote) = &mut self.remote {
             remote.write(alert);
@@ -222,7 +231,10 @@ impl Sink for Sinks {
             remote.commit();
         }
         for written in &self.local {
-            written.flush()?;
+            let outcome = written.flush();
+            if self.is_alone() {
+                outcome?;
+            }
             if self.wait && written.queue.blocks() {
                 while !written.queue.wait(GRACE) && !self.ending.load(Relaxed) {}
             }
@@ -243,6 +255,7 @@ impl Sink for Sinks {
                 });
             }
         }
+        news.extend(self.local.iter_mut().filter_map(Written::unread));
         self.former
             .retain(|written| !written.queue.wait(Duration::ZERO));
         for (sink, why) in self.health() {
@@ -259,9 +272,12 @@ impl Sink for Sinks {
             }
         }
         for one in &news {
-            if let News::Dropped { sink, cause, count } = one
-                && let Some(known) = self.known.get_mut(sink)
-            {
+            let (sink, cause, count) = match one {
+                News::Dropped { sink, cause, count } => (sink, *cause, count),
+                News::Unread { sink, count, .. } => (sink, READER_GONE, count),
+                _ => continue,
+            };
+            if let Some(known) = self.known.get_mut(sink) {
                 *known.dropped.entry(cause).or_default() += count;
             }
         }
@@ -327,6 +343,7 @@ impl Sink for Sinks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert::{INTERNAL, Priority};
     use crate::sink::{
         Style,
         queue::{Failed, Out, Queue},
@@ -343,6 +360,88 @@ mod tests {
                 error: io::ErrorKind::StorageFull.into(),
                 for_good: false,
             })
+        }
+    }
+
+    /// Whoever read it has gone.
+    struct Gone;
+
+    impl Out for Gone {
+        fn write(&mut self, _lines: &[u8]) -> Result<(), Failed> {
+            Err(Failed {
+                written: 0,
+                error: io::ErrorKind::BrokenPipe.into(),
+                for_good: true,
+            })
+        }
+    }
+
+    fn write(sinks: &mut Sinks, source: &str) -> Result<(), SinkError> {
+        let host = Host::default();
+        sinks.write(&Alert {
+            sequence: 1,
+            instance: host.instance,
+            time_ns: 1,
+            rule: "r",
+            priority: Priority::Warning,
+            source,
+            hostname: "node-1",
+            message: "m",
+            fields: &[],
+            tags: &[],
+            event: None,
+        })?;
+        sinks.flush()
+    }
+
+    #[test]
+    fn a_reader_that_goes_takes_no_other_sink_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts");
+        let host = Host::default();
+        let stdout = SinkSettings {
+            stdout: Some(StdoutSettings::default()),
+            ..SinkSettings::new("gone")
+        };
+        let file = serde_json::json!({"name": "file", "file": {"path": path}});
+        let file: SinkSettings = serde_json::from_value(file).unwrap();
+        for others in [vec![], vec![file]] {
+            let settings: Vec<SinkSettings> = [stdout.clone()].into_iter().chain(others).collect();
+            let plan = Plan::new(
+                &settings,
+                &SpoolSettings::default(),
+                Style::default(),
+                &host,
+            );
+            let mut sinks = Sinks::new(plan.unwrap(), &host, false, Arc::default()).unwrap();
+            let queue = Queue::start("gone", WhenFull::Block, &Arc::default(), Gone).unwrap();
+            sinks.local[0].queue = queue;
+            write(&mut sinks, "syscall").unwrap();
+            assert!(sinks.local[0].queue.wait(GRACE));
+            if settings.len() == 1 {
+                write(&mut sinks, "syscall").unwrap_err();
+                continue;
+            }
+            write(&mut sinks, "syscall").unwrap();
+            let told = |count, own| News::Unread {
+                sink: "gone".to_owned(),
+                count,
+                own,
+            };
+            let news = sinks.news(false);
+            assert_eq!(news[0], told(2, false));
+            assert!(matches!(news[1], News::Fails { .. }), "{news:?}");
+            // The alert that tells it goes there too.
+            write(&mut sinks, INTERNAL).unwrap();
+            assert_eq!(sinks.news(false), [told(1, true)]);
+            let dropped = &sinks.status().each[0].dropped;
+            assert!(
+                dropped
+                    .iter()
+                    .any(|one| one.cause == READER_GONE && one.count == 3)
+            );
+            sinks.finish().unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -16,7 +15,7 @@ use super::{
     frame::LEVELS,
     keeper::Keeper,
     mark::Mark,
-    progress::Progress,
+    progress::{Marked, Progress},
     segment::{self, Segment},
     state::{Ends, Limits, State},
 };
@@ -57,7 +56,7 @@ impl Spool {
     ) -> Result<(Self, Vec<Reader>), SpoolError> {
         let limits = Limits::new(settings, settings.path.clone());
         let (mut lock, mut mark, mut found) = (None, None, Found::default());
-        let mut forgotten = Vec::new();
+        let (mut forgotten, mut gone) = (Vec::new(), 0);
         if let Some(folder) = &limits.folder {
             let failed = |doing| {
                 move |source| SpoolError::Folder {
@@ -70,13 +69,23 @@ impl Spool {
             let (file, ends) = Mark::open(&folder.join(END)).map_err(failed("cannot read it"))?;
             found = find(folder, ends.unwrap_or_default()).map_err(failed("cannot read it"))?;
             mark = Some(file);
-            forgotten = forget(&folder.join(MARKS), sinks, &found.ends)
-                .map_err(failed("cannot read the marks"))?;
+            let marks = folder.join(MARKS);
+            let known = known(&marks).map_err(failed("cannot read the marks"))?;
+            let whole = known.iter().filter(|one| one.levels.is_some()).count() as u64;
+            gone = match ends {
+                Some(ends) => ends.marks.saturating_sub(whole),
+                None => u64::from(whole > 0 || found.ends != Ends::default()),
+            };
+            forgotten =
+                forget(known, sinks, &found.ends).map_err(failed("cannot read the marks"))?;
         }
         let Found { levels, ends } = found;
         let segment_bytes = limits.least_segment_bytes();
         let mut state = State::new(limits, lock, levels, ends, mark);
         state.news = forgotten;
+        if gone > 0 {
+            state.tell_mended(gone);
+        }
         for (id, (name, filter)) in sinks.iter().enumerate() {
             let added = state.add(id, name, filter);
             added.map_err(|source| SpoolError::Folder {
@@ -93,8 +102,11 @@ impl Spool {
                 *end = acked.max(*end);
             }
         }
-        let ends = state.ends;
         state.trim();
+        if let Err(error) = state.write_mark() {
+            state.disk(Err(error));
+        }
+        let ends = state.ends;
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             grown: watch::Sender::new(ends.order),
@@ -139,8 +151,13 @@ impl State {
             return;
         };
         reader.unmark();
+        let name = reader.name().to_owned();
+        // First, for one that is missing is told.
+        if let Err(error) = self.write_mark() {
+            self.disk(Err(error));
+        }
         if let Some(folder) = &self.limits.folder {
-            let path = folder.join(MARKS).join(reader.name());
+            let path = folder.join(MARKS).join(name);
             if let Err(error) = fs::remove_file(&path) {
                 tracing::warn!(%error, "{} cannot be removed", path.display());
             }
@@ -148,37 +165,64 @@ impl State {
     }
 }
 
-/// Sinks of an earlier run that are no more: nothing is kept for them any longer.
-fn forget(marks: &Path, sinks: &[(String, Arc<Filter>)], ends: &Ends) -> io::Result<Vec<News>> {
-    let mut news = Vec::new();
+/// The mark of a sink of an earlier run.
+struct Known {
+    path: PathBuf,
+    sink: String,
+    mark: Mark,
+    /// `None` if nothing is marked that is whole.
+    levels: Option<Marked>,
+}
+
+fn known(marks: &Path) -> io::Result<Vec<Known>> {
+    let mut known = Vec::new();
     for entry in fs::read_dir(marks)? {
         let entry = entry?;
-        let (name, of) = (entry.file_name(), entry.file_type()?);
+        let (path, of) = (entry.path(), entry.file_type()?);
         if !of.is_file() {
-            let (path, kind) = (entry.path(), files::kind(of));
-            tracing::error!(
-                "{} is {kind}, not a mark: it is passed over",
-                path.display()
-            );
+            let (path, kind) = (path.display(), files::kind(of));
+            tracing::error!("{path} is {kind}, not a mark: it is passed over");
             continue;
         }
-        if sinks.iter().any(|(sink, _)| name == *OsStr::new(sink)) {
+        let (mark, levels) = Mark::open(&path)?;
+        known.push(Known {
+            path,
+            sink: entry.file_name().to_string_lossy().into_owned(),
+            mark,
+            levels,
+        });
+    }
+    Ok(known)
+}
+
+/// Sinks that are no more: nothing is kept for them any longer.
+fn forget(
+    known: Vec<Known>,
+    sinks: &[(String, Arc<Filter>)],
+    ends: &Ends,
+) -> io::Result<Vec<News>> {
+    let mut news = Vec::new();
+    for Known {
+        path,
+        sink,
+        mark,
+        levels,
+    } in known
+    {
+        if sinks.iter().any(|(name, _)| *name == sink) {
             continue;
         }
-        let path = marks.join(&name);
-        if let (mark, Some(levels)) = Mark::open(&path)? {
-            let sink = name.to_string_lossy().into_owned();
-            let filter = Arc::new(Filter::every());
-            let count = Progress::new(&sink, filter)
-                .marked(mark, Some(levels))
-                .behind(&ends.positions);
-            if count > 0 {
-                news.push(News::Dropped {
-                    sink,
-                    cause: REMOVED,
-                    count,
-                });
-            }
+        let every = Progress::new(&sink, Arc::new(Filter::every()));
+        let count = match levels {
+            Some(levels) => every.marked(mark, Some(levels)).behind(&ends.positions),
+            None => 0,
+        };
+        if count > 0 {
+            news.push(News::Dropped {
+                sink,
+                cause: REMOVED,
+                count,
+            });
         }
         fs::remove_file(&path)?;
     }

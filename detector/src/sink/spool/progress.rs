@@ -54,6 +54,10 @@ impl Progress {
         self
     }
 
+    pub(super) fn has_mark(&self) -> bool {
+        self.mark.is_some()
+    }
+
     /// Its mark is of no use any more.
     pub(super) fn unmark(&mut self) {
         self.mark = None;

@@ -74,6 +74,8 @@ pub(super) struct Ends {
     pub(super) order: u64,
     /// Of each priority, the first and the last that were in memory only.
     pub(super) in_memory: [(u64, u64); LEVELS],
+    /// How many sinks had a mark.
+    pub(super) marks: u64,
 }
 
 /// How far each sink is, by the number of its reader.
@@ -182,13 +184,15 @@ impl State {
         self.trim();
     }
 
-    fn write_mark(&mut self) -> io::Result<()> {
+    pub(super) fn write_mark(&mut self) -> io::Result<()> {
         for level in Priority::ALL {
             let known = self.joined_in_memory(level);
             if let Some(in_memory) = self.ends.in_memory.get_mut(level as usize) {
                 *in_memory = known;
             }
         }
+        let marked = self.readers.values().filter(|reader| reader.has_mark());
+        self.ends.marks = marked.count() as u64;
         let mark = self.mark.as_mut();
         mark.map_or(Ok(()), |mark| mark.set(&self.ends))
     }

@@ -94,17 +94,38 @@ fn what_is_replaced_while_it_is_open_is_made_anew() {
 }
 
 #[test]
-fn a_mark_that_is_removed_between_two_runs_hides_nothing() {
+fn a_mark_that_is_removed_between_two_runs_is_told_and_hides_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(Some(folder.path()));
     let (mut spool, mut reader) = open(&settings);
+    assert_eq!(spool.news(), [], "of a new spool none is missing");
     fill(&mut spool, 1..=5, Priority::Warning);
     drain(&mut reader);
-    drop((spool, reader));
-    fs::remove_file(folder.path().join("end")).unwrap();
-    let (mut spool, mut reader) = open(&settings);
-    fill(&mut spool, 6..=7, Priority::Warning);
-    assert_eq!(drain(&mut reader), [6, 7]);
+    let mut next = 6;
+    for (name, content) in [
+        ("end", None),
+        ("end", Some("garbage")),
+        ("sinks/sink0", None),
+        ("sinks/sink0", Some("garbage")),
+        ("other", None),
+    ] {
+        drop((spool, reader));
+        match content {
+            Some(content) => fs::write(folder.path().join(name), content).unwrap(),
+            None => drop(fs::remove_file(folder.path().join(name))),
+        }
+        (spool, reader) = open(&settings);
+        let mended = News::Mended {
+            folder: folder.path().display().to_string(),
+            count: 1,
+        };
+        let told = Vec::from_iter((name != "other").then_some(mended));
+        assert_eq!(spool.news(), told, "{name}");
+        fill(&mut spool, next..=next + 1, Priority::Warning);
+        // What a sink had may come again to one whose mark is gone.
+        assert_eq!(drain(&mut reader)[..].last(), Some(&(next + 1)));
+        next += 2;
+    }
 }
 
 #[test]
@@ -151,7 +172,8 @@ fn what_is_no_file_is_told_by_name_and_passed_over() {
     fill(&mut spool, 6..=7, Priority::Notice);
     assert!(fs::metadata(path.join(&next)).is_ok_and(|about| about.is_file()));
     assert_eq!(drain(&mut reader), (1..=7).collect::<Vec<_>>());
-    assert_eq!(spool.news(), []);
+    let folder = path.display().to_string();
+    assert_eq!(spool.news(), [News::Mended { folder, count: 1 }], "`end`");
     assert_eq!(fs::read(&other).unwrap(), b"of somebody else");
 }
 
