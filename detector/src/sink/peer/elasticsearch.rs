@@ -104,22 +104,27 @@ fn fates(answer: &Answer, count: usize) -> Vec<Fate> {
         return vec![answer.fate(); count];
     }
     if let Some(why) = &answer.cut {
-        return vec![Fate::Again(why.clone()); count];
+        return vec![Fate::Again(why.as_str().into()); count];
     }
     match serde_json::from_slice::<Bulk>(&answer.body) {
         Ok(Bulk { items }) if items.len() == count => items.iter().map(fate).collect(),
         Ok(Bulk { items }) => {
             let why = format!("the reply is of {} alerts instead of {count}", items.len());
-            vec![Fate::Again(why); count]
+            vec![Fate::Again(why.into()); count]
         }
-        Err(error) => vec![Fate::Again(format!("the reply is none of _bulk: {error}")); count],
+        Err(error) => {
+            vec![Fate::Again(format!("the reply is none of _bulk: {error}").into()); count]
+        }
     }
 }
 
 fn fate(Item { create }: &Item) -> Fate {
     let reason = || {
         let told = create.error.get("reason").unwrap_or(&create.error);
-        format!("status {}: {told}", create.status)
+        match told.as_str() {
+            Some(text) => format!("status {}: {text}", create.status).into(),
+            None => format!("status {}: {told}", create.status).into(),
+        }
     };
     match create.status {
         // It is there already.
@@ -158,8 +163,8 @@ mod tests {
         let expected = [
             Fate::Delivered,
             Fate::Delivered,
-            Fate::Again(r#"status 429: "busy""#.into()),
-            Fate::Refused(r#"status 400: "no date""#.into()),
+            Fate::Again("status 429: busy".into()),
+            Fate::Refused("status 400: no date".into()),
         ];
         assert_eq!(fates(&answer(200, items), 4), expected);
         assert!(matches!(

@@ -111,7 +111,7 @@ impl Http {
                         reply.after = reply.after.max(answer.after);
                         answer.fate()
                     }
-                    Err(why) => Fate::Again(why),
+                    Err(why) => Fate::Again(why.into()),
                 });
             }
             if let Some(Fate::Again(why)) = reply.fates.last().cloned() {
@@ -263,9 +263,9 @@ impl Answer {
             200..=299 => Fate::Delivered,
             // What is refused is the sender, or the moment, and not the alert.
             100..=199 | 300..=399 | 401 | 403 | 404 | 405 | 407 | 408 | 421 | 425 | 429 | 500.. => {
-                Fate::Again(self.reason())
+                Fate::Again(self.reason().into())
             }
-            _ => Fate::Refused(self.reason()),
+            _ => Fate::Refused(self.reason().into()),
         }
     }
 
@@ -274,11 +274,10 @@ impl Answer {
         matches!(self.status, 400 | 413)
     }
 
-    /// The status, and the first words of the body.
+    /// The status, and the words of the body.
     pub(super) fn reason(&self) -> String {
-        const SHOWN: usize = 200;
-        let text = String::from_utf8_lossy(self.body.get(..SHOWN).unwrap_or(&self.body));
-        let text = text.trim().replace(char::is_control, " ");
+        let text = String::from_utf8_lossy(&self.body);
+        let text = text.trim();
         match text.is_empty() {
             true => format!("HTTP {}", self.status),
             false => format!("HTTP {}: {text}", self.status),
@@ -336,13 +335,13 @@ mod tests {
         for status in [101, 301, 401, 403, 404, 408, 429, 500, 502, 503, 507] {
             assert_eq!(
                 fate(status),
-                Fate::Again(format!("HTTP {status}: a reason"))
+                Fate::Again(format!("HTTP {status}: a\nreason").into())
             );
         }
         for status in [400, 406, 409, 413, 415, 422] {
             assert_eq!(
                 fate(status),
-                Fate::Refused(format!("HTTP {status}: a reason"))
+                Fate::Refused(format!("HTTP {status}: a\nreason").into())
             );
         }
     }

@@ -15,7 +15,10 @@ use async_nats::{
 use futures_util::future::join_all;
 
 use super::{Fate, Letter, Reply, tls};
-use crate::{causes::chain, sink::settings::NatsSettings};
+use crate::{
+    causes::chain,
+    sink::settings::{NatsSettings, without_secrets},
+};
 
 #[derive(Debug)]
 pub(super) struct Nats {
@@ -30,7 +33,12 @@ impl Nats {
     pub(super) fn new(settings: &NatsSettings) -> Result<Self, String> {
         let servers = settings.url.split(',').map(|url| {
             let parsed = url.trim().parse();
-            parsed.map_err(|error| format!("`{url}` is no URL of a NATS server: {error}"))
+            parsed.map_err(|error| {
+                format!(
+                    "`{}` is no URL of a NATS server: {error}",
+                    without_secrets(url)
+                )
+            })
         });
         let subject = &settings.subject;
         if subject.is_empty() || subject.contains(|letter: char| " \t\r\n*>".contains(letter)) {
@@ -87,8 +95,8 @@ impl Nats {
             };
             match acknowledged {
                 Ok(_) => Fate::Delivered,
-                Err(error) if is_too_long(&error) => Fate::Refused(chain(&error)),
-                Err(error) => Fate::Again(chain(&error)),
+                Err(error) if is_too_long(&error) => Fate::Refused(chain(&error).into()),
+                Err(error) => Fate::Again(chain(&error).into()),
             }
         });
         Ok(join_all(fates).await)
