@@ -38,7 +38,7 @@ pub(super) struct Letter {
 #[derive(Debug)]
 pub(super) struct Peer {
     protocol: Protocol,
-    secrets: Secrets,
+    secrets: Box<Secrets>,
 }
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ enum Protocol {
 
 impl Peer {
     pub(super) fn new(settings: &SinkSettings, host: &Host) -> Result<Self, String> {
-        let (format, secrets) = (settings.format(), Secrets::new(settings));
+        let (format, secrets) = (settings.format(), Box::new(Secrets::new(settings)));
         let protocol = match settings.target()? {
             Target::Stdout(_) | Target::File(_) => {
                 return Err("it goes to nobody else".to_owned());

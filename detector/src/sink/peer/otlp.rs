@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     Fate, Letter, Reply,
     halves::Halves,
-    http::{Answer, Client},
+    http::{Answer, Client, Tells},
     secrets::Secrets,
 };
 use crate::{
@@ -28,17 +28,22 @@ pub(super) struct Otlp {
     host: Host,
     batch: usize,
     /// Not to be in what the log has of a collector's warnings.
-    secrets: Secrets,
+    secrets: Box<Secrets>,
 }
 
 impl Otlp {
     pub(super) fn new(
         settings: &OtlpSettings,
         host: &Host,
-        secrets: Secrets,
+        secrets: Box<Secrets>,
     ) -> Result<Self, String> {
         Ok(Self {
-            client: Client::new(&settings.url, &settings.request, HeaderMap::new())?,
+            client: Client::new(
+                &settings.url,
+                &settings.request,
+                HeaderMap::new(),
+                Tells::Fates,
+            )?,
             encoding: settings.encoding,
             host: host.clone(),
             batch: settings.batch.max(1),

@@ -172,15 +172,18 @@ fn decoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
-    fn secrets(yaml: &str) -> Secrets {
-        Secrets::new(&serde_saphyr::from_str(yaml).unwrap())
+    /// `kind` is the key of its place.
+    fn secrets(kind: &str, place: &Value) -> Secrets {
+        Secrets::new(&serde_json::from_value(json!({"name": "a", kind: place})).unwrap())
     }
 
     #[test]
     fn a_reason_is_short_and_harmless() {
-        let secrets = secrets("{name: a, http: {url: 'http://h/'}}");
+        let secrets = secrets("http", &json!({"url": "http://h/"}));
         let long = "ä".repeat(5 << 20);
         let mut fates = [
             Fate::Delivered,
@@ -201,79 +204,95 @@ mod tests {
 
     #[test]
     fn what_a_peer_says_back_of_what_it_is_shown_is_hidden() {
-        for (sink, said, shown) in [
-            (
-                "http: {url: 'http://h/?key=k%2Bk1&ABCD', bearer: hunter2, headers: {A: Splunk t0ken}}",
-                "hunter2hunter2, Splunk t0ken, t0ken, key=k%2Bk1 k+k1 ABCD",
-                "******, ***, ***, key=*** *** ***",
-            ),
-            (
-                "http: {url: 'http://user:p%40ss@h/'}",
-                "user:p%40ss p@ss dXNlcjpwQHNz",
-                "***:*** *** ***",
-            ),
-            (
-                r#"elasticsearch: {url: 'http://h', user: ann, password: 'pa"ss'}"#,
-                r#"Basic YW5uOnBhInNz {"ann": "pa\"ss"} pa"ss"#,
-                r#"Basic *** {"ann": "***"} ***"#,
-            ),
-            (
-                "otlp: {url: 'http://h/', bearer: hunter2hunter2}",
-                "Bearer hunter2hu",
-                "Bearer ***",
-            ),
-            (
-                "nats: {url: 'nats://root:t0ken@h', subject: s, user: cleo, password: hunter2}",
-                "cleo/hunter2, root:t0ken",
-                "***/***, ***:***",
-            ),
-            (
-                "nats: {url: 'nats://h', subject: s, token: t0ken}",
-                "t0ken",
-                "***",
-            ),
-            (
-                "kafka: {bootstrap_servers: 'tcp://h:1', topic: t, user: cleo, password: hunter2}",
-                "cleo: hunter2",
-                "cleo: ***",
-            ),
-            // It would hide everything.
-            (
-                "http: {url: 'http://h/', headers: {A: '1'}}",
-                "HTTP 401",
-                "HTTP 401",
-            ),
-        ] {
-            assert_eq!(
-                secrets(&format!("{{name: a, {sink}}}")).shown(said),
-                shown,
-                "{sink}"
-            );
-        }
-        let whole = secrets("{name: a, http: {url: 'http://h/', bearer: hunter2}}");
-        let end = format!("{}hunter2", "x".repeat(SHOWN - 3));
-        assert_eq!(whole.shown(&end), format!("{}***", "x".repeat(SHOWN - 3)));
-        assert!(!format!("{whole:?}").contains("hunter2"));
+        let check = |kind: &str, place: Value, said: &str, expected: &str| {
+            assert_eq!(secrets(kind, &place).shown(said), expected, "{place}");
+        };
+        let url = "http://h/?key=k%2Bk1&ABCD";
+        check(
+            "http",
+            json!({"url": url, "bearer": "hunter2", "headers": {"A": "Splunk t0ken"}}),
+            "hunter2hunter2, Splunk t0ken, t0ken, key=k%2Bk1 k+k1 ABCD",
+            "******, ***, ***, key=*** *** ***",
+        );
+        check(
+            "http",
+            json!({"url": "http://user:p%40ss@h/"}),
+            "user:p%40ss p@ss dXNlcjpwQHNz",
+            "***:*** *** ***",
+        );
+        check(
+            "elasticsearch",
+            json!({"url": "http://h", "user": "ann", "password": "pa\"ss"}),
+            r#"Basic YW5uOnBhInNz {"ann": "pa\"ss"} pa"ss"#,
+            r#"Basic *** {"ann": "***"} ***"#,
+        );
+        check(
+            "elasticsearch",
+            json!({"url": "http://h", "api_key": "aWQ6a2V5"}),
+            "ApiKey aWQ6a2V5",
+            "ApiKey ***",
+        );
+        // It was cut off.
+        check(
+            "otlp",
+            json!({"url": "http://h/", "bearer": "hunter2hunter2"}),
+            "Bearer hunter2hu",
+            "Bearer ***",
+        );
+        let url = "nats://root:t0ken@h";
+        check(
+            "nats",
+            json!({"url": url, "subject": "s", "user": "cleo", "password": "hunter2"}),
+            "cleo/hunter2, root:t0ken",
+            "***/***, ***:***",
+        );
+        check(
+            "nats",
+            json!({"url": "nats://h", "subject": "s", "token": "t0ken"}),
+            "t0ken",
+            "***",
+        );
+        let servers = "tcp://h:9092";
+        check(
+            "kafka",
+            json!({"bootstrap_servers": servers, "topic": "t", "user": "cleo", "password": "hunter2"}),
+            "cleo: hunter2",
+            "cleo: ***",
+        );
+        // It would hide everything.
+        check(
+            "http",
+            json!({"url": "http://h/", "headers": {"A": "1"}}),
+            "HTTP 401",
+            "HTTP 401",
+        );
+    }
+
+    #[test]
+    fn a_secret_is_hidden_before_the_text_is_cut() {
+        let secrets = secrets("otlp", &json!({"url": "http://h/", "bearer": "hunter2"}));
+        let before = "x".repeat(SHOWN - 3);
+        assert_eq!(
+            secrets.shown(&format!("{before}hunter2")),
+            format!("{before}***")
+        );
+        assert!(!format!("{secrets:?}").contains("hunter2"));
     }
 
     #[test]
     fn secrets_that_overlap_leave_nothing_over() {
-        let secrets =
-            secrets("{name: a, http: {url: 'http://h/', headers: {A: abcdef, B: defghi}}}");
+        let headers = json!({"A": "abcdef", "B": "defghi"});
+        let secrets = secrets("http", &json!({"url": "http://h/", "headers": headers}));
         assert_eq!(secrets.shown("-abcdefghi-"), "-***-");
     }
 
     #[test]
     fn a_secret_that_was_renewed_is_hidden_and_so_is_the_one_before() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path();
-        std::fs::write(path, "hunter1\n").unwrap();
-        let sink = format!(
-            "kafka: {{bootstrap_servers: 'tcp://h:1', topic: t, user: cleo, password: {{file: {}}}}}",
-            path.display()
-        );
-        let mut secrets = secrets(&format!("{{name: a, {sink}}}"));
-        std::fs::write(path, "hunter2\n").unwrap();
+        std::fs::write(&file, "hunter1\n").unwrap();
+        let place = json!({"url": "nats://h", "subject": "s", "token": {"file": file.path()}});
+        let mut secrets = secrets("nats", &place);
+        std::fs::write(&file, "hunter2\n").unwrap();
         secrets.renew();
         secrets.renew();
         assert_eq!(secrets.shown("hunter1 hunter2"), "*** ***");
