@@ -228,3 +228,30 @@ fn a_message_that_is_too_long_is_refused() {
     drop(alerts.all.remove(20));
     stream.check(&alerts, Format::Json);
 }
+
+/// It waits for an answer that does not come; the server says why beside.
+#[test]
+fn a_subject_that_is_not_allowed_is_told_by_the_server_s_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let user = format!(
+        "{{user: cleo, password: hunter2, permissions: {{publish: {{deny: \"{SUBJECT}\"}}}}}}"
+    );
+    let more = format!("authorization {{ users: [{user}] }}");
+    let Some(nats) = Nats::start(folder.path(), free_port(), &more) else {
+        return;
+    };
+    let alerts = Alerts::new(1);
+    let yaml = format!(
+        "sinks: [{{name: nats, nats: {{url: 'nats://127.0.0.1:{}', subject: {SUBJECT}, user: cleo, \
+         password: hunter2, timeout: 1s}}}}]",
+        nats.port
+    );
+    let mut delivery = Delivery::start(&settings(&yaml), folder.path(), &alerts.host);
+    delivery.write(&alerts.all);
+    let why = wait_until("a reason", || delivery.stats().failing);
+    assert!(
+        why.to_lowercase().contains("permissions violation"),
+        "{why}"
+    );
+    delivery.end();
+}

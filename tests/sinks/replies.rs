@@ -1,6 +1,7 @@
 //! What counts as delivered where a server's reply is no good, from a server that says what it is told.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::mpsc::{Receiver, channel},
@@ -122,4 +123,79 @@ fn a_server_that_says_200_has_the_alert_even_if_its_reply_breaks_off() {
             assert_eq!(times(&sink, vec![reply, ok("text/plain", "")]), 1);
         }
     }
+}
+
+/// Why one alert is refused, as its dead letter has it.
+fn refused(sink: &str, reply: String) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let alerts = Alerts::new(1);
+    let (address, _requests) = scripted(vec![reply]);
+    let sinks = settings(&sink.replace("ADDRESS", &address.to_string()));
+    let mut delivery = Delivery::start(&sinks, &folder.path().join("spool"), &alerts.host);
+    delivery.write(&alerts.all);
+    assert_eq!(delivery.finish().refused, 1);
+    let dead = fs::read_to_string(folder.path().join("spool/dead/a.jsonl")).unwrap();
+    let dead: serde_json::Value = serde_json::from_str(&dead).unwrap();
+    dead["reason"].as_str().unwrap().to_owned()
+}
+
+/// As debug endpoints do; and at any length.
+#[test]
+fn a_server_that_says_back_what_it_was_asked_gives_no_secret_away() {
+    let json = "application/json";
+    let login = "user: ann, password: hunter2";
+    let long = "x".repeat(5 << 20);
+    let error = format!(r#"{{"reason": "Basic YW5uOmh1bnRlcjI= of ann:hunter2 {long}"}}"#);
+    let item = format!(r#"{{"create": {{"status": 400, "error": {error}}}}}"#);
+    let words = format!("Bearer hunter2 {long}");
+    let partial = format!(r#"{{"rejectedLogRecords": "1", "errorMessage": "{words}"}}"#);
+    let body = "Authorization: Bearer hunter2\r\nX-Key: a key\r\n";
+    let length = body.len();
+    for (sink, reply, expected) in [
+        (
+            "http: {url: 'http://ADDRESS/', bearer: hunter2, headers: {X-Key: a key}}".to_owned(),
+            format!("HTTP/1.1 400 Bad\r\nContent-Length: {length}\r\n{END}{body}"),
+            "HTTP 400: Authorization: Bearer ***  X-Key: ***",
+        ),
+        (
+            format!("elasticsearch: {{url: 'http://ADDRESS', {login}}}"),
+            ok(json, &format!(r#"{{"items": [{item}]}}"#)),
+            "status 400: Basic *** of ann:*** xxx",
+        ),
+        (
+            "otlp: {url: 'http://ADDRESS/', bearer: hunter2}".to_owned(),
+            ok(json, &format!(r#"{{"partialSuccess": {partial}}}"#)),
+            "1 of 1 were rejected: Bearer *** xxx",
+        ),
+    ] {
+        let reason = refused(&format!("sinks: [{{name: a, {sink}}}]"), reply);
+        assert!(reason.starts_with(expected), "{reason:.999}");
+        assert!(reason.len() < 400, "{}", reason.len());
+    }
+}
+
+/// What nobody asked for is not read: it may have no end.
+#[test]
+fn a_body_without_an_end_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        request(&stream).unwrap();
+        let length = 100 << 10;
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let chunk = format!("{head}{length:x}\r\n{}\r\n", "x".repeat(length));
+        stream.write_all(chunk.as_bytes()).unwrap();
+        // Until the other side has gone, which may be an error.
+        matches!(stream.read(&mut [0]), Ok(0) | Err(_))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let alerts = Alerts::new(1);
+    let sinks = format!("sinks: [{{name: a, http: {{url: 'http://{address}/', timeout: 1h}}}}]");
+    let mut delivery = Delivery::start(&settings(&sinks), folder.path(), &alerts.host);
+    delivery.write(&alerts.all);
+    delivery.wait(1);
+    assert!(server.join().unwrap());
+    let stats = delivery.finish();
+    assert_eq!((stats.delivered, stats.retried), (1, 0));
 }

@@ -41,10 +41,8 @@ impl LogFormat {
 
 /// Colours only on a terminal. What watches is not held up by whoever reads the log.
 pub(super) fn start(format: LogFormat, level: tracing::Level, watches: bool) -> Limit {
-    // The loader's own details are seldom what is looked for.
     let finer = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
-    let filter = EnvFilter::builder()
-        .parse_lossy(format!("{level},aya=info,aya_obj=info,rskafka=off,{finer}"));
+    let filter = filter(level, &finer);
     let limit = Limit::default();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -63,4 +61,55 @@ pub(super) fn start(format: LogFormat, level: tracing::Level, watches: bool) -> 
         LogFormat::Json => log.json().finish().with(limit.clone()).init(),
     }
     limit
+}
+
+/// The loader's own details are seldom what is looked for. What clients of NATS and Kafka see go wrong is told
+/// by the sink; they themselves would log what a server says as it is, with our password perhaps.
+fn filter(level: tracing::Level, finer: &str) -> EnvFilter {
+    EnvFilter::builder().parse_lossy(format!(
+        "{level},aya=info,aya_obj=info,async_nats=off,rskafka=off,{finer}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tracing::{Level, subscriber::with_default};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Out(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Out {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn clients_log_nothing_unless_they_are_asked() {
+        let said = |finer: &str| {
+            let out = Out::default();
+            let to = out.clone();
+            let log = tracing_subscriber::fmt()
+                .with_env_filter(filter(Level::INFO, finer))
+                .with_writer(move || to.clone());
+            with_default(log.finish(), || {
+                tracing::error!(target: "async_nats::connector", "of NATS");
+                tracing::error!(target: "rskafka::connection", "of Kafka");
+                tracing::info!("ours");
+            });
+            String::from_utf8(out.0.lock().unwrap().clone()).unwrap()
+        };
+        let told = |log: &str| ["of NATS", "of Kafka", "ours"].map(|text| log.contains(text));
+        assert_eq!(told(&said("")), [false, false, true]);
+        assert_eq!(told(&said("async_nats=debug")), [true, false, true]);
+    }
 }

@@ -23,8 +23,11 @@ use crate::{
     },
 };
 
-/// Of a reply, what is read: more than any receiver tells of a batch.
+/// Of a reply that tells of each alert, what is read: more than any receiver says of a batch.
 const MAX_REPLY: usize = 8 << 20;
+/// Of others, so that the connection can be used again, and what is kept: their first words are shown.
+const MAX_WORDS: usize = 64 << 10;
+const KEPT_WORDS: usize = 4 << 10;
 /// Nobody is waited for longer, whatever it asks for.
 const LONGEST: Duration = Duration::from_secs(300);
 
@@ -58,7 +61,12 @@ impl Http {
             (Body::One | Body::Lines, false) => "text/plain; charset=utf-8",
         };
         Ok(Self {
-            client: Client::new(&settings.url, &settings.request, HeaderMap::new())?,
+            client: Client::new(
+                &settings.url,
+                &settings.request,
+                HeaderMap::new(),
+                Tells::Nothing,
+            )?,
             content,
             body: settings.body,
             concurrency: settings.concurrency.max(1),
@@ -111,7 +119,7 @@ impl Http {
                         reply.after = reply.after.max(answer.after);
                         answer.fate()
                     }
-                    Err(why) => Fate::Again(why),
+                    Err(why) => Fate::Again(why.into()),
                 });
             }
             if let Some(Fate::Again(why)) = reply.fates.last().cloned() {
@@ -123,9 +131,18 @@ impl Http {
     }
 }
 
+/// What the body of a 2xx is to whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tells {
+    Nothing,
+    /// What became of the alerts.
+    Fates,
+}
+
 /// Posts to one address.
 #[derive(Debug)]
 pub(super) struct Client {
+    tells: Tells,
     client: reqwest::Client,
     url: Url,
     headers: HeaderMap,
@@ -151,6 +168,7 @@ impl Client {
         url: &str,
         settings: &RequestSettings,
         mut headers: HeaderMap,
+        tells: Tells,
     ) -> Result<Self, String> {
         let shown = without_secrets(url);
         let url = Url::parse(url).map_err(|error| format!("`{shown}` is no URL: {error}"))?;
@@ -197,6 +215,7 @@ impl Client {
             .build()
             .map_err(|error| chain(&error))?;
         Ok(Self {
+            tells,
             client,
             url,
             headers,
@@ -226,18 +245,27 @@ impl Client {
         let mut response = sent.map_err(|error| chain(&error.without_url()))?;
         let after = response.headers().get("retry-after").and_then(retry_after);
         let content = media_type(response.headers().get(CONTENT_TYPE));
-        let mut body = Vec::new();
+        let (most, kept) = match self.tells {
+            Tells::Fates if response.status().is_success() => (MAX_REPLY, MAX_REPLY),
+            Tells::Fates | Tells::Nothing => (MAX_WORDS, KEPT_WORDS),
+        };
+        let (mut body, mut length) = (Vec::new(), 0);
+        // Of one that is longer the connection is given up.
         let cut = loop {
             match response.chunk().await {
                 Ok(None) => break None,
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(Some(chunk)) => {
+                    length += chunk.len();
+                    let room = kept - body.len();
+                    body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+                }
                 Err(error) => {
                     let why = chain(&error.without_url());
                     break Some(format!("the reply breaks off: {why}"));
                 }
             }
-            if body.len() > MAX_REPLY {
-                break Some(format!("the reply has more than {MAX_REPLY} bytes"));
+            if length > most {
+                break Some(format!("the reply has more than {most} bytes"));
             }
         };
         Ok(Answer {
@@ -261,29 +289,31 @@ impl Answer {
     pub(super) fn fate(&self) -> Fate {
         match self.status {
             200..=299 => Fate::Delivered,
+            status if refuses_content(status) => Fate::Refused(self.reason().into()),
             // What is refused is the sender, or the moment, and not the alert.
-            100..=199 | 300..=399 | 401 | 403 | 404 | 405 | 407 | 408 | 421 | 425 | 429 | 500.. => {
-                Fate::Again(self.reason())
-            }
-            _ => Fate::Refused(self.reason()),
+            _ => Fate::Again(self.reason().into()),
         }
     }
 
     /// Whether it may be about one alert of the request alone, or about their number.
     pub(super) fn is_of_all(&self) -> bool {
-        matches!(self.status, 400 | 413)
+        refuses_content(self.status)
     }
 
-    /// The status, and the first words of the body.
+    /// The status, and the words of the body.
     pub(super) fn reason(&self) -> String {
-        const SHOWN: usize = 200;
-        let text = String::from_utf8_lossy(self.body.get(..SHOWN).unwrap_or(&self.body));
-        let text = text.trim().replace(char::is_control, " ");
+        let text = String::from_utf8_lossy(&self.body);
+        let text = text.trim();
         match text.is_empty() {
             true => format!("HTTP {}", self.status),
             false => format!("HTTP {}: {text}", self.status),
         }
     }
+}
+
+/// Whether it is what was sent that is refused, now and later: nothing else is final.
+pub(super) fn refuses_content(status: u16) -> bool {
+    matches!(status, 400 | 413 | 422)
 }
 
 /// The value of a header that no log shows.
@@ -333,16 +363,17 @@ mod tests {
         for status in [200, 202, 204] {
             assert_eq!(fate(status), Fate::Delivered);
         }
-        for status in [101, 301, 401, 403, 404, 408, 429, 500, 502, 503, 507] {
+        let others = (100..200).chain(300..1000);
+        for status in others.filter(|status| ![400, 413, 422].contains(status)) {
             assert_eq!(
                 fate(status),
-                Fate::Again(format!("HTTP {status}: a reason"))
+                Fate::Again(format!("HTTP {status}: a\nreason").into())
             );
         }
-        for status in [400, 406, 409, 413, 415, 422] {
+        for status in [400, 413, 422] {
             assert_eq!(
                 fate(status),
-                Fate::Refused(format!("HTTP {status}: a reason"))
+                Fate::Refused(format!("HTTP {status}: a\nreason").into())
             );
         }
     }

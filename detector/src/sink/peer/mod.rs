@@ -10,12 +10,14 @@ mod nats;
 mod otlp;
 mod proxy;
 mod reply;
+mod secrets;
 mod syslog;
 pub(super) mod tls;
 mod unacked;
 
 use self::{
-    elasticsearch::Elasticsearch, http::Http, kafka::Kafka, nats::Nats, otlp::Otlp, syslog::Syslog,
+    elasticsearch::Elasticsearch, http::Http, kafka::Kafka, nats::Nats, otlp::Otlp,
+    secrets::Secrets, syslog::Syslog,
 };
 use super::{
     Format,
@@ -34,7 +36,10 @@ pub(super) struct Letter {
 }
 
 #[derive(Debug)]
-pub(super) struct Peer(Protocol);
+pub(super) struct Peer {
+    protocol: Protocol,
+    secrets: Box<Secrets>,
+}
 
 #[derive(Debug)]
 enum Protocol {
@@ -48,8 +53,8 @@ enum Protocol {
 
 impl Peer {
     pub(super) fn new(settings: &SinkSettings, host: &Host) -> Result<Self, String> {
-        let format = settings.format();
-        Ok(Self(match settings.target()? {
+        let (format, secrets) = (settings.format(), Box::new(Secrets::new(settings)));
+        let protocol = match settings.target()? {
             Target::Stdout(_) | Target::File(_) => {
                 return Err("it goes to nobody else".to_owned());
             }
@@ -66,21 +71,22 @@ impl Peer {
             Target::Otlp(_) if format != Format::Otlp => {
                 return Err("OTLP is an encoding of its own: leave `format` out".to_owned());
             }
-            Target::Otlp(settings) => Protocol::Otlp(Otlp::new(settings, host)?),
+            Target::Otlp(settings) => Protocol::Otlp(Otlp::new(settings, host, secrets.clone())?),
             Target::Syslog(settings) => Protocol::Syslog(Syslog::new(settings)?),
             Target::Nats(settings) => Protocol::Nats(Box::new(Nats::new(settings)?)),
             Target::Kafka(settings) => Protocol::Kafka(Box::new(Kafka::new(settings)?)),
-        }))
+        };
+        Ok(Self { protocol, secrets })
     }
 
     /// What the sink's encoding makes of an alert is used; OTLP puts records together itself.
     pub(super) fn takes_bodies(&self) -> bool {
-        !matches!(self.0, Protocol::Otlp(_))
+        !matches!(self.protocol, Protocol::Otlp(_))
     }
 
     /// Alerts of one batch at most.
     pub(super) fn batch(&self) -> usize {
-        match &self.0 {
+        match &self.protocol {
             Protocol::Http(http) => http.batch(),
             Protocol::Elasticsearch(elasticsearch) => elasticsearch.batch(),
             Protocol::Otlp(otlp) => otlp.batch(),
@@ -92,20 +98,25 @@ impl Peer {
 
     /// No more letters follow.
     pub(super) async fn close(&mut self) {
-        if let Protocol::Syslog(syslog) = &mut self.0 {
+        if let Protocol::Syslog(syslog) = &mut self.protocol {
             syslog.finish().await;
         }
     }
 
-    /// Hands the letters over, each at most once.
+    /// Hands the letters over, each at most once. The reasons may be shown.
     pub(super) async fn send(&mut self, letters: &[Letter]) -> Reply {
-        match &mut self.0 {
+        let mut reply = match &mut self.protocol {
             Protocol::Http(http) => http.send(letters).await,
             Protocol::Elasticsearch(elasticsearch) => elasticsearch.send(letters).await,
             Protocol::Otlp(otlp) => otlp.send(letters).await,
             Protocol::Syslog(syslog) => syslog.send(letters).await,
             Protocol::Nats(nats) => nats.send(letters).await,
             Protocol::Kafka(kafka) => kafka.send(letters).await,
+        };
+        if reply.fates.iter().any(|fate| *fate != Fate::Delivered) {
+            self.secrets.renew();
+            self.secrets.hide_in(&mut reply.fates);
         }
+        reply
     }
 }

@@ -1,10 +1,13 @@
 //! NATS JetStream: an alert is delivered when the stream has acknowledged it, and its UUID is the
 //! message's id, so that the stream keeps one that was sent twice once.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_nats::{
-    Client, ConnectOptions, HeaderMap, ServerAddr,
+    Client, ConnectOptions, Event, HeaderMap, ServerAddr,
     connection::State,
     header::NATS_MESSAGE_ID,
     jetstream::{
@@ -15,7 +18,10 @@ use async_nats::{
 use futures_util::future::join_all;
 
 use super::{Fate, Letter, Reply, tls};
-use crate::{causes::chain, sink::settings::NatsSettings};
+use crate::{
+    causes::chain,
+    sink::settings::{NatsSettings, without_secrets},
+};
 
 #[derive(Debug)]
 pub(super) struct Nats {
@@ -24,13 +30,20 @@ pub(super) struct Nats {
     tls: rustls::ClientConfig,
     /// `None` before the first connection, and after a failure to connect.
     connection: Option<(Client, Context)>,
+    /// What the server said last, beside its answers: why there is none, perhaps.
+    said: Arc<Mutex<Option<String>>>,
 }
 
 impl Nats {
     pub(super) fn new(settings: &NatsSettings) -> Result<Self, String> {
         let servers = settings.url.split(',').map(|url| {
             let parsed = url.trim().parse();
-            parsed.map_err(|error| format!("`{url}` is no URL of a NATS server: {error}"))
+            parsed.map_err(|error| {
+                format!(
+                    "`{}` is no URL of a NATS server: {error}",
+                    without_secrets(url)
+                )
+            })
         });
         let subject = &settings.subject;
         if subject.is_empty() || subject.contains(|letter: char| " \t\r\n*>".contains(letter)) {
@@ -41,6 +54,7 @@ impl Nats {
             tls: tls::config(&settings.tls)?,
             settings: settings.clone(),
             connection: None,
+            said: Arc::default(),
         };
         // What cannot be read now is told now.
         nats.options()?;
@@ -52,10 +66,27 @@ impl Nats {
     }
 
     pub(super) async fn send(&mut self, letters: &[Letter]) -> Reply {
-        match self.publish(letters).await {
-            Ok(fates) => Reply { fates, after: None },
-            Err(why) => Reply::again(letters.len(), why),
+        self.said();
+        let mut fates = match self.publish(letters).await {
+            Ok(fates) => fates,
+            Err(why) => Reply::again(letters.len(), why).fates,
+        };
+        let mut failed = fates.iter_mut().filter_map(|fate| match fate {
+            Fate::Again(why) => Some(why),
+            Fate::Delivered | Fate::Refused(_) => None,
+        });
+        if let Some(why) = failed.next()
+            && let Some(said) = self.said()
+        {
+            *why = format!("{why}, and the server says: {said}").into();
         }
+        Reply { fates, after: None }
+    }
+
+    /// Since it was looked at.
+    fn said(&self) -> Option<String> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.take()
     }
 
     async fn publish(&mut self, letters: &[Letter]) -> Result<Vec<Fate>, String> {
@@ -87,8 +118,8 @@ impl Nats {
             };
             match acknowledged {
                 Ok(_) => Fate::Delivered,
-                Err(error) if is_too_long(&error) => Fate::Refused(chain(&error)),
-                Err(error) => Fate::Again(chain(&error)),
+                Err(error) if is_too_long(&error) => Fate::Refused(chain(&error).into()),
+                Err(error) => Fate::Again(chain(&error).into()),
             }
         });
         Ok(join_all(fates).await)
@@ -106,8 +137,16 @@ impl Nats {
     }
 
     fn options(&self) -> Result<ConnectOptions, String> {
-        let settings = &self.settings;
+        let (settings, said) = (&self.settings, Arc::clone(&self.said));
+        let hear = move |event| {
+            if let Event::ServerError(error) = event {
+                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                *said = Some(error.to_string());
+            }
+            std::future::ready(())
+        };
         let options = ConnectOptions::new()
+            .event_callback(hear)
             .name("kubelet-detector")
             .connection_timeout(settings.timeout.0)
             .reconnect_delay_callback(|attempt| Duration::from_millis(100 << attempt.min(8)))

@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::{
     Fate, Letter, Reply,
     halves::Halves,
-    http::{Answer, Client},
+    http::{Answer, Client, Tells},
+    secrets::Secrets,
 };
 use crate::{
     host::Host,
@@ -26,15 +27,27 @@ pub(super) struct Otlp {
     encoding: OtlpEncoding,
     host: Host,
     batch: usize,
+    /// Not to be in what the log has of a collector's warnings.
+    secrets: Box<Secrets>,
 }
 
 impl Otlp {
-    pub(super) fn new(settings: &OtlpSettings, host: &Host) -> Result<Self, String> {
+    pub(super) fn new(
+        settings: &OtlpSettings,
+        host: &Host,
+        secrets: Box<Secrets>,
+    ) -> Result<Self, String> {
         Ok(Self {
-            client: Client::new(&settings.url, &settings.request, HeaderMap::new())?,
+            client: Client::new(
+                &settings.url,
+                &settings.request,
+                HeaderMap::new(),
+                Tells::Fates,
+            )?,
             encoding: settings.encoding,
             host: host.clone(),
             batch: settings.batch.max(1),
+            secrets,
         })
     }
 
@@ -80,22 +93,23 @@ impl Otlp {
         match answer.status {
             200..=299 => {}
             // What the specification lets try again.
-            429 | 502 | 503 | 504 => return Fate::Again(answer.reason()),
-            500.. => return Fate::Refused(answer.reason()),
+            429 | 502 | 503 | 504 => return Fate::Again(answer.reason().into()),
+            500.. => return Fate::Refused(answer.reason().into()),
             _ => return answer.fate(),
         }
         if let Some(why) = &answer.cut {
-            return Fate::Again(why.clone());
+            return Fate::Again(why.as_str().into());
         }
         match partial(answer, self.encoding) {
             // A proxy or a portal answers for the collector, perhaps.
-            Err(why) => Fate::Again(format!("{}: {why}", answer.reason())),
-            Ok(Some(partial)) if partial.rejected_log_records > 0 => Fate::Refused(format!(
-                "{} of {count} were rejected: {}",
-                partial.rejected_log_records, partial.error_message
-            )),
+            Err(why) => Fate::Again(format!("{why}: {}", answer.reason()).into()),
+            Ok(Some(partial)) if partial.rejected_log_records > 0 => {
+                let (rejected, why) = (partial.rejected_log_records, partial.error_message);
+                Fate::Refused(format!("{rejected} of {count} were rejected: {why}").into())
+            }
             Ok(Some(partial)) if !partial.error_message.is_empty() => {
-                tracing::warn!("the collector warns: {}", partial.error_message);
+                let warning = self.secrets.shown(&partial.error_message);
+                tracing::warn!("the collector warns: {warning}");
                 Fate::Delivered
             }
             Ok(Some(_) | None) => Fate::Delivered,

@@ -1,15 +1,15 @@
 //! What a peer says of the alerts that it was handed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-/// What became of one alert.
+/// What became of one alert. Many of a batch may share one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sink) enum Fate {
     Delivered,
     /// The peer does not want this alert, now or later.
-    Refused(String),
+    Refused(Arc<str>),
     /// To be tried again: the peer is not there, is busy, or does not know us.
-    Again(String),
+    Again(Arc<str>),
 }
 
 /// The fates of a batch, in its order.
@@ -28,7 +28,7 @@ impl Reply {
         }
     }
 
-    pub(super) fn again(count: usize, why: impl Into<String>) -> Self {
+    pub(super) fn again(count: usize, why: impl Into<Arc<str>>) -> Self {
         Self::all(count, Fate::Again(why.into()))
     }
 }

@@ -17,6 +17,7 @@ pub use http::{
     Body, ElasticsearchSettings, HttpSettings, OtlpEncoding, OtlpSettings, RequestSettings,
 };
 pub use kafka::{KafkaCompression, KafkaSettings, Mechanism, NO_KAFKA};
+pub(super) use values::MASK;
 pub use values::{Period, Secret, Size, any_case, without_secrets};
 
 use http::{batch, timeout};

@@ -150,7 +150,7 @@ fn amount(text: &str) -> Option<(u64, &str)> {
 }
 
 /// What is shown of a secret.
-const MASK: &str = "***";
+pub(in crate::sink) const MASK: &str = "***";
 
 /// Where a password or a token is: never the text itself in a command line or a log.
 #[derive(Clone, PartialEq, Eq, JsonSchema)]

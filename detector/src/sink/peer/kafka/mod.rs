@@ -91,10 +91,10 @@ impl Kafka {
             let some = self.of_one_request(some);
             let (fate, is_of_all) = match self.produce(some).await {
                 Ok(()) => (Fate::Delivered, false),
-                Err(Refusal::Content(why)) => (Fate::Refused(why), true),
+                Err(Refusal::Content(why)) => (Fate::Refused(why.into()), true),
                 Err(Refusal::Moment(why)) => {
                     self.connection = None;
-                    (Fate::Again(why), false)
+                    (Fate::Again(why.into()), false)
                 }
             };
             halves.told((Reply::all(some.len(), fate), is_of_all));

@@ -115,7 +115,7 @@ impl Syslog {
             Err(_elapsed) => format!("no answer within {:?}", self.timeout),
         };
         self.transport.close();
-        fates.resize(letters.len(), Fate::Again(why));
+        fates.resize(letters.len(), Fate::Again(why.into()));
         Reply { fates, after: None }
     }
 }
@@ -213,9 +213,9 @@ fn datagram(sent: io::Result<usize>, message: &[u8]) -> io::Result<Fate> {
         Ok(_) => Ok(Fate::Delivered),
         Err(error) if Errno::from_io_error(&error) == Some(Errno::MSGSIZE) => {
             let length = message.len();
-            Ok(Fate::Refused(format!(
-                "{length} bytes are too many for a datagram"
-            )))
+            Ok(Fate::Refused(
+                format!("{length} bytes are too many for a datagram").into(),
+            ))
         }
         Err(error) => Err(error),
     }
