@@ -61,13 +61,16 @@ pub(super) fn load(
     Ok((settings.over(config, format), warnings(loaded)))
 }
 
-/// For a run that goes on if this fails.
+/// For a run that goes on if this fails; `spoken` are the files that said something before.
 pub(super) fn load_again(
     file: Option<PathBuf>,
     settings: &Settings,
     format: Option<Format>,
+    spoken: Vec<PathBuf>,
 ) -> Result<(Config, Vec<Diagnostic>), Refused> {
-    let loaded = read(file, &settings.sets);
+    let mut origins = Origins::of_process(file, settings.sets.settings.clone());
+    origins.spoken = spoken;
+    let loaded = config::load(&origins);
     let told = || Refused::all(loaded.errors().map(Diagnostic::to_string));
     let config = loaded.config.clone().ok_or_else(told)?;
     Ok((settings.over(config, format), warnings(loaded)))

@@ -61,17 +61,19 @@ pub struct Config {
     pub alert_limit: Option<AlertLimit>,
     /// The files and folders that the configuration was read from.
     pub files: Vec<PathBuf>,
+    /// Those of the files that say something: `Origins::spoken` of the next reading.
+    pub spoken: Vec<PathBuf>,
     settings: Settings,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self::new(Settings::default(), Vec::new())
+        Self::new(Settings::default(), Vec::new(), Vec::new())
     }
 }
 
 impl Config {
-    fn new(mut settings: Settings, files: Vec<PathBuf>) -> Self {
+    fn new(mut settings: Settings, files: Vec<PathBuf>, spoken: Vec<PathBuf>) -> Self {
         settings
             .stdout_output
             .get_or_insert(Output { enabled: true });
@@ -110,6 +112,7 @@ impl Config {
             webserver: settings.webserver,
             alert_limit: settings.alert_limit,
             files,
+            spoken,
             settings: all,
         }
     }
@@ -150,7 +153,7 @@ pub fn load(origins: &Origins) -> Loaded {
     let mut diagnostics = gathered.diagnostics;
     diagnostics.sort_by_key(|one| (one.order, one.span.start));
     Loaded {
-        config: settings.map(|settings| Config::new(settings, gathered.files)),
+        config: settings.map(|settings| Config::new(settings, gathered.files, gathered.spoken)),
         diagnostics,
         tree: gathered.tree,
         texts: gathered.texts,
