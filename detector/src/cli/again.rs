@@ -77,6 +77,7 @@ impl Again {
             (Err(one), Err(other)) => return Err(one.and(&other)),
             (Err(refused), Ok(_)) | (Ok(_), Err(refused)) => return Err(refused),
         };
+        sinks::warn_of_silent(config, &ruleset);
         for key in needing_restart(&self.first, config) {
             tracing::warn!("`{key}` is as it was at the start, until the next one");
         }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::{Invalid, print, sinks, switches::Switches, this_host};
 use crate::{
-    config::{self, Config, Loaded, Origins},
+    config::{self, Config, Loaded, Origins, codes},
     pipeline::reload::Refused,
     rules::{Diagnostic, diagnostic::Severity},
     sink::{Format, Mistake},
@@ -126,6 +126,9 @@ fn check(mut loaded: Loaded) -> Result<()> {
         let host = this_host(&config);
         for (code, Mistake { sink, text }) in sinks::mistakes(&config, &host) {
             loaded.tell(code, &sink, text);
+        }
+        if let Some(text) = sinks::unusable_spool(&config) {
+            loaded.tell_of(codes::SINK, &["spool", "path"], text);
         }
     }
     let told = loaded.diagnostics.iter();

@@ -341,6 +341,7 @@ fn watch(
     // Before they are read: a change meanwhile is one.
     let files = again::watched(config);
     let ruleset = rules::load(config)?;
+    sinks::warn_of_silent(config, &ruleset);
     let again = Again::new(file, &live.common, this_host(config), config);
     runtime()?.block_on(watch_with(live, config, ruleset, again, files, record, log))
 }

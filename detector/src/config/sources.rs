@@ -12,7 +12,7 @@ use super::{
     merge::{self, Step, Strategy, merge},
     node::{Node, Place, Value},
     settings::{ConfigFile, Merged},
-    texts::{Texts, queries, secrets},
+    texts::{Texts, addresses, has_query, queries, secrets},
     yaml,
 };
 use crate::{
@@ -370,6 +370,15 @@ impl Gathered {
             let help = "write it to a file and set `.file` to its path, or set `.env` to the name \
                         of a variable of the environment";
             self.tell(codes::SECRET, &place, message, Some(help));
+            return;
+        }
+        let mut queries = Vec::new();
+        addresses(&within(&path, node.clone()), has_query, &mut queries);
+        if !queries.is_empty() {
+            let message = "the query of an address may be a secret, and the command line is read by \
+                           every process";
+            let help = "write it to a file of the configuration, or set it by a variable of the environment";
+            self.tell(codes::SECRET, &place, message.to_owned(), Some(help));
             return;
         }
         match path.as_slice() {
