@@ -12,6 +12,7 @@ mod event;
 mod loaded;
 
 use std::{
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output, Stdio},
     sync::Arc,
@@ -367,4 +368,16 @@ fn bad_input_has_one_error_and_the_documented_exit_code() {
         3,
         "what precedes is replayed"
     );
+}
+
+/// It has the arguments of processes in it.
+#[test]
+fn a_trace_is_for_its_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["trace.jsonl", "trace.jsonl.zst"] {
+        let path = folder.path().join(name);
+        trace::Writer::create(&path, &host(), &Asked::default()).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
 }

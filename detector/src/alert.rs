@@ -185,6 +185,23 @@ pub struct Field<'a> {
 pub const INTERNAL: &str = "internal";
 /// The rule of the alert by which silence is told from health: every sink gets it.
 pub const HEARTBEAT: &str = "Heartbeat";
+/// The rules of all of the detector's own alerts.
+pub const OWN: [&str; 14] = [
+    "Events lost",
+    "Events told again",
+    "Detector was not running",
+    "Probes changed",
+    "Probes not proven",
+    "Hot reload failure",
+    "Alerts dropped",
+    "Alerts suppressed",
+    "Sink failure",
+    "Sink recovery",
+    "Spool failure",
+    "Spool recovery",
+    "Spool changed",
+    HEARTBEAT,
+];
 
 /// Borrowed from the rule, the event and the host that it tells of: nothing is copied but into the
 /// line that a sink writes. What is to be kept is the line.
@@ -222,6 +239,16 @@ impl Alert<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A sink may ask for them by name.
+    #[test]
+    fn the_document_has_every_rule_of_its_own() {
+        let document = include_str!("../../docs/falco-compat.md");
+        let line = document.lines().find(|line| line.contains(OWN[0])).unwrap();
+        let (listed, _) = line.split_once(", source").unwrap();
+        let named: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
+        assert_eq!(named, OWN);
+    }
 
     #[test]
     fn a_name_is_escaped_as_a_key_only() {

@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::{fs::OFlags, process::geteuid};
+use rustix::{
+    fs::{Access, OFlags, access},
+    process::geteuid,
+};
 
 /// Bytes of one file: what a config map holds.
 pub const MAX_SIZE: u64 = 1 << 20;
@@ -100,7 +103,33 @@ pub fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File, Unreadab
 /// A folder in which nobody else but root can put a file, made if it is not there.
 pub fn own_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    let about = fs::metadata(path)?;
+    is_own(path, &fs::metadata(path)?)
+}
+
+/// Why `own_folder` would fail, as far as can be seen without making anything.
+pub fn can_be_own(path: &Path) -> io::Result<()> {
+    let mut above = path.ancestors();
+    let is_there = |path: &&Path| path.symlink_metadata().is_ok();
+    let found = above.find(is_there).unwrap_or(Path::new("."));
+    let about = fs::metadata(found)?;
+    if !about.is_dir() {
+        let (found, kind) = (
+            found.display(),
+            if about.is_file() {
+                "a file"
+            } else {
+                kind(about.file_type())
+            },
+        );
+        return Err(io::Error::other(format!("{found} is {kind}, not a folder")));
+    }
+    if found == path {
+        is_own(path, &about)?;
+    }
+    Ok(access(found, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+fn is_own(path: &Path, about: &fs::Metadata) -> io::Result<()> {
     let (path, user) = (path.display(), geteuid().as_raw());
     if ![0, user].contains(&about.uid()) {
         return Err(io::Error::other(format!(

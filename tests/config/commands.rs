@@ -1,5 +1,10 @@
 //! `config check`, `config show`, `config schema`, and the log.
 
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+};
+
 use crate::{TESTS, detector, text, written};
 
 #[test]
@@ -79,8 +84,8 @@ fn check_looks_at_what_sinks_name() {
            - name: log\n    syslog: {address: unix:/no/socket}\n",
     );
     let folder = file.folder.path().to_str().unwrap();
-    let written_out = std::fs::read_to_string(&file.file).unwrap();
-    std::fs::write(&file.file, written_out.replace("FOLDER", folder)).unwrap();
+    let written_out = fs::read_to_string(&file.file).unwrap();
+    fs::write(&file.file, written_out.replace("FOLDER", folder)).unwrap();
     let path = file.file.to_str().unwrap();
     let output = detector(&["config", "check", "-c", path], &[]);
     let (out, error) = (text(&output.stdout), text(&output.stderr));
@@ -170,4 +175,67 @@ fn a_run_warns_of_a_network_without_a_spool() {
         warned(&format!("spool: {{path: '{}'}}\n", spool.display())),
         0
     );
+}
+
+/// As the start does.
+#[test]
+fn check_looks_at_the_folder_of_the_spool() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("file"), "").unwrap();
+    symlink("nowhere", at("link")).unwrap();
+    for (name, mode) in [("own", 0o700), ("shared", 0o777)] {
+        fs::create_dir(at(name)).unwrap();
+        fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    for (spool, told) in [
+        ("file", "is a file, not a folder"),
+        ("file/below", "is a file, not a folder"),
+        ("shared", "others can write to"),
+        ("link", "No such file"),
+        ("own", ""),
+        ("own/not/yet", ""),
+    ] {
+        for (sink, waits) in [
+            ("http: {url: 'http://127.0.0.1:1'}", true),
+            ("stdout: {}", false),
+        ] {
+            let path = at(spool);
+            let path = path.display();
+            let file = written(&format!(
+                "sinks: [{{name: a, {sink}}}]\nspool: {{path: {path}}}\n"
+            ));
+            let name = file.file.to_str().unwrap();
+            let output = detector(&["config", "check", "-c", name], &[]);
+            let out = text(&output.stdout);
+            let is_wrong = waits && !told.is_empty();
+            let code = if is_wrong { 3 } else { 0 };
+            assert_eq!(output.status.code(), Some(code), "{spool} {sink} {out}");
+            assert!(
+                !is_wrong || out.contains(told) && out.contains("config.yaml:2:"),
+                "{out}"
+            );
+        }
+    }
+    assert!(!at("own/not").exists());
+}
+
+/// The run ends before its probes are attached.
+#[test]
+fn a_sink_that_no_rule_has_alerts_for_is_told_at_the_start() {
+    let file = written(
+        "sinks:\n  - {name: slip, rules: ['Kublet *'], stdout: {}}\n  \
+           - {name: right, rules: ['Kubelet *'], stdout: {}}\n  \
+           - {name: tagged, tags: [netwrok], stdout: {}}\n  \
+           - {name: ends, file: {path: /no/folder/alerts}}\n",
+    );
+    let output = detector(&["run", "--state=", "-c", file.file.to_str().unwrap()], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let log = text(&output.stderr);
+    for (sink, key) in [("slip", "rules"), ("tagged", "tags")] {
+        let line =
+            format!("the sink `{sink}` gets no alert but heartbeats: its `{key}` are of no rule");
+        assert!(log.contains(&line), "{log}");
+    }
+    assert_eq!(log.matches("gets no alert").count(), 2, "{log}");
 }

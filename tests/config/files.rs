@@ -7,11 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use detector::{config::codes, rules::Diagnostic};
+use detector::{
+    config::{self, Origins, codes},
+    rules::Diagnostic,
+};
 use proptest::prelude::{any, prop, proptest};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use crate::{load, report, written};
+use crate::{load, report, valid, written};
 
 #[test]
 fn what_is_no_file_or_cannot_be_read_is_told() {
@@ -158,4 +161,41 @@ proptest! {
         let end = (from + length).min(text.len());
         any_end(&written(&format!("{}{put}{}", &text[..from], &text[end..])).file);
     }
+}
+
+/// At a reload: what a file said goes when it says `{}`, not while it is written or replaced.
+#[test]
+fn a_drop_in_that_is_emptied_or_gone_is_a_mistake_until_it_said_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("config.d")).unwrap();
+    let (main, drop_in) = (at("main.yaml"), at("config.d/a.yaml"));
+    let load = |spoken: &[&std::path::PathBuf]| {
+        config::load(&Origins {
+            default: Some((main.clone(), at("config.d"))),
+            spoken: spoken.iter().map(|&path| path.clone()).collect(),
+            ..Origins::default()
+        })
+    };
+    fs::write(&main, "hostname: a\n").unwrap();
+    fs::write(&drop_in, "priority: error\n").unwrap();
+    let both = [&main, &drop_in];
+    assert_eq!(valid(load(&[])).spoken.iter().collect::<Vec<_>>(), both);
+    assert_eq!(report(&load(&both)), "");
+    fs::write(&drop_in, "").unwrap();
+    assert_eq!(report(&load(&[&main])), "");
+    let told = report(&load(&both));
+    assert!(
+        told.contains("the file is empty, and was not before"),
+        "{told}"
+    );
+    for gone in [&drop_in, &main] {
+        fs::remove_file(gone).unwrap();
+        let told = report(&load(&[gone]));
+        assert!(told.contains(gone.to_str().unwrap()), "{told}");
+        assert!(told.contains("write `{}` to it before"), "{told}");
+        assert_eq!(report(&load(&[])), "");
+    }
+    fs::remove_dir(at("config.d")).unwrap();
+    assert!(load(&[&drop_in]).config.is_none());
 }

@@ -133,6 +133,22 @@ fn those_of_the_command_line_are_refused_with_the_remedy() {
         assert!(error.contains(codes::SECRET), "{error}");
         assert!(error.contains("write it to a file"), "{error}");
     }
+    // The value of a query may be one.
+    for setting in [
+        "http_output.url=http://a/?key=hunter2",
+        "sinks[0].http.url='http://a/in?hunter2'",
+        "sinks[]={name: b, http: {url: 'http://a/?key=hunter2'}}",
+    ] {
+        let output = detector(&["rules", "list", "--set", setting], &[]);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{setting}: {error}");
+        nothing_shown(setting, &error);
+        assert!(error.contains(codes::SECRET), "{error}");
+        assert!(
+            error.contains("write it to a file of the configuration"),
+            "{error}"
+        );
+    }
     // Where it is can be said.
     for setting in [
         "sinks[0].http.bearer.file=/run/secrets/x",

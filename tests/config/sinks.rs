@@ -1,6 +1,6 @@
 //! The outputs that are on.
 
-use std::path::Path;
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use detector::{
     config::{self, Origins},
@@ -110,5 +110,38 @@ fn kafka_is_taken_or_the_remedy_is_told() {
             assert!(told.contains(part), "{told}");
         }
         assert!(loaded.config.is_none());
+    }
+}
+
+/// However it is spelled.
+#[test]
+fn no_file_is_written_by_two_sinks() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir(at("x")).unwrap();
+    fs::write(at("there"), "").unwrap();
+    symlink("there", at("link")).unwrap();
+    symlink(folder.path(), at("folder")).unwrap();
+    for (one, other, clash) in [
+        (at("f"), at("x/../f"), "this is the file of another sink"),
+        (at("f"), at("folder/f"), "this is the file of another sink"),
+        (at("there"), at("link"), "this is the file of another sink"),
+        (at("f"), at("folder/f.5"), "another sink renames its file"),
+        (at("folder/f.5"), at("f"), "a file that is renamed would"),
+        (at("f"), at("x/f"), ""),
+        (at("f"), at("f.6"), ""),
+        (at("f"), at("f.05"), ""),
+        (at("f"), at("f.1.gz"), ""),
+    ] {
+        let file = written(&format!(
+            "sinks:\n  - {{name: a, file: {{path: {one}}}}}\n  - {{name: b, file: {{path: {other}}}}}\n"
+        ));
+        let told = report(&load(&file.file));
+        assert_eq!(told.is_empty(), clash.is_empty(), "{one} {other} {told}");
+        assert!(told.contains(clash), "{one} {other} {told}");
+        assert!(
+            clash.is_empty() || told.contains("config.yaml:3:"),
+            "{told}"
+        );
     }
 }

@@ -234,3 +234,27 @@ fn many_who_do_not_read_stop_no_other() {
     assert_eq!((code, out.is_empty()), (Some(0), false));
     drop(idle);
 }
+
+/// Where a run is told to show its status, and what asks for it looks.
+#[test]
+fn the_variable_of_a_run_names_the_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let asked = |socket: &Path| {
+        let output = Command::new(BINARY)
+            .arg("status")
+            .env("KUBELET_DETECTOR_STATUS", socket)
+            .output()
+            .unwrap();
+        said(&output)
+    };
+    let socket = folder.path().join("elsewhere.sock");
+    let (code, _, error) = asked(&socket);
+    assert_eq!(code, Some(1));
+    assert!(error.contains(socket.to_str().unwrap()), "{error}");
+    let (code, _, error) = asked(Path::new(""));
+    assert_eq!(code, Some(1));
+    assert!(
+        error.contains("KUBELET_DETECTOR_STATUS is empty"),
+        "{error}"
+    );
+}

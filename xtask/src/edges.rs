@@ -13,7 +13,7 @@ const MODULES: [(&str, &[&str]); 16] = [
     ("metrics", &["alert", "event", "host"]),
     ("time", &["host"]),
     ("trace", &["event", "host"]),
-    ("source", &["event"]),
+    ("source", &["event", "files"]),
     ("enrich", &["event"]),
     ("rules", &["alert", "event", "host", "time"]),
     (

@@ -1,6 +1,9 @@
 //! Reads what a run was started with once more.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 use super::{
     Common,
@@ -25,6 +28,8 @@ pub(super) struct Again {
     pub(super) host: Host,
     /// In force since the start.
     first: Config,
+    /// The files of what was last to be put in force that said something.
+    spoken: Mutex<Vec<PathBuf>>,
 }
 
 impl Again {
@@ -35,11 +40,14 @@ impl Again {
             format: common.format,
             host,
             first: first.clone(),
+            spoken: Mutex::new(first.spoken.clone()),
         }
     }
 
     pub(super) fn read(&self) -> Read {
-        let again = config::load_again(self.file.clone(), &self.settings, self.format);
+        let mut spoken = self.spoken.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, before) = (self.file.clone(), spoken.clone());
+        let again = config::load_again(file, &self.settings, self.format, before);
         let (config, warnings) = match again {
             Ok(loaded) => loaded,
             Err(refused) => {
@@ -52,11 +60,13 @@ impl Again {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        Read {
-            // Before they are read: a change meanwhile is one.
-            files: Some(watched(&config)),
-            fresh: self.fresh(&config),
+        // Before they are read: a change meanwhile is one.
+        let files = Some(watched(&config));
+        let fresh = self.fresh(&config);
+        if fresh.is_ok() {
+            spoken.clone_from(&config.spoken);
         }
+        Read { files, fresh }
     }
 
     fn fresh(&self, config: &Config) -> Result<Fresh, Refused> {
@@ -67,6 +77,7 @@ impl Again {
             (Err(one), Err(other)) => return Err(one.and(&other)),
             (Err(refused), Ok(_)) | (Ok(_), Err(refused)) => return Err(refused),
         };
+        sinks::warn_of_silent(config, &ruleset);
         for key in needing_restart(&self.first, config) {
             tracing::warn!("`{key}` is as it was at the start, until the next one");
         }
@@ -104,33 +115,30 @@ fn needing_restart(first: &Config, config: &Config) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, path::Path};
 
     use clap::Parser as _;
 
     use super::*;
     use crate::cli::{Cli, Command};
 
-    /// How many mistakes there are now, and the first.
-    fn refused(config: &str, rules: &str) -> (u64, String) {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, named) = (
-            folder.path().join("config.yaml"),
-            folder.path().join("rules.yaml"),
-        );
-        fs::write(&file, config).unwrap();
+    /// A run that was started with no configuration, and reads these.
+    fn again(folder: &Path, rules: &str) -> Again {
+        let named = folder.join("rules.yaml");
         fs::write(&named, rules).unwrap();
         let typed = ["kubelet-detector", "run", "-r", named.to_str().unwrap()];
         let Command::Run(live) = Cli::try_parse_from(typed).unwrap().command else {
             panic!("this is no run");
         };
-        let again = Again::new(
-            Some(file),
-            &live.common,
-            Host::default(),
-            &Config::default(),
-        );
-        let Err(Refused { first, mistakes }) = again.read().fresh else {
+        let (file, host) = (folder.join("config.yaml"), Host::default());
+        Again::new(Some(file), &live.common, host, &Config::default())
+    }
+
+    /// How many mistakes there are now, and the first.
+    fn refused(config: &str, rules: &str) -> (u64, String) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("config.yaml"), config).unwrap();
+        let Err(Refused { first, mistakes }) = again(folder.path(), rules).read().fresh else {
             return (0, String::new());
         };
         (mistakes, first)
@@ -153,5 +161,27 @@ mod tests {
         assert_eq!(mistakes, 2, "{first}");
         assert!(first.contains("the sink `a`"), "{first}");
         assert_eq!(refused(sinks, "[").0, 3, "those of the rules, too");
+    }
+
+    /// As an editor or `cp` leaves it for a moment: sinks that go would take their alerts with them.
+    #[test]
+    fn a_file_that_is_emptied_is_a_mistake() {
+        let folder = tempfile::tempdir().unwrap();
+        let again = again(folder.path(), "[]");
+        let file = folder.path().join("config.yaml");
+        let read = |text: &str| {
+            fs::write(&file, text).unwrap();
+            again.read().fresh.err().map(|refused| refused.first)
+        };
+        assert_eq!(read("# nothing yet\n"), None, "it said nothing before");
+        assert_eq!(read("sinks: [{name: a, stdout: {}}]\n"), None);
+        for empty in ["", "\n", "# all is out\n"] {
+            let why = read(empty).unwrap();
+            assert!(why.contains("CONFIG_FILE_READ: the file is empty"), "{why}");
+            assert!(why.contains("write `{}`"), "{why}");
+        }
+        assert_eq!(read("{}\n"), None);
+        assert_eq!(read("sinks: []\n"), None);
+        assert!(read("").is_some());
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::{Invalid, print, sinks, switches::Switches, this_host};
 use crate::{
-    config::{self, Config, Loaded, Origins},
+    config::{self, Config, Loaded, Origins, codes},
     pipeline::reload::Refused,
     rules::{Diagnostic, diagnostic::Severity},
     sink::{Format, Mistake},
@@ -61,13 +61,16 @@ pub(super) fn load(
     Ok((settings.over(config, format), warnings(loaded)))
 }
 
-/// For a run that goes on if this fails.
+/// For a run that goes on if this fails; `spoken` are the files that said something before.
 pub(super) fn load_again(
     file: Option<PathBuf>,
     settings: &Settings,
     format: Option<Format>,
+    spoken: Vec<PathBuf>,
 ) -> Result<(Config, Vec<Diagnostic>), Refused> {
-    let loaded = read(file, &settings.sets);
+    let mut origins = Origins::of_process(file, settings.sets.settings.clone());
+    origins.spoken = spoken;
+    let loaded = config::load(&origins);
     let told = || Refused::all(loaded.errors().map(Diagnostic::to_string));
     let config = loaded.config.clone().ok_or_else(told)?;
     Ok((settings.over(config, format), warnings(loaded)))
@@ -123,6 +126,9 @@ fn check(mut loaded: Loaded) -> Result<()> {
         let host = this_host(&config);
         for (code, Mistake { sink, text }) in sinks::mistakes(&config, &host) {
             loaded.tell(code, &sink, text);
+        }
+        if let Some(text) = sinks::unusable_spool(&config) {
+            loaded.tell_of(codes::SINK, &["spool", "path"], text);
         }
     }
     let told = loaded.diagnostics.iter();

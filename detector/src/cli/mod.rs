@@ -3,6 +3,7 @@
 mod again;
 mod config;
 mod doctor;
+mod early;
 mod explain;
 mod files;
 mod judge;
@@ -28,6 +29,7 @@ use clap::{Args, Parser, Subcommand};
 
 use again::Again;
 use config::{ConfigCommand, Settings};
+use early::Early;
 use log::LogFormat;
 
 use crate::{
@@ -44,6 +46,7 @@ use crate::{
     sink::{Format, settings::Period},
     source::{
         AcceptVia, Attach, Options, PINS, Summary,
+        beat::Heart,
         live::{Live as Source, since_boot_ns},
     },
     trace,
@@ -257,6 +260,7 @@ impl Command {
 }
 
 fn start(cli: Cli) -> Result<()> {
+    let early = cli.command.watches().then(Early::catch).transpose()?;
     let file = cli.config.map(PathBuf::from);
     let (config, warnings) = match cli.command.settings() {
         Some((settings, format)) => config::load(file.clone(), settings, format)?,
@@ -267,7 +271,7 @@ fn start(cli: Cli) -> Result<()> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    run(cli.command, &config, file, &limit)
+    run(cli.command, &config, file, &limit, early)
 }
 
 fn broken_pipe(error: &anyhow::Error) -> bool {
@@ -278,10 +282,16 @@ fn broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-fn run(command: Command, config: &Config, file: Option<PathBuf>, log: &log::Limit) -> Result<()> {
+fn run(
+    command: Command,
+    config: &Config,
+    file: Option<PathBuf>,
+    log: &log::Limit,
+    early: Option<Early>,
+) -> Result<()> {
     match command {
-        Command::Run(live) => watch(&live, config, file, None, log),
-        Command::Record { output, live } => watch(&live, config, file, Some(&output), log),
+        Command::Run(live) => watch(&live, config, file, None, log, early),
+        Command::Record { output, live } => watch(&live, config, file, Some(&output), log, early),
         Command::Replay { files, .. } => judge::run(&files, config, log),
         Command::Rules(RulesCommand::Check { style, .. }) => rules::check(config, style),
         Command::Rules(RulesCommand::Explain {
@@ -337,23 +347,47 @@ fn watch(
     file: Option<PathBuf>,
     record: Option<&Path>,
     log: &log::Limit,
+    early: Option<Early>,
 ) -> Result<()> {
     // Before they are read: a change meanwhile is one.
     let files = again::watched(config);
     let ruleset = rules::load(config)?;
+    sinks::warn_of_silent(config, &ruleset);
     let again = Again::new(file, &live.common, this_host(config), config);
-    runtime()?.block_on(watch_with(live, config, ruleset, again, files, record, log))
+    let heart = pins::heart(Path::new(&live.state))?;
+    let started = Started {
+        ruleset,
+        again,
+        files,
+        heart,
+        early,
+    };
+    runtime()?.block_on(watch_with(live, config, started, record, log))
+}
+
+/// What a run has before its probes are attached.
+struct Started {
+    ruleset: Ruleset,
+    again: Again,
+    files: WatchedFiles,
+    heart: Option<Heart>,
+    early: Option<Early>,
 }
 
 async fn watch_with(
     live: &Live,
     config: &Config,
-    ruleset: Ruleset,
-    again: Again,
-    files: WatchedFiles,
+    started: Started,
     record: Option<&Path>,
     log: &log::Limit,
 ) -> Result<()> {
+    let Started {
+        ruleset,
+        again,
+        files,
+        heart,
+        early,
+    } = started;
     let host = again.host.clone();
     let options = Options {
         attach: live.attach,
@@ -369,6 +403,7 @@ async fn watch_with(
     let watched = ruleset.watched_ports().clone();
     let load = Arc::new(move || again.read());
     let mut control = Control::new(live.duration, load, &ending)?;
+    early.map_or(Ok(()), Early::pass_on)?;
     control.watch(files);
     control.show(board);
     let asked = ruleset.asked();
@@ -377,7 +412,6 @@ async fn watch_with(
         .transpose()?;
     let mut source = Source::start(&options, &ports(&watched), host.boot_time_ns)?;
     showing.warn();
-    let heart = pins::heart(Path::new(&live.state));
     let blind = pins::told(&source, pin, heart.as_ref());
     control.keep(heart);
     control.heartbeat(config.heartbeat());

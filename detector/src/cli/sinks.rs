@@ -7,11 +7,15 @@ use anyhow::{Error, Result};
 use super::Invalid;
 use crate::{
     config::{Config, codes},
+    files::can_be_own,
     host::Host,
     pipeline::noise::Limit,
+    rules::Ruleset,
     sink::{
         Mistake, Plan, PlanError, Sinks,
+        filter::asks_in_vain,
         places::{unheard, unwritable},
+        settings::SinkSettings,
     },
 };
 
@@ -33,6 +37,36 @@ pub(super) fn mistakes(config: &Config, host: &Host) -> Vec<(&'static str, Mista
     errors
         .chain(warnings.map(|one| (codes::NOT_THERE, one)))
         .collect()
+}
+
+/// Why the spool's folder cannot be used, if a sink waits there; nothing is made.
+pub(super) fn unusable_spool(config: &Config) -> Option<String> {
+    let path = config.spool.path.as_ref()?;
+    if !config.sinks().iter().any(SinkSettings::is_remote) {
+        return None;
+    }
+    let error = can_be_own(path).err()?;
+    Some(format!(
+        "the spool cannot be kept in {}: {error}",
+        path.display()
+    ))
+}
+
+/// A line for each sink that no rule has alerts for.
+pub(super) fn warn_of_silent(config: &Config, ruleset: &Ruleset) {
+    let rules: Vec<(&str, &[String])> = ruleset
+        .rules()
+        .iter()
+        .map(|rule| (rule.name.as_str(), rule.tags.as_slice()))
+        .collect();
+    for sink in config.sinks() {
+        for key in asks_in_vain(&sink, &rules) {
+            tracing::warn!(
+                "the sink `{}` gets no alert but heartbeats: its `{key}` are of no rule that is loaded",
+                sink.name
+            );
+        }
+    }
 }
 
 /// `wait`: the probes forget what is told, so it is to be written before. `ending` is set at the end.

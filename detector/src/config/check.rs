@@ -1,20 +1,21 @@
 //! A tree to settings that can be put in force: every mistake, not the first.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::Deserialize as _;
 
 use super::{
     codes, falco,
-    node::{Node, Place, Value},
+    node::Place,
+    one_file::OneFile,
     read::{Mistake, Told},
     settings::{Output, Settings},
     sources::Gathered,
-    texts::{ADDRESSES, names_user},
+    texts::{addresses, names_user},
 };
 use crate::{
     rules::{diagnostic::Severity, spelling},
-    sink::settings::{NO_KAFKA, SinkSettings, Target},
+    sink::settings::{NO_KAFKA, SinkSettings, Size, SpoolSettings, Target},
 };
 
 /// More mistakes are not looked for.
@@ -22,6 +23,14 @@ const MAX_MISTAKES: usize = 100;
 
 /// Bytes of a sink's name: with what the spool adds to it, it is a file's.
 const MAX_NAME: usize = 100;
+
+/// Less than this would hold an alert or two, or none.
+const LEAST_SPOOL: Size = Size(1 << 20);
+const LEAST_MEMORY: Size = Size(64 << 10);
+/// More often, heartbeats would drown the alerts.
+const LEAST_HEARTBEAT: Duration = Duration::from_secs(1);
+/// Bytes of the path of a Unix socket, for the kernel.
+const MAX_SOCKET: usize = 107;
 
 /// What is served beside the health.
 const ENDPOINTS: [&str; 3] = ["/metrics", "/readyz", "/version"];
@@ -51,6 +60,7 @@ impl Gathered {
         let mut settings = settings.filter(|_| !self.has_error())?;
         self.outputs(&mut settings);
         self.sinks(&settings);
+        self.files_of_sinks(&settings);
         self.users();
         self.rest(&settings);
         Some(settings).filter(|_| !self.has_error())
@@ -180,7 +190,34 @@ impl Gathered {
             let help = "name a file of certificates with `ca_bundle`".to_owned();
             self.told(codes::NOT_USED, &place, message, Some(help));
         }
-        self.address(&["http_output", "url"], &http.url, &["http://", "https://"]);
+        let url_at = ["http_output", "url"];
+        if http.url.is_empty() {
+            let place = self.place(&url_at);
+            let message = "the key `url` is missing".to_owned();
+            let help = "write the address that alerts go to, such as https://host:2801".to_owned();
+            return self.told(codes::MISSING_KEY, &place, message, Some(help));
+        }
+        self.address(&url_at, &http.url, &["http://", "https://"]);
+    }
+
+    fn files_of_sinks(&mut self, settings: &Settings) {
+        let file = |sink: &SinkSettings| match sink.target() {
+            Ok(Target::File(to)) => Some(OneFile::of(to)),
+            Ok(_) | Err(_) => None,
+        };
+        let outputs = falco::sinks(settings, crate::sink::Format::default());
+        let mut before: Vec<OneFile> = outputs.iter().filter_map(file).collect();
+        for (number, sink) in settings.sinks.iter().enumerate() {
+            let Some(file) = file(sink) else {
+                continue;
+            };
+            if let Some(why) = before.iter().find_map(|other| file.clash(other)) {
+                let number = number.to_string();
+                let help = "write the path of a file of its own";
+                self.wrong(&["sinks", number.as_str(), "file", "path"], why, help);
+            }
+            before.push(file);
+        }
     }
 
     fn sinks(&mut self, settings: &Settings) {
@@ -242,6 +279,16 @@ impl Gathered {
             }
         };
         self.address(&[list, number, kind, key], address, schemes);
+        if let Some(socket) = address.strip_prefix("unix:") {
+            let at = [list, number, kind, key];
+            let help = "write an absolute path, such as unix:/dev/log";
+            if !socket.starts_with('/') {
+                self.wrong(&at, "this is no absolute path of a socket", help);
+            } else if socket.len() > MAX_SOCKET {
+                let message = format!("the path of a socket has at most {MAX_SOCKET} bytes");
+                self.wrong(&at, message, "bind it at a shorter one");
+            }
+        }
         if matches!(target, Target::Kafka(_)) && !cfg!(feature = "kafka") {
             let (what, remedy) = NO_KAFKA;
             self.wrong(&[list, number, kind], what, remedy);
@@ -273,7 +320,7 @@ impl Gathered {
     /// Also where the output is off: it would be shown.
     fn users(&mut self) {
         let mut places = Vec::new();
-        addresses(&self.tree, &mut places);
+        addresses(&self.tree, names_user, &mut places);
         for place in places {
             let message = "an address must not have a user or password in it".to_owned();
             let help = "set `user`, `password` or `token` where the sink has them, or `headers`";
@@ -281,7 +328,26 @@ impl Gathered {
         }
     }
 
+    /// Bounds below which nothing is delivered, or nothing but heartbeats is.
+    fn least(&mut self, spool: &SpoolSettings, heartbeat: Option<Duration>) {
+        for (key, size, least) in [
+            ("max_bytes", spool.max_bytes, LEAST_SPOOL),
+            ("memory_bytes", spool.memory_bytes, LEAST_MEMORY),
+        ] {
+            if size < least {
+                let help = format!("write {least} or more, or leave it out");
+                self.wrong(&["spool", key], "alerts have no room in this", &help);
+            }
+        }
+        if heartbeat.is_some_and(|every| !every.is_zero() && every < LEAST_HEARTBEAT) {
+            let help = "write 1s or more, or 0s for none";
+            self.wrong(&["heartbeat", "interval"], "this is too often", help);
+        }
+    }
+
     fn rest(&mut self, settings: &Settings) {
+        let heartbeat = settings.heartbeat.interval.map(|every| every.0);
+        self.least(&settings.spool, heartbeat);
         let webserver = &settings.webserver;
         if webserver.enabled && webserver.ssl_enabled {
             let help = "put a proxy before it, or bind it to loopback";
@@ -289,8 +355,9 @@ impl Gathered {
         }
         let healthz = webserver.k8s_healthz_endpoint.as_str();
         let healthz_at = ["webserver", "k8s_healthz_endpoint"];
-        if webserver.enabled && !healthz.starts_with('/') {
-            let help = "write a path such as /healthz";
+        let of_path = |one: char| !matches!(one, '?' | '#') && !one.is_whitespace();
+        if webserver.enabled && !(healthz.starts_with('/') && healthz.chars().all(of_path)) {
+            let help = "write a path such as /healthz, without `?`, `#` and spaces";
             self.wrong(&healthz_at, "this is no path", help);
         }
         if webserver.enabled && ENDPOINTS.contains(&healthz) {
@@ -307,24 +374,6 @@ impl Gathered {
                     for warning in warnings {
                         self.told(codes::NOT_USED, &place, warning, None);
                     }
-                }
-            }
-        }
-    }
-}
-
-/// Where the addresses of outputs name a user.
-fn addresses(node: &Node, places: &mut Vec<Place>) {
-    match &node.value {
-        Value::Null | Value::Scalar(_) => {}
-        Value::List(items) => items.iter().for_each(|item| addresses(item, places)),
-        Value::Map(map) => {
-            for entry in &map.entries {
-                match &entry.value.value {
-                    Value::Scalar(scalar) if ADDRESSES.contains(&entry.key.as_str()) => {
-                        places.extend(names_user(scalar).then(|| entry.value.place.clone()));
-                    }
-                    _ => addresses(&entry.value, places),
                 }
             }
         }

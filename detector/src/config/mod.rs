@@ -2,14 +2,15 @@
 //! command line.
 //!
 //! `sources` puts the texts on one another (`yaml` to `node`, `merge`); `read` makes
-//! `settings` of the tree and `check` tells every mistake of it, through `texts`; `falco` knows
-//! what falco.yaml has and this has not; `show` prints what is in force.
+//! `settings` of the tree and `check` tells every mistake of it, through `texts`, `one_file` of files
+//! that two sinks would write; `falco` knows what falco.yaml has and this has not; `show` prints what is in force.
 
 mod check;
 pub mod codes;
 mod falco;
 mod merge;
 mod node;
+mod one_file;
 mod read;
 mod settings;
 mod show;
@@ -61,17 +62,19 @@ pub struct Config {
     pub alert_limit: Option<AlertLimit>,
     /// The files and folders that the configuration was read from.
     pub files: Vec<PathBuf>,
+    /// Those of the files that say something: `Origins::spoken` of the next reading.
+    pub spoken: Vec<PathBuf>,
     settings: Settings,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self::new(Settings::default(), Vec::new())
+        Self::new(Settings::default(), Vec::new(), Vec::new())
     }
 }
 
 impl Config {
-    fn new(mut settings: Settings, files: Vec<PathBuf>) -> Self {
+    fn new(mut settings: Settings, files: Vec<PathBuf>, spoken: Vec<PathBuf>) -> Self {
         settings
             .stdout_output
             .get_or_insert(Output { enabled: true });
@@ -110,6 +113,7 @@ impl Config {
             webserver: settings.webserver,
             alert_limit: settings.alert_limit,
             files,
+            spoken,
             settings: all,
         }
     }
@@ -150,7 +154,7 @@ pub fn load(origins: &Origins) -> Loaded {
     let mut diagnostics = gathered.diagnostics;
     diagnostics.sort_by_key(|one| (one.order, one.span.start));
     Loaded {
-        config: settings.map(|settings| Config::new(settings, gathered.files)),
+        config: settings.map(|settings| Config::new(settings, gathered.files, gathered.spoken)),
         diagnostics,
         tree: gathered.tree,
         texts: gathered.texts,
@@ -167,8 +171,18 @@ impl Loaded {
     /// An error leaves no configuration.
     pub fn tell(&mut self, code: &'static str, sink: &str, message: String) {
         let place = self.of_sink(sink).place.clone();
+        self.tell_at(code, &place, message);
+    }
+
+    /// The same of the value at `a.b`.
+    pub fn tell_of(&mut self, code: &'static str, path: &[&str], message: String) {
+        let place = self.tree.find(path).unwrap_or(&self.tree).place.clone();
+        self.tell_at(code, &place, message);
+    }
+
+    fn tell_at(&mut self, code: &'static str, place: &node::Place, message: String) {
         let severity = codes::severity(code);
-        let one = self.texts.diagnostic(severity, code, &place, message, None);
+        let one = self.texts.diagnostic(severity, code, place, message, None);
         self.diagnostics.push(one);
         self.diagnostics
             .sort_by_key(|one| (one.order, one.span.start));

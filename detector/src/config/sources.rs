@@ -12,7 +12,7 @@ use super::{
     merge::{self, Step, Strategy, merge},
     node::{Node, Place, Value},
     settings::{ConfigFile, Merged},
-    texts::{Texts, queries, secrets},
+    texts::{Texts, addresses, has_query, queries, secrets},
     yaml,
 };
 use crate::{
@@ -53,6 +53,9 @@ pub struct Origins {
     pub environment: Vec<(String, String)>,
     /// `key.path=value`, the later over the earlier.
     pub settings: Vec<String>,
+    /// The files that said something when they were last read, at a reload: one that is empty or gone
+    /// now may be being written, so that this is a mistake.
+    pub spoken: Vec<PathBuf>,
 }
 
 impl Origins {
@@ -69,6 +72,7 @@ impl Origins {
                 .filter(|(name, _)| is_ours(name))
                 .collect(),
             settings,
+            spoken: Vec::new(),
         }
     }
 }
@@ -79,21 +83,27 @@ fn is_ours(variable: &str) -> bool {
 
 /// The tree, and what was found out while it was put together.
 pub(super) struct Gathered {
+    /// Those of the origins.
+    before: Vec<PathBuf>,
     pub(super) texts: Texts,
     pub(super) tree: Node,
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Files and folders that were read, in order.
     pub(super) files: Vec<PathBuf>,
+    /// Those of them that say something.
+    pub(super) spoken: Vec<PathBuf>,
 }
 
 pub(super) fn gather(origins: &Origins) -> Gathered {
     let mut texts = Texts::default();
     let root = texts.add(String::new(), String::new());
     let mut gathered = Gathered {
+        before: origins.spoken.clone(),
         texts,
         tree: Node::empty(root),
         diagnostics: Vec::new(),
         files: Vec::new(),
+        spoken: Vec::new(),
     };
     let mut variables = origins.environment.clone();
     variables.sort();
@@ -129,10 +139,11 @@ impl Gathered {
             (Some(file), _) if file.as_os_str().is_empty() => {}
             (Some(file), _) => self.main(file),
             (None, Some((file, drop_ins))) => {
-                if file.symlink_metadata().is_ok() {
+                if file.symlink_metadata().is_ok() || self.before.contains(file) {
                     self.main(file);
                 }
-                folder = Some(drop_ins).filter(|folder| folder.is_dir());
+                let before = !self.gone(drop_ins).is_empty();
+                folder = Some(drop_ins).filter(|folder| folder.is_dir() || before);
             }
             (None, None) => {}
         }
@@ -189,10 +200,18 @@ impl Gathered {
         self.tell(codes::VALUE, &written.place, message, Some(help));
     }
 
+    /// What of a folder said something, and is not there.
+    fn gone(&self, folder: &Path) -> Vec<PathBuf> {
+        let mut gone = self.before.clone();
+        gone.retain(|path| path.parent() == Some(folder) && path.symlink_metadata().is_err());
+        gone
+    }
+
     fn folder(&mut self, folder: &Path, strategy: Strategy) {
         self.files.push(folder.to_owned());
         match files::of_folder(folder) {
-            Ok(paths) => {
+            Ok(mut paths) => {
+                paths.extend(self.gone(folder));
                 for path in paths {
                     self.drop_in(&path, strategy);
                 }
@@ -219,6 +238,9 @@ impl Gathered {
         let help = match why {
             Unreadable::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 "let the detector's user read it"
+            }
+            Unreadable::Io(error) if is_gone(error) && self.before.iter().any(|it| it == path) => {
+                "it may be being replaced; to take out what it said, write `{}` to it before"
             }
             Unreadable::Io(_) => "name a file with --config; a link must lead to one",
             Unreadable::NoFile(_) => "write the configuration to a file",
@@ -254,6 +276,14 @@ impl Gathered {
         };
         let place = self.texts.add(name, text.clone());
         let node = self.parsed(&text, &place, 0, true)?;
+        if !matches!(node.value, Value::Null) {
+            self.spoken.push(path.to_owned());
+        } else if self.before.iter().any(|before| before == path) {
+            let message = "the file is empty, and was not before".to_owned();
+            let help = "it may be being written; to take out what it said, write `{}`";
+            self.tell(codes::FILE_READ, &node.place, message, Some(help));
+            return None;
+        }
         if matches!(node.value, Value::Map(_) | Value::Null) {
             return Some(node);
         }
@@ -342,6 +372,15 @@ impl Gathered {
             self.tell(codes::SECRET, &place, message, Some(help));
             return;
         }
+        let mut queries = Vec::new();
+        addresses(&within(&path, node.clone()), has_query, &mut queries);
+        if !queries.is_empty() {
+            let message = "the query of an address may be a secret, and the command line is read by \
+                           every process";
+            let help = "write it to a file of the configuration, or set it by a variable of the environment";
+            self.tell(codes::SECRET, &place, message.to_owned(), Some(help));
+            return;
+        }
         match path.as_slice() {
             [Step::Key(key, _)] if key == RULES_FILES && !matches!(node.value, Value::List(_)) => {
                 self.rules_file(path, node, first);
@@ -374,6 +413,10 @@ impl Gathered {
             self.tell(codes::VALUE, &no.place, no.message, None);
         }
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// What is beside a path and has a similar name.

@@ -177,12 +177,34 @@ pub(super) fn secrets(node: &Node) -> Vec<Place> {
 pub(super) fn queries(node: &Node) -> Vec<Place> {
     let mut places = Vec::new();
     node.scalars(&mut |node, scalar| {
-        let rest = scalar.text.split_once("://").map(|(_, rest)| rest);
-        if rest.is_some_and(|rest| rest.contains('?')) {
+        if has_query(scalar) {
             places.push(node.place.clone());
         }
     });
     places
+}
+
+pub(super) fn has_query(scalar: &Scalar) -> bool {
+    let rest = scalar.text.split_once("://").map(|(_, rest)| rest);
+    rest.is_some_and(|rest| rest.contains('?'))
+}
+
+/// Where those addresses of outputs are of which something is so.
+pub(super) fn addresses(node: &Node, is_so: fn(&Scalar) -> bool, places: &mut Vec<Place>) {
+    match &node.value {
+        Value::Null | Value::Scalar(_) => {}
+        Value::List(items) => items.iter().for_each(|item| addresses(item, is_so, places)),
+        Value::Map(map) => {
+            for entry in &map.entries {
+                match &entry.value.value {
+                    Value::Scalar(scalar) if ADDRESSES.contains(&entry.key.as_str()) => {
+                        places.extend(is_so(scalar).then(|| entry.value.place.clone()));
+                    }
+                    _ => addresses(&entry.value, is_so, places),
+                }
+            }
+        }
+    }
 }
 
 /// `https://user:password@host`.

@@ -1,7 +1,7 @@
 //! Which alerts a sink gets.
 
 use super::{kept::Kept, settings::SinkSettings};
-use crate::alert::{HEARTBEAT, Priority};
+use crate::alert::{HEARTBEAT, OWN, Priority};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
@@ -45,6 +45,20 @@ impl Filter {
     }
 }
 
+/// The keys of a sink's filter that none of these rules suits, each a name and tags, nor an alert of the
+/// detector's own.
+pub fn asks_in_vain(settings: &SinkSettings, rules: &[(&str, &[String])]) -> Vec<&'static str> {
+    let mut names = rules.iter().map(|(name, _)| *name).chain(OWN);
+    let mut tags = rules.iter().flat_map(|(_, tags)| *tags);
+    let suits = |name: &str| settings.rules.iter().any(|pattern| fits(pattern, name));
+    let by_name = settings.rules.is_empty() || names.any(suits);
+    let by_tag = settings.tags.is_empty() || tags.any(|tag| settings.tags.contains(tag));
+    let keys = [("rules", by_name), ("tags", by_tag)].into_iter();
+    keys.filter(|(_, suits)| !suits)
+        .map(|(key, _)| key)
+        .collect()
+}
+
 /// `*` stands for any text.
 fn fits(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
@@ -85,6 +99,26 @@ mod tests {
         ] {
             assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn what_no_rule_suits_is_asked_in_vain() {
+        let network = ["network".to_owned()];
+        let loaded: &[(&str, &[String])] = &[("Kubelet Exec", &network), ("Other", &[])];
+        let asks = |rules: &[&str], tags: &[&str]| {
+            let owned = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+            let settings = SinkSettings {
+                rules: owned(rules),
+                tags: owned(tags),
+                ..SinkSettings::new("a")
+            };
+            asks_in_vain(&settings, loaded)
+        };
+        assert!(asks(&[], &[]).is_empty());
+        assert!(asks(&["None", "*Exec"], &["none", "network"]).is_empty());
+        assert!(asks(&["Events lost"], &[]).is_empty(), "one of its own");
+        assert_eq!(asks(&["Kublet *"], &["netwrok"]), ["rules", "tags"]);
+        assert_eq!(asks(&["Other"], &["netwrok"]), ["tags"]);
     }
 
     #[test]

@@ -13,12 +13,18 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 
 use super::live::since_boot_ns;
+use crate::files::{Unreadable, open_own};
 
 /// How often it is written.
 pub const PERIOD: Duration = Duration::from_millis(50);
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// More than a line has.
 const LONGEST: u64 = 128;
+/// A line, each digit of a number as `0`, each of the boot's as `f`, each letter of the last word as `a`.
+const SHAPE: &[u8] =
+    b"ffffffff-ffff-ffff-ffff-ffffffffffff 00000000000000000000 00000000000000000000 aaaaaaa\n";
+/// Of so many bytes of a line one may be damaged.
+const SOUND: usize = 8;
 
 /// How a daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +64,48 @@ impl fmt::Display for Blind {
             "nothing was watched for {length:.3} s, from {from:.3} to {to:.3}: {end}"
         )
     }
+}
+
+/// Why there is no state.
+#[derive(Debug, thiserror::Error)]
+pub enum HeartError {
+    /// Somebody else's file would be written over.
+    #[error("it has something else than a state of the detector")]
+    Foreign,
+    #[error("it is {0}")]
+    NoFile(&'static str),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<Unreadable> for HeartError {
+    fn from(why: Unreadable) -> Self {
+        match why {
+            Unreadable::NoFile(kind) => Self::NoFile(kind),
+            Unreadable::Io(_) | Unreadable::TooLarge(_) => Self::Io(why.into()),
+        }
+    }
+}
+
+/// Whether a text that is no line was one, cut or damaged. The file of a state has nothing else in it and
+/// is never longer than a line, and each place of that has its kind of letter: what keeps to that, but for
+/// some bytes, was a state, and what does not is somebody else's. A zero is what a lost write leaves
+/// behind, so that it tells nothing of what was there.
+fn was_line(text: &[u8]) -> bool {
+    let kind = |byte: &u8| match byte {
+        b'0'..=b'9' => b'0',
+        b'a'..=b'f' => b'f',
+        b'g'..=b'z' => b'a',
+        other => *other,
+    };
+    let fits = |(byte, shape): (&u8, &u8)| match (shape, kind(byte)) {
+        (b'f', found) => matches!(found, b'0' | b'f'),
+        (b'a', found) => matches!(found, b'f' | b'a'),
+        (shape, found) => *shape == found,
+    };
+    let wrong = text.iter().zip(SHAPE).filter(|(byte, _)| **byte != 0);
+    let wrong = wrong.filter(|pair| !fits(*pair)).count();
+    text.len() <= SHAPE.len() && wrong <= text.len() / SOUND
 }
 
 /// A moment, and whether the daemon ended then.
@@ -131,30 +179,27 @@ pub struct Heart {
 
 impl Heart {
     /// Reads the last moment that was watched before. Makes the file, and its folder, if there is
-    /// none.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    /// none. A damaged state is as good as none; nothing that is no state is written over.
+    pub fn open(path: &Path) -> Result<Self, HeartError> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false);
-        let file = file.open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "it is no regular file: name another with `--state`",
-            ));
-        }
-        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        let mut text = String::new();
-        (&file).take(LONGEST).read_to_string(&mut text)?;
-        let last = Beat::read(&text);
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let file = open_own(path, options)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(io::Error::from)?;
+        let mut text = Vec::new();
+        (&file).take(LONGEST).read_to_end(&mut text)?;
+        let last = str::from_utf8(&text).ok().and_then(Beat::read);
         if last.is_none() && !text.is_empty() {
+            if !was_line(&text) {
+                return Err(HeartError::Foreign);
+            }
             file.set_len(0)?;
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "it was no state of the detector, and is emptied",
-            ));
+            tracing::warn!(
+                "the state in {} is damaged: from when on nobody watched is not told this once",
+                path.display()
+            );
         }
         Ok(Self {
             file,
@@ -205,6 +250,8 @@ impl Heart {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
     use super::*;
 
     fn beat(boot_id: &str, since_boot_ns: u64, unix_ns: u64, stopped: bool) -> Beat {
@@ -269,8 +316,53 @@ mod tests {
         assert_eq!(blind.end, End::Killed);
         assert!(blind.length_ns() <= since_boot_ns() - now);
         drop(heart);
-        fs::write(&path, "something else").unwrap();
-        assert!(Heart::open(&path).is_err());
-        assert_eq!(Heart::open(&path).unwrap().blind(), None);
+    }
+
+    #[test]
+    fn a_damaged_state_is_none_and_what_is_no_state_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let mut heart = Heart::open(&path).unwrap();
+        heart.beat(since_boot_ns()).unwrap();
+        heart.stop().unwrap();
+        drop(heart);
+        let line = fs::read(&path).unwrap();
+        assert_eq!(line.len(), SHAPE.len());
+        let cut = (0..line.len()).map(|end| line[..end].to_vec());
+        let flipped = (0..line.len() * 8).map(|bit| {
+            let mut line = line.clone();
+            line[bit / 8] ^= 1 << (bit % 8);
+            line
+        });
+        let lost =
+            (0..line.len()).map(|from| [&line[..from], &vec![0; line.len() - from]].concat());
+        for damaged in cut.chain(flipped).chain(lost) {
+            fs::write(&path, &damaged).unwrap();
+            let opened = Heart::open(&path);
+            assert!(opened.is_ok(), "{:?}", String::from_utf8_lossy(&damaged));
+        }
+        let longer = [&line[..], b"more"].concat();
+        let others = [
+            "something else",
+            "1234\n",
+            "127.0.0.1 localhost\n",
+            "{}",
+            "#!/bin/sh\n",
+        ];
+        for other in others
+            .map(str::as_bytes)
+            .into_iter()
+            .chain([longer.as_slice()])
+        {
+            fs::write(&path, other).unwrap();
+            assert!(matches!(Heart::open(&path), Err(HeartError::Foreign)));
+            assert_eq!(fs::read(&path).unwrap(), other);
+        }
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(matches!(
+            Heart::open(&link),
+            Err(HeartError::NoFile("a link"))
+        ));
     }
 }

@@ -2,8 +2,9 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
+    fs::{File, OpenOptions},
     io::{BufWriter, Write},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::Arc,
 };
@@ -52,7 +53,10 @@ impl Writer {
             path: path.display().to_string(),
             source,
         };
-        let file = File::create(path).map_err(open)?;
+        // It has the arguments of processes in it.
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        let file = options.open(path).map_err(open)?;
         let out = if is_compressed(path) {
             Out::Zstd(zstd::Encoder::new(file, 0).map_err(open)?)
         } else {

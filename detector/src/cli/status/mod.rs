@@ -2,13 +2,7 @@
 
 mod text;
 
-use std::{
-    ffi::OsString,
-    io::IsTerminal as _,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{ffi::OsString, io::IsTerminal as _, net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
@@ -27,8 +21,13 @@ const REDRAW: &str = "\x1b[H\x1b[J";
 #[derive(Args)]
 pub(super) struct Asked {
     /// The socket of the detector.
-    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
-    socket: PathBuf,
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "KUBELET_DETECTOR_STATUS",
+        default_value = DEFAULT_SOCKET
+    )]
+    socket: OsString,
     /// Show it anew every second, until SIGINT; also of a detector that starts later, or again.
     #[arg(long)]
     watch: bool,
@@ -44,15 +43,22 @@ enum Format {
 }
 
 pub(super) fn run(asked: &Asked) -> Result<()> {
+    if asked.socket.is_empty() {
+        bail!(
+            "no socket is named: as KUBELET_DETECTOR_STATUS is empty, a run shows no status; name \
+             another with --socket"
+        );
+    }
+    let socket = Path::new(&asked.socket);
     if !asked.watch {
-        return print(&read(&asked.socket, asked.format)?);
+        return print(&read(socket, asked.format)?);
     }
     let redraws = matches!(asked.format, Format::Text) && std::io::stdout().is_terminal();
     // Why none is seen, as it was told.
     let mut told = None;
     loop {
         // A detector that is started, or started again, is seen.
-        match read(&asked.socket, asked.format) {
+        match read(socket, asked.format) {
             Ok(shown) => {
                 told = None;
                 let top = if redraws { REDRAW } else { "" };

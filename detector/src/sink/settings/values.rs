@@ -185,8 +185,14 @@ impl<'de> Deserialize<'de> for Secret {
                 f.write_str("a text, or `file` with a path, or `env` with a variable's name")
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Secret, E> {
-                Ok(Secret::Text(text.to_owned()))
+            fn visit_str<E: Error>(self, text: &str) -> Result<Secret, E> {
+                match text.is_empty() {
+                    true => Err(Error::custom(
+                        "the secret is empty: write it, or where it is with `file` or `env`, or leave \
+                         the key out",
+                    )),
+                    false => Ok(Secret::Text(text.to_owned())),
+                }
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Secret, A::Error> {
