@@ -10,6 +10,8 @@ use detector::{
 };
 use libfuzzer_sys::{Corpus, fuzz_target};
 
+#[path = "../../tests/event.rs"]
+mod event;
 #[path = "../../tests/rules/events.rs"]
 mod events;
 

@@ -10,10 +10,10 @@ use detector::{
 };
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../tests/rules/events.rs"]
-mod events;
+#[path = "../../tests/event.rs"]
+mod event;
 
-static EVENT: LazyLock<Event> = LazyLock::new(|| events::event(Kind::ConnectAttempt));
+static EVENT: LazyLock<Event> = LazyLock::new(|| event::event(Kind::ConnectAttempt));
 
 fuzz_target!(|text: &str| {
     let files = [SourceFile {
