@@ -46,7 +46,6 @@ use crate::{
     sink::{Format, settings::Period},
     source::{
         AcceptVia, Attach, Options, PINS, Summary,
-        beat::Heart,
         live::{Live as Source, since_boot_ns},
     },
     trace,
@@ -354,12 +353,11 @@ fn watch(
     let ruleset = rules::load(config)?;
     sinks::warn_of_silent(config, &ruleset);
     let again = Again::new(file, &live.common, this_host(config), config);
-    let heart = pins::heart(Path::new(&live.state))?;
+    pins::check_state(Path::new(&live.state))?;
     let started = Started {
         ruleset,
         again,
         files,
-        heart,
         early,
     };
     runtime()?.block_on(watch_with(live, config, started, record, log))
@@ -370,7 +368,6 @@ struct Started {
     ruleset: Ruleset,
     again: Again,
     files: WatchedFiles,
-    heart: Option<Heart>,
     early: Option<Early>,
 }
 
@@ -385,7 +382,6 @@ async fn watch_with(
         ruleset,
         again,
         files,
-        heart,
         early,
     } = started;
     let host = again.host.clone();
@@ -412,6 +408,7 @@ async fn watch_with(
         .transpose()?;
     let mut source = Source::start(&options, &ports(&watched), host.boot_time_ns)?;
     showing.warn();
+    let heart = pins::heart(Path::new(&live.state));
     let blind = pins::told(&source, pin, heart.as_ref());
     control.keep(heart);
     control.heartbeat(config.heartbeat());

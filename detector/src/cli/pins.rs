@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::print;
 use crate::source::{
     PINS,
-    beat::{Blind, Heart, HeartError},
+    beat::{Blind, Heart},
     ebpf::{Pinned, is_pinned, remove},
     live::Live as Source,
 };
@@ -21,27 +21,33 @@ pub(super) fn unpin(folder: &Path) -> Result<()> {
     })
 }
 
-/// None without a path, and where the file cannot be used: then a gap before this run goes untold. What
-/// is somebody else's was named by mistake, and nothing is written to it.
-pub(super) fn heart(path: &Path) -> Result<Option<Heart>> {
+/// What is somebody else's was named by mistake: that ends a start before it makes anything.
+pub(super) fn check_state(path: &Path) -> Result<()> {
     if path.as_os_str().is_empty() {
-        return Ok(None);
+        return Ok(());
+    }
+    Heart::check(path).with_context(|| {
+        format!(
+            "{} cannot keep the state: name a file of its own with --state, or none with --state=",
+            path.display()
+        )
+    })
+}
+
+/// None without a path, and where the file cannot be used: then a gap before this run goes untold.
+pub(super) fn heart(path: &Path) -> Option<Heart> {
+    if path.as_os_str().is_empty() {
+        return None;
     }
     let path_text = path.display();
-    match Heart::open(path) {
-        Ok(heart) => Ok(Some(heart)),
-        Err(error @ (HeartError::Foreign | HeartError::NoFile(_))) => bail!(
-            "{path_text} cannot keep the state: {error}; name a file of its own with --state, or none \
-             with --state="
-        ),
-        Err(error @ HeartError::Io(_)) => {
+    Heart::open(path)
+        .inspect_err(|error| {
             tracing::warn!(
                 "the state file {path_text} cannot be used ({error}): the next start will not tell \
                  from when on nobody watched; name another with --state, or none with --state="
             );
-            Ok(None)
-        }
-    }
+        })
+        .ok()
 }
 
 /// What the start tells of the daemon before; the time since nobody watched.

@@ -108,6 +108,21 @@ fn was_line(text: &[u8]) -> bool {
     text.len() <= SHAPE.len() && wrong <= text.len() / SOUND
 }
 
+fn text_of(file: &File) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    file.take(LONGEST).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// None of an empty file, and of a damaged state.
+fn last(text: &[u8]) -> Result<Option<Beat>, HeartError> {
+    let last = str::from_utf8(text).ok().and_then(Beat::read);
+    match last.is_some() || was_line(text) {
+        true => Ok(last),
+        false => Err(HeartError::Foreign),
+    }
+}
+
 /// A moment, and whether the daemon ended then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Beat {
@@ -178,6 +193,15 @@ pub struct Heart {
 }
 
 impl Heart {
+    /// Whether the file can be that of a state, as far as it can be read; nothing is made.
+    pub fn check(path: &Path) -> Result<(), HeartError> {
+        match open_own(path, OpenOptions::new().read(true)) {
+            Ok(file) => last(&text_of(&file)?).map(drop),
+            Err(Unreadable::Io(_)) => Ok(()),
+            Err(why) => Err(why.into()),
+        }
+    }
+
     /// Reads the last moment that was watched before. Makes the file, and its folder, if there is
     /// none. A damaged state is as good as none; nothing that is no state is written over.
     pub fn open(path: &Path) -> Result<Self, HeartError> {
@@ -188,13 +212,9 @@ impl Heart {
         let options = options.read(true).write(true).create(true).truncate(false);
         let file = open_own(path, options)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(io::Error::from)?;
-        let mut text = Vec::new();
-        (&file).take(LONGEST).read_to_end(&mut text)?;
-        let last = str::from_utf8(&text).ok().and_then(Beat::read);
+        let text = text_of(&file)?;
+        let last = last(&text)?;
         if last.is_none() && !text.is_empty() {
-            if !was_line(&text) {
-                return Err(HeartError::Foreign);
-            }
             file.set_len(0)?;
             tracing::warn!(
                 "the state in {} is damaged: from when on nobody watched is not told this once",
@@ -250,8 +270,6 @@ impl Heart {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
     use super::*;
 
     fn beat(boot_id: &str, since_boot_ns: u64, unix_ns: u64, stopped: bool) -> Beat {
@@ -355,6 +373,7 @@ mod tests {
             .chain([longer.as_slice()])
         {
             fs::write(&path, other).unwrap();
+            assert!(matches!(Heart::check(&path), Err(HeartError::Foreign)));
             assert!(matches!(Heart::open(&path), Err(HeartError::Foreign)));
             assert_eq!(fs::read(&path).unwrap(), other);
         }
