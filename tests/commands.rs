@@ -1,16 +1,11 @@
-//! The `rules` commands of the real binary.
+//! The `rules` commands of the real binary, and the start of a run.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    fmt::Write as _,
-    fs,
-    io::{BufRead as _, BufReader, Read as _},
-    os::unix::{fs::symlink, process::ExitStatusExt as _},
-    path::Path,
-    process::{Command, Stdio},
-};
+#[path = "commands/start.rs"]
+mod start;
 
-use rustix::process::{Pid, Signal, kill_process};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
+
 use serde_json::Value;
 
 /// Exit code, stdout and stderr.
@@ -458,65 +453,4 @@ fn the_fields_of_an_event_are_those_that_rules_read() {
     let (rules, tests) = (rules.to_str().unwrap(), tests.to_str().unwrap());
     let (code, out, error) = detector(&["rules", "test", tests, "-r", rules]);
     assert_eq!(code, 0, "{out}{error}");
-}
-
-/// Of a run that ends before its probes are attached.
-#[test]
-fn a_file_that_is_no_state_is_not_written_to() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    fs::write(at("notes"), "mine\n").unwrap();
-    symlink("elsewhere", at("link")).unwrap();
-    for (name, told) in [("notes", "something else"), ("link", "a link")] {
-        let (state, trace) = (at(name), at("no/trace"));
-        let (code, _, error) = detector(&["-c", "", "record", "-o", &trace, "--state", &state]);
-        assert_eq!(code, 1, "{error}");
-        for part in [state.as_str(), told, "name a file of its own with --state"] {
-            assert!(error.contains(part), "{error}");
-        }
-    }
-    assert_eq!(fs::read_to_string(at("notes")).unwrap(), "mine\n");
-    assert!(!Path::new(&at("elsewhere")).exists());
-}
-
-/// Rules that take a while to be read, and a sink without a folder: the run ends before its probes are
-/// attached, and not by a signal.
-#[test]
-fn a_signal_does_not_end_a_run_that_starts() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    let mut rules = String::new();
-    for number in 0..3000 {
-        let condition = format!(
-            "evt.type = connect and fd.sport = {number} and proc.name startswith a{number}"
-        );
-        writeln!(
-            rules,
-            "- rule: r{number}\n  desc: d\n  condition: {condition}\n  output: o\n  priority: INFO"
-        )
-        .unwrap();
-    }
-    fs::write(at("rules.yaml"), rules).unwrap();
-    let config = "log_syslog: true\nsinks: [{name: a, file: {path: /no/folder/alerts}}]\n";
-    fs::write(at("config.yaml"), config).unwrap();
-    for signal in [Signal::HUP, Signal::USR1] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kubelet-detector"))
-            .args(["run", "--state=", "--status-socket="])
-            .arg("-c")
-            .arg(at("config.yaml"))
-            .arg("-r")
-            .arg(at("rules.yaml"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        log.read_line(&mut said).unwrap();
-        assert!(said.contains("`log_syslog`"), "{said}");
-        kill_process(Pid::from_child(&child), signal).unwrap();
-        log.read_to_string(&mut said).unwrap();
-        let status = child.wait().unwrap();
-        assert_eq!((status.signal(), status.code()), (None, Some(1)), "{said}");
-        assert!(said.contains("/no/folder/alerts"), "{said}");
-    }
 }
