@@ -421,7 +421,7 @@ const PREFACE: &str = "\
 
 The same values, for people or as JSON, without the server: `kubelet-detector status`, and `--watch`
 to follow them. It reads the Unix socket that `run` and `record` serve for root alone
-(`--status-socket`, /run/kubelet-detector/status.sock).
+(/run/kubelet-detector/status.sock, or as `--status-socket` and the variable `KUBELET_DETECTOR_STATUS` say).
 
 Values are put together once a second. Counters begin at 0 with each run, but for those of records
 that pinned probes made, which begin when the probes are attached. deploy/dashboard-queries.txt has a
