@@ -1,6 +1,7 @@
 //! What a spool needs from time to time, away from the thread that appends.
 
 use std::{
+    fs::File,
     io,
     sync::{
         Arc,
@@ -54,7 +55,7 @@ impl Drop for Keeper {
 
 pub(super) fn keep(shared: &Shared) {
     let mended = mend(shared);
-    let dirty = {
+    let (dirty, marks) = {
         let mut state = shared.lock();
         match mended {
             Ok(()) => state.spill(),
@@ -62,12 +63,12 @@ pub(super) fn keep(shared: &Shared) {
         }
         state.age(SystemTime::now());
         state.trim();
-        state.take_dirty()
+        (state.take_dirty(), state.marks())
     };
     // Without the lock: a disk takes its time.
     let synced = dirty.iter().try_for_each(|file| file.sync_data());
-    let state = shared.lock();
-    if let Err(error) = synced.and_then(|()| state.sync_marks()) {
+    let marked = marks.and_then(|marks| marks.iter().try_for_each(File::sync_data));
+    if let Err(error) = synced.and(marked) {
         tracing::warn!(%error, "the spool cannot be synced");
     }
 }

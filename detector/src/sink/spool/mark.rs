@@ -80,6 +80,11 @@ impl Mark {
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
+
+    /// To be synced by who has no hold of the mark.
+    pub(super) fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
 }
 
 fn open(path: &Path) -> Result<File, Unreadable> {

@@ -54,10 +54,6 @@ impl Progress {
         self
     }
 
-    pub(super) fn has_mark(&self) -> bool {
-        self.mark.is_some()
-    }
-
     /// Its mark is of no use any more.
     pub(super) fn unmark(&mut self) {
         self.mark = None;
@@ -194,8 +190,8 @@ impl Progress {
         mark.map_or(Ok(false), |mark| mark.mend(&marked))
     }
 
-    pub(super) fn sync(&self) -> std::io::Result<()> {
-        self.mark.as_ref().map_or(Ok(()), Mark::sync)
+    pub(super) fn mark(&self) -> Option<&Mark> {
+        self.mark.as_ref()
     }
 }
 

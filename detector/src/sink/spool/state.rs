@@ -191,7 +191,7 @@ impl State {
                 *in_memory = known;
             }
         }
-        let marked = self.readers.values().filter(|reader| reader.has_mark());
+        let marked = self.readers.values().filter_map(Progress::mark);
         self.ends.marks = marked.count() as u64;
         let mark = self.mark.as_mut();
         mark.map_or(Ok(()), |mark| mark.set(&self.ends))
@@ -310,9 +310,10 @@ impl State {
         std::mem::take(&mut self.dirty)
     }
 
-    pub(super) fn sync_marks(&self) -> io::Result<()> {
-        self.mark.as_ref().map_or(Ok(()), Mark::sync)?;
-        self.readers.values().try_for_each(Progress::sync)
+    /// To sync, as they are written by now.
+    pub(super) fn marks(&self) -> io::Result<Vec<File>> {
+        let of_sinks = self.readers.values().filter_map(Progress::mark);
+        self.mark.iter().chain(of_sinks).map(Mark::file).collect()
     }
 
     pub(super) fn status(&self, now: SystemTime) -> metrics::Spool {
