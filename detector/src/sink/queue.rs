@@ -257,27 +257,32 @@ fn write(shared: &Shared, mut out: impl Out) {
     }
 }
 
+/// Takes nothing, now or for good.
+#[cfg(test)]
+pub(super) struct Stuck {
+    pub(super) for_good: bool,
+}
+
+#[cfg(test)]
+impl Out for Stuck {
+    fn write(&mut self, _lines: &[u8]) -> Result<(), Failed> {
+        Err(Failed {
+            written: 0,
+            error: io::ErrorKind::StorageFull.into(),
+            for_good: self.for_good,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Takes nothing.
-    struct Stuck;
-
-    impl Out for Stuck {
-        fn write(&mut self, _lines: &[u8]) -> Result<(), Failed> {
-            Err(Failed {
-                written: 0,
-                error: io::ErrorKind::StorageFull.into(),
-                for_good: false,
-            })
-        }
-    }
-
     #[test]
     fn nobody_waits_for_a_stuck_sink_when_the_run_is_to_end() {
         let ending = Arc::new(AtomicBool::new(false));
-        let queue = Queue::start("stuck", WhenFull::Block, &ending, Stuck).unwrap();
+        let stuck = Stuck { for_good: false };
+        let queue = Queue::start("stuck", WhenFull::Block, &ending, stuck).unwrap();
         let line = vec![b'x'; MAX_BYTES];
         std::thread::scope(|scope| {
             // The first is taken by the thread, and the second waits; the third has no room.

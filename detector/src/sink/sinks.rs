@@ -346,35 +346,9 @@ mod tests {
     use crate::alert::{INTERNAL, Priority};
     use crate::sink::{
         Style,
-        queue::{Failed, Out, Queue},
+        queue::{Queue, Stuck},
         settings::{SinkSettings, SpoolSettings, StdoutSettings, WhenFull},
     };
-
-    /// Takes nothing.
-    struct Stuck;
-
-    impl Out for Stuck {
-        fn write(&mut self, _lines: &[u8]) -> Result<(), Failed> {
-            Err(Failed {
-                written: 0,
-                error: io::ErrorKind::StorageFull.into(),
-                for_good: false,
-            })
-        }
-    }
-
-    /// Whoever read it has gone.
-    struct Gone;
-
-    impl Out for Gone {
-        fn write(&mut self, _lines: &[u8]) -> Result<(), Failed> {
-            Err(Failed {
-                written: 0,
-                error: io::ErrorKind::BrokenPipe.into(),
-                for_good: true,
-            })
-        }
-    }
 
     fn write(sinks: &mut Sinks, source: &str) -> Result<(), SinkError> {
         let host = Host::default();
@@ -414,7 +388,13 @@ mod tests {
                 &host,
             );
             let mut sinks = Sinks::new(plan.unwrap(), &host, false, Arc::default()).unwrap();
-            let queue = Queue::start("gone", WhenFull::Block, &Arc::default(), Gone).unwrap();
+            let queue = Queue::start(
+                "gone",
+                WhenFull::Block,
+                &Arc::default(),
+                Stuck { for_good: true },
+            )
+            .unwrap();
             sinks.local[0].queue = queue;
             write(&mut sinks, "syscall").unwrap();
             assert!(sinks.local[0].queue.wait(GRACE));
@@ -460,7 +440,13 @@ mod tests {
         let mut sinks = Sinks::new(plan(None), &host, false, Arc::default()).unwrap();
         for number in 0..MAX_FORMER {
             sinks.turn(plan(Some(number))).unwrap();
-            let queue = Queue::start("stuck", WhenFull::Drop, &Arc::default(), Stuck).unwrap();
+            let queue = Queue::start(
+                "stuck",
+                WhenFull::Drop,
+                &Arc::default(),
+                Stuck { for_good: false },
+            )
+            .unwrap();
             queue.push(b"a line\n").unwrap();
             queue.flush().unwrap();
             sinks.local[0].queue = queue;

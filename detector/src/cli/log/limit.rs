@@ -154,39 +154,22 @@ fn tell(left_out: &LeftOut) {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use tracing::subscriber::with_default;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Out(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Out {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     /// What is logged, without the time.
     fn said(log: impl FnOnce(&Limit)) -> Vec<String> {
-        let (out, limit) = (Out::default(), Limit::default());
-        let to = out.clone();
+        let (file, limit) = (tempfile::NamedTempFile::new().unwrap(), Limit::default());
         let format = tracing_subscriber::fmt()
             .without_time()
             .with_ansi(false)
             .with_target(false)
             .with_max_level(Level::DEBUG)
-            .with_writer(move || to.clone());
+            .with_writer(file.reopen().unwrap());
         with_default(format.finish().with(limit.clone()), || log(&limit));
-        let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
         text.lines().map(|line| line.trim().to_owned()).collect()
     }
 

@@ -73,40 +73,23 @@ fn filter(level: tracing::Level, finer: &str) -> EnvFilter {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tracing::{Level, subscriber::with_default};
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Out(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Out {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn clients_log_nothing_unless_they_are_asked() {
         let said = |finer: &str| {
-            let out = Out::default();
-            let to = out.clone();
+            let file = tempfile::NamedTempFile::new().unwrap();
             let log = tracing_subscriber::fmt()
                 .with_env_filter(filter(Level::INFO, finer))
-                .with_writer(move || to.clone());
+                .with_writer(file.reopen().unwrap());
             with_default(log.finish(), || {
                 tracing::error!(target: "async_nats::connector", "of NATS");
                 tracing::error!(target: "rskafka::connection", "of Kafka");
                 tracing::info!("ours");
             });
-            String::from_utf8(out.0.lock().unwrap().clone()).unwrap()
+            std::fs::read_to_string(&file).unwrap()
         };
         let told = |log: &str| ["of NATS", "of Kafka", "ours"].map(|text| log.contains(text));
         assert_eq!(told(&said("")), [false, false, true]);

@@ -1,14 +1,13 @@
 //! Elasticsearch's and OpenSearch's `_bulk`: an alert's UUID is its document's id, so that one that
 //! was sent twice is there once.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde::Deserialize;
 
 use super::{
     Fate, Letter, Reply,
     halves::Halves,
-    http::{Answer, Client, Tells, refuses_content, secret},
+    http::{Answer, Client, Tells, basic, refuses_content, secret},
 };
 use crate::sink::settings::ElasticsearchSettings;
 
@@ -45,7 +44,9 @@ impl Elasticsearch {
         let mut headers = HeaderMap::new();
         let credentials = match (&settings.api_key, &settings.user, &settings.password) {
             (Some(key), None, None) => Some(format!("ApiKey {}", key.read()?)),
-            (None, Some(user), Some(password)) => Some(basic(user, &password.read()?)),
+            (None, Some(user), Some(password)) => {
+                Some(format!("Basic {}", basic(user, &password.read()?)))
+            }
             (None, None, None) => None,
             _ => return Err("give `api_key`, or `user` and `password`".to_owned()),
         };
@@ -151,14 +152,6 @@ fn fate(Item { create }: &Item) -> Fate {
         status if refuses_content(status) => Fate::Refused(reason()),
         _ => Fate::Again(reason()),
     }
-}
-
-/// RFC 7617.
-fn basic(user: &str, password: &str) -> String {
-    format!(
-        "Basic {}",
-        BASE64_STANDARD.encode(format!("{user}:{password}"))
-    )
 }
 
 #[cfg(test)]

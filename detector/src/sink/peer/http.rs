@@ -2,6 +2,7 @@
 
 use std::{io::Write as _, time::Duration};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use futures_util::future::join_all;
 use jiff::{Timestamp, fmt::rfc2822};
@@ -314,6 +315,11 @@ impl Answer {
 /// Whether it is what was sent that is refused, now and later: nothing else is final.
 pub(super) fn refuses_content(status: u16) -> bool {
     matches!(status, 400 | 413 | 422)
+}
+
+/// The credentials of RFC 7617, behind the scheme.
+pub(super) fn basic(user: &str, password: &str) -> String {
+    BASE64_STANDARD.encode(format!("{user}:{password}"))
 }
 
 /// The value of a header that no log shows.

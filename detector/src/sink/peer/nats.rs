@@ -2,6 +2,8 @@
 //! message's id, so that the stream keeps one that was sent twice once.
 
 use std::{
+    fmt::Display,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,6 +22,7 @@ use futures_util::future::join_all;
 use super::{Fate, Letter, Reply, tls};
 use crate::{
     causes::chain,
+    files::{self, MAX_SIZE},
     sink::settings::{NatsSettings, without_secrets},
 };
 
@@ -159,12 +162,10 @@ impl Nats {
         ) {
             (None, None, None, None) => Ok(options),
             (Some(path), None, None, None) => {
-                let told = |error| {
-                    let path = path.display();
-                    format!("no credentials can be read of {path}, give a file of `nsc`: {error}")
-                };
-                let text = std::fs::read_to_string(path).map_err(told)?;
-                options.credentials(&text).map_err(told)
+                let text = credentials(path)?;
+                options
+                    .credentials(&text)
+                    .map_err(|error| unreadable(path, &error))
             }
             (None, Some(user), Some(password), None) => {
                 Ok(options.user_and_password(user.clone(), password.read()?))
@@ -173,6 +174,17 @@ impl Nats {
             _ => Err("give `credentials`, or `user` and `password`, or `token`".to_owned()),
         }
     }
+}
+
+/// What a file of credentials has.
+pub(super) fn credentials(path: &Path) -> Result<String, String> {
+    let bytes = files::read(path, MAX_SIZE).map_err(|error| unreadable(path, &error))?;
+    String::from_utf8(bytes).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &dyn Display) -> String {
+    let path = path.display();
+    format!("no credentials can be read of {path}, give a file of `nsc`: {error}")
 }
 
 /// For the server or the stream: it stays so.

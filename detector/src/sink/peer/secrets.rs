@@ -3,10 +3,10 @@
 
 use std::fmt::{self, Formatter};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
-use super::Fate;
+use super::{Fate, http::basic, nats::credentials};
 use crate::sink::settings::{MASK, SinkSettings, Target};
 
 /// Of what is shown, in bytes.
@@ -107,14 +107,14 @@ fn texts(settings: &SinkSettings) -> Vec<String> {
             texts.extend(of_url(&search.url));
             let password = search.password.as_ref().and_then(|it| it.read().ok());
             if let (Some(user), Some(password)) = (&search.user, password) {
-                texts.push(BASE64_STANDARD.encode(format!("{user}:{password}")));
+                texts.push(basic(user, &password));
             }
         }
         Ok(Target::Nats(nats)) => {
             texts.extend(nats.user.clone());
             texts.extend(nats.url.split(',').flat_map(|url| of_url(url.trim())));
-            let read = |path| std::fs::read_to_string(path).ok();
-            let file = nats.credentials.as_ref().and_then(read);
+            let path = nats.credentials.as_deref();
+            let file = path.and_then(|path| credentials(path).ok());
             // Its JWT is shown to the server; of its other lines none can come back.
             texts.extend(file.iter().flat_map(|file| file.lines().map(str::to_owned)));
         }
@@ -150,24 +150,15 @@ fn of_url(url: &str) -> Vec<String> {
     });
     texts.extend(values);
     let (user, password) = (url.username(), url.password());
-    let plain = [user, password.unwrap_or_default()].map(decoded);
+    let plain = [user, password.unwrap_or_default()]
+        .map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned());
     if !user.is_empty() || password.is_some() {
-        texts.push(BASE64_STANDARD.encode(plain.join(":")));
+        let [user, password] = &plain;
+        texts.push(basic(user, password));
     }
     texts.extend(plain);
     texts.extend([user.to_owned(), password.unwrap_or_default().to_owned()]);
     texts
-}
-
-/// Without `%40` and the like: a query is decoded so, but for what has a meaning of its own there.
-fn decoded(text: &str) -> String {
-    let query = text.replace('+', "%2B").replace('&', "%26");
-    let url = Url::parse(&format!("x:?{query}"));
-    let pair = url.ok().and_then(|url| {
-        let (name, _) = url.query_pairs().next()?;
-        Some(name.into_owned())
-    });
-    pair.unwrap_or_default()
 }
 
 #[cfg(test)]

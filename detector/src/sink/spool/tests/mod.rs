@@ -2,7 +2,7 @@ mod folder;
 mod memory;
 mod room;
 
-use std::{fs, io, os::unix::fs::FileExt as _, path::Path};
+use std::{fs, os::unix::fs::FileExt as _, path::Path};
 
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -93,28 +93,13 @@ fn segments(folder: &Path) -> Vec<PathBuf> {
 
 /// What the log says meanwhile.
 fn said(meanwhile: impl FnOnce()) -> String {
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let log = Log::default();
-    let writer = log.clone();
+    let log = tempfile::NamedTempFile::new().unwrap();
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
-        .with_writer(move || writer.clone())
+        .with_writer(log.reopen().unwrap())
         .finish();
     tracing::subscriber::with_default(subscriber, meanwhile);
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    fs::read_to_string(&log).unwrap()
 }
 
 #[test]
