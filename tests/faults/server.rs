@@ -31,6 +31,10 @@ pub(crate) enum Manner {
     Refuses,
 }
 
+/// Alerts whose times are measured: a map that grows meanwhile touches all of its new pages at once,
+/// which is a stall of the peer where a virtual machine has to ask for each.
+const ROOM: usize = 1 << 14;
+
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
@@ -53,9 +57,9 @@ impl Server {
     pub(crate) fn start(manner: Manner, port: u16, tls: Option<Arc<ServerConfig>>) -> Self {
         let shared = Shared {
             manner: Mutex::new(manner),
-            got: Mutex::default(),
+            got: Mutex::new(HashMap::with_capacity(ROOM)),
             alerts: Mutex::default(),
-            times: Mutex::default(),
+            times: Mutex::new(HashMap::with_capacity(ROOM)),
             tls: Mutex::new(tls),
         };
         Self::serve(Arc::new(shared), port)
