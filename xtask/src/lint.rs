@@ -12,7 +12,9 @@ pub(crate) fn run() -> Result<()> {
     crate::run(Command::new("cargo").args(["fmt", "--all", "--check"]))?;
     crate::run(
         Command::new("cargo")
-            .args(["clippy", "--workspace", "--all-targets", "--locked"])
+            // What the tests have built is not built again.
+            .args(["clippy", "--release", "--workspace", "--all-targets"])
+            .arg("--locked")
             .args(crate::FEATURES)
             .args(["--", "-D", "warnings"]),
     )?;
