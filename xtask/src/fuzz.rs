@@ -41,6 +41,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if chosen.is_empty() {
         chosen.extend(TARGETS);
     }
+    // Apart from the workspace, but of its versions.
+    fs::copy("Cargo.lock", "fuzz/Cargo.lock").context("Cargo.lock")?;
     for target in chosen {
         fuzz(target, options.seconds)?;
     }
@@ -67,6 +69,9 @@ fn fuzz(target: &str, seconds: u64) -> Result<()> {
             "run",
             "--sanitizer",
             "none",
+            // One unit, its default, keeps a core idle for minutes while the other compiles.
+            "--codegen-units",
+            "16",
             "--target-dir",
             FOLDER,
             target,
