@@ -2,6 +2,7 @@
 //! asked again, and what becomes of an alert that it does not want, is the delivery's business.
 
 mod elasticsearch;
+mod escapes;
 mod halves;
 mod http;
 #[cfg_attr(not(feature = "kafka"), path = "kafka/left_out.rs")]

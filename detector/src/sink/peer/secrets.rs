@@ -1,14 +1,24 @@
 //! What peers say is shown: in the log, in alerts, in `status` and with dead letters. Here it is cut, and
 //! what the sink shows to its peer alone is taken out of it, for some peers say what they were asked.
 
-use std::fmt::{self, Formatter};
+use std::{
+    fmt::{self, Formatter},
+    ops::Range,
+};
 
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
-use super::{Fate, http::basic, nats::credentials};
+use super::{
+    Fate,
+    escapes::{Letter, readings},
+    http::basic,
+    nats::credentials,
+};
 use crate::sink::settings::{MASK, SinkSettings, Target};
 
+/// Of what is said, in bytes: most of it may be secrets.
+const LOOKED_AT: usize = 16 << 10;
 /// Of what is shown, in bytes.
 const SHOWN: usize = 300;
 /// A text that is shorter hides nothing, and may be anywhere.
@@ -50,14 +60,17 @@ impl Secrets {
 
     /// The beginning of a text, without secrets and without what does something to a terminal.
     pub(super) fn shown(&self, text: &str) -> String {
+        let text = text
+            .get(..text.floor_char_boundary(LOOKED_AT))
+            .unwrap_or_default();
+        let mut secrets = self.within(text).into_iter().peekable();
         let (mut shown, mut hidden) = (String::new(), 0);
         for (at, letter) in text.char_indices() {
-            let rest = text.get(at..).unwrap_or_default();
-            if let Some(length) = self.hides(rest) {
-                if at >= hidden {
+            while let Some(secret) = secrets.next_if(|secret| secret.start <= at) {
+                if secret.start >= hidden {
                     shown.push_str(MASK);
                 }
-                hidden = hidden.max(at + length);
+                hidden = hidden.max(secret.end);
             }
             if at < hidden {
                 continue;
@@ -72,14 +85,38 @@ impl Secrets {
         shown
     }
 
-    /// Bytes of the longest secret that a text begins with.
-    fn hides(&self, text: &str) -> Option<usize> {
-        let begins = |secret: &&String| {
-            let is_cut_off = text.len() >= CUT_OFF && secret.starts_with(text);
-            text.starts_with(&***secret) || is_cut_off
+    /// Where secrets are, however they are written, by where they begin.
+    fn within(&self, text: &str) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for reading in readings(text) {
+            for at in 0..reading.len() {
+                let rest = reading.get(at..).unwrap_or_default();
+                let said = self.hides(rest).and_then(|length| rest.get(..length));
+                if let Some((first, last)) = said.and_then(|it| it.first().zip(it.last())) {
+                    found.push(first.bytes.start..last.bytes.end);
+                }
+            }
+        }
+        found.sort_unstable_by_key(|secret| secret.start);
+        found
+    }
+
+    /// Letters of the longest secret that a text begins with.
+    fn hides(&self, text: &[Letter]) -> Option<usize> {
+        let begins = |secret: &String| {
+            let mut letters = secret.chars();
+            let mut same = 0;
+            for it in text {
+                match letters.next() {
+                    Some(letter) if letter == it.letter => same += 1,
+                    Some(_) => return None,
+                    None => return Some(same),
+                }
+            }
+            let is_cut_off = same >= CUT_OFF;
+            (is_cut_off || letters.next().is_none()).then_some(same)
         };
-        let secrets = self.read.iter().flatten().filter(begins);
-        secrets.map(|secret| secret.len().min(text.len())).max()
+        self.read.iter().flatten().filter_map(begins).max()
     }
 }
 
@@ -95,8 +132,8 @@ fn is_harmless(letter: char) -> bool {
     !letter.is_control() && !matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The secrets of a sink, in each form in which they may come back. What cannot be read is told by whoever
-/// needs it.
+/// The secrets of a sink, as they may come back; how they are escaped is no matter. What cannot be read is
+/// told by whoever needs it.
 fn texts(settings: &SinkSettings) -> Vec<String> {
     let secrets = settings.secrets().into_iter();
     let mut texts: Vec<String> = secrets.filter_map(|secret| secret.read().ok()).collect();
@@ -121,16 +158,10 @@ fn texts(settings: &SinkSettings) -> Vec<String> {
         Ok(Target::Kafka(_) | Target::Syslog(_) | Target::Stdout(_) | Target::File(_)) | Err(_) => {
         }
     }
-    let mut other = Vec::new();
-    for text in &texts {
-        // `Splunk TOKEN`, as a header has it.
-        other.extend(text.split_once(' ').map(|(_, rest)| rest.to_owned()));
-        // As JSON has it.
-        let json = serde_json::Value::from(text.as_str()).to_string();
-        let inside = json.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
-        other.extend(inside.map(str::to_owned));
-    }
-    texts.append(&mut other);
+    // `Splunk TOKEN`, as a header has it.
+    let rests = texts.iter().filter_map(|text| text.split_once(' '));
+    let mut rests: Vec<String> = rests.map(|(_, rest)| rest.to_owned()).collect();
+    texts.append(&mut rests);
     texts.retain(|text| text.len() >= SHORTEST);
     texts.sort_unstable();
     texts.dedup();
@@ -216,6 +247,18 @@ mod tests {
             json!({"url": "http://h", "user": "ann", "password": "pa\"ss"}),
             r#"Basic YW5uOnBhInNz {"ann": "pa\"ss"} pa"ss"#,
             r#"Basic *** {"ann": "***"} ***"#,
+        );
+        check(
+            "http",
+            json!({"url": "http://h/", "bearer": "a/B&c+D="}),
+            r#"{"a": "Bearer a\/B&c+D=", "b": "a/B\u0026c+D=", "c": "{\"d\": \"a\\/B&c\\u002BD=\"}"}"#,
+            r#"{"a": "Bearer ***", "b": "***", "c": "{\"d\": \"***\"}"}"#,
+        );
+        check(
+            "http",
+            json!({"url": "http://h/", "bearer": "a/B&c+D="}),
+            "a%2FB%26c%2BD%3d, a/B&amp;c&#x2B;D=",
+            "***, ***",
         );
         check(
             "elasticsearch",
