@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    queue::{Failed, Out},
+    queue::{Failed, Out, whole},
     settings::FileSettings,
 };
 
@@ -49,17 +49,10 @@ struct Open {
     file: File,
     length: u64,
     begun: SystemTime,
-    end: End,
-}
-
-/// What the last byte of a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    OfLine,
-    /// The rest of the line follows, in this file.
-    WithinLine,
-    /// The rest never follows: a writer before this one died.
-    CutOff,
+    /// Bytes of the next line that it has: a disk became full.
+    partly: usize,
+    /// It ends within a line whose rest never follows: a writer before this one died.
+    is_cut_off: bool,
 }
 
 impl Rotated {
@@ -75,7 +68,7 @@ impl Rotated {
 
     /// The file that the next line, of this length, belongs to.
     fn file(&mut self, more: u64) -> io::Result<&mut Open> {
-        let within = |open: &Open| open.end == End::WithinLine;
+        let within = |open: &Open| open.partly > 0;
         if !self.open.as_ref().is_some_and(within) && self.reopen.swap(false, Relaxed) {
             self.open = None;
         }
@@ -107,30 +100,27 @@ impl Rotated {
         Ok(self.open.insert(open))
     }
 
-    /// Writes what the file has room for, and at least a part of the first line; how many bytes.
+    /// Writes what the file has room for, and at least a part of the first line; how many bytes of
+    /// whole lines.
     fn some(&mut self, lines: &[u8]) -> io::Result<usize> {
         let limit = self.settings.max_bytes.0;
         let first = whole(lines, 0);
         let open = self.file(first.len() as u64)?;
-        if open.end == End::CutOff {
+        if open.is_cut_off {
             open.write(b"\n")?;
         }
-        match limit {
-            0 => open.write(lines),
-            _ => {
-                let room = limit.saturating_sub(open.length);
-                open.write(whole(lines, usize::try_from(room).unwrap_or(usize::MAX)))
-            }
-        }
+        let room = match limit {
+            0 => lines.len(),
+            _ => usize::try_from(limit.saturating_sub(open.length)).unwrap_or(usize::MAX),
+        };
+        let lines = whole(lines, room.saturating_add(open.partly));
+        let partly = open.partly + open.write(lines.get(open.partly..).unwrap_or_default())?;
+        let written = lines.get(..partly).unwrap_or(lines);
+        let last = written.iter().rposition(|byte| *byte == b'\n');
+        let ended = last.map_or(0, |last| last + 1);
+        open.partly = partly - ended;
+        Ok(ended)
     }
-}
-
-/// As many whole lines as are in so many bytes, and at least one.
-fn whole(lines: &[u8], room: usize) -> &[u8] {
-    let end = |part: &[u8]| part.iter().rposition(|byte| *byte == b'\n');
-    let last = end(lines.get(..room).unwrap_or(lines));
-    let last = last.or_else(|| lines.iter().position(|byte| *byte == b'\n'));
-    last.and_then(|last| lines.get(..=last)).unwrap_or(lines)
 }
 
 impl Out for Rotated {
@@ -177,10 +167,8 @@ impl Open {
             begun: metadata
                 .created()
                 .unwrap_or_else(|_error| SystemTime::now()),
-            end: match last {
-                [b'\n'] => End::OfLine,
-                _ => End::CutOff,
-            },
+            partly: 0,
+            is_cut_off: last != *b"\n",
         })
     }
 
@@ -193,7 +181,7 @@ impl Open {
 
     /// Whether a line of this length is for the next file.
     fn is_full(&self, more: u64, settings: &FileSettings) -> bool {
-        if self.length == 0 || self.end == End::WithinLine {
+        if self.length == 0 || self.partly > 0 {
             return false;
         }
         let limit = settings.max_bytes.0;
@@ -203,14 +191,11 @@ impl Open {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
-        let Some(last) = bytes.get(..count).and_then(<[u8]>::last) else {
+        if count == 0 {
             return Err(ErrorKind::WriteZero.into());
-        };
+        }
         self.length += count as u64;
-        self.end = match last {
-            b'\n' => End::OfLine,
-            _ => End::WithinLine,
-        };
+        self.is_cut_off = false;
         Ok(count)
     }
 }
@@ -289,21 +274,41 @@ mod tests {
         assert_eq!(read(&path, "").unwrap(), "five\n");
     }
 
-    /// What is written of a line before an error stays with its rest.
+    /// The file has the beginning of its next line, for the disk was full then.
+    fn stop_within(file: &mut Rotated, beginning: &str) {
+        let open = file.open.as_mut().unwrap();
+        open.write(beginning.as_bytes()).unwrap();
+        open.partly = beginning.len();
+    }
+
     #[test]
     fn a_line_is_not_torn() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("alerts");
         let (mut file, reopen) = rotated(&path, r#""max_bytes": 10"#);
-        file.write(b"one of").unwrap();
+        stop_within(&mut file, "one of");
         reopen.store(true, Relaxed);
-        file.write(b" a length\ntwo\n").unwrap();
+        file.write(b"one of a length\ntwo\n").unwrap();
         assert_eq!(read(&path, ".1").unwrap(), "one of a length\n");
-        file.write(b"cut o").unwrap();
+        stop_within(&mut file, "cut o");
         drop(file);
         let (mut file, _) = rotated(&path, r#""max_bytes": 100"#);
         file.write(b"three\n").unwrap();
         assert_eq!(read(&path, "").unwrap(), "two\ncut o\nthree\n");
+    }
+
+    #[test]
+    fn a_line_whose_file_was_moved_to_another_disk_is_written_from_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts");
+        let (mut file, _reopen) = rotated(&path, r#""max_bytes": 0"#);
+        file.write(b"one\n").unwrap();
+        stop_within(&mut file, "tw");
+        fs::copy(&path, folder.path().join("alerts.old")).unwrap();
+        fs::remove_file(&path).unwrap();
+        file.write(b"two\nthree\n").unwrap();
+        assert_eq!(read(&path, ".old").unwrap(), "one\ntw");
+        assert_eq!(read(&path, "").unwrap(), "two\nthree\n");
     }
 
     #[test]

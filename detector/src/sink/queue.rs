@@ -17,19 +17,21 @@ use super::settings::WhenFull;
 const MAX_BYTES: usize = 4 << 20;
 /// After an error that is not for good, when it is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// When it is told that a full queue makes everything wait.
+/// When it is told that the sink takes nothing, and that a full queue makes everything wait.
 const LONG: Duration = Duration::from_secs(10);
+/// Bytes that are written at once, or one line: a slow reader is told from one that has stopped.
+const AT_ONCE: usize = 64 << 10;
 
 /// Where the lines of a queue go.
 pub(super) trait Out: Send + 'static {
-    /// Whole lines. What was written of them before an error is told.
+    /// Whole lines. Those that were written before an error are told; the rest is given again.
     fn write(&mut self, lines: &[u8]) -> Result<(), Failed>;
 }
 
 /// Lines were not written.
 #[derive(Debug)]
 pub(super) struct Failed {
-    /// Bytes of them that were.
+    /// Bytes of them that were, of whole lines.
     pub(super) written: usize,
     pub(super) error: io::Error,
     /// It is of no use to try again.
@@ -59,6 +61,8 @@ struct State {
     /// Bytes that the thread has taken and not written yet, and the lines of them.
     writing: usize,
     writing_lines: u64,
+    /// Since then none of them was written.
+    since: Option<Instant>,
     closed: bool,
     /// Lines.
     written: u64,
@@ -194,7 +198,10 @@ impl Queue {
 
     /// Why nothing is written at the moment.
     pub(super) fn failing(&self) -> Option<String> {
-        self.shared.lock().failing.clone()
+        let state = self.shared.lock();
+        let stands = state.since.is_some_and(|since| since.elapsed() >= LONG);
+        let stands = stands.then(|| "it takes nothing".to_owned());
+        state.failing.clone().or(stands)
     }
 }
 
@@ -214,14 +221,9 @@ impl Drop for Queue {
 
 fn write(shared: &Shared, mut out: impl Out) {
     let mut lines = Vec::new();
-    let mut count = 0;
     loop {
         {
             let mut state = shared.lock();
-            state.writing = 0;
-            state.writing_lines = 0;
-            state.written += count;
-            shared.changed.notify_all();
             while state.waiting.is_empty() {
                 if state.closed {
                     return;
@@ -231,30 +233,59 @@ fn write(shared: &Shared, mut out: impl Out) {
             lines.clear();
             std::mem::swap(&mut lines, &mut state.waiting);
             state.writing = lines.len();
-            count = std::mem::take(&mut state.lines);
-            state.writing_lines = count;
+            state.writing_lines = std::mem::take(&mut state.lines);
+            state.since = Some(Instant::now());
         }
         let mut rest = lines.as_slice();
-        while let Err(Failed {
-            written,
-            error,
-            for_good,
-        }) = out.write(rest)
-        {
-            rest = rest.get(written..).unwrap_or_default();
+        while !rest.is_empty() {
+            let part = whole(rest, AT_ONCE);
+            let outcome = out.write(part);
+            let bytes = outcome
+                .as_ref()
+                .map_or_else(|it| it.written, |()| part.len());
+            let (written, left) = rest.split_at_checked(bytes).unwrap_or((rest, &[]));
+            rest = left;
             let mut state = shared.lock();
+            state.count(written);
+            shared.changed.notify_all();
+            let Err(Failed {
+                error, for_good, ..
+            }) = outcome
+            else {
+                state.failing = None;
+                continue;
+            };
+            state.failing = Some(error.to_string());
             if for_good || state.closed {
                 state.unread += state.lines + state.writing_lines;
-                state.failing = Some(error.to_string());
                 state.ended = Some(error);
-                shared.changed.notify_all();
                 return;
             }
-            state.failing = Some(error.to_string());
             drop(shared.wait(state, AGAIN));
         }
-        shared.lock().failing = None;
     }
+}
+
+impl State {
+    /// These lines were written.
+    fn count(&mut self, written: &[u8]) {
+        if written.is_empty() {
+            return;
+        }
+        let lines = written.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.written += lines;
+        self.writing_lines = self.writing_lines.saturating_sub(lines);
+        self.writing -= written.len();
+        self.since = (self.writing > 0).then(Instant::now);
+    }
+}
+
+/// As many whole lines as are in so many bytes, and at least one.
+pub(super) fn whole(lines: &[u8], room: usize) -> &[u8] {
+    let end = |part: &[u8]| part.iter().rposition(|byte| *byte == b'\n');
+    let last = end(lines.get(..room).unwrap_or(lines));
+    let last = last.or_else(|| lines.iter().position(|byte| *byte == b'\n'));
+    last.and_then(|last| lines.get(..=last)).unwrap_or(lines)
 }
 
 /// Takes nothing, now or for good.
@@ -296,5 +327,64 @@ mod tests {
         });
         assert_eq!(queue.unwritten(), 3);
         assert_eq!(queue.dropped(), 1);
+    }
+
+    /// Takes a line, and then nothing.
+    struct Slow;
+
+    impl Out for Slow {
+        fn write(&mut self, lines: &[u8]) -> Result<(), Failed> {
+            let written = match lines.starts_with(b"first") {
+                true => whole(lines, 0).len(),
+                false => 0,
+            };
+            Err(Failed {
+                written,
+                error: io::ErrorKind::StorageFull.into(),
+                for_good: false,
+            })
+        }
+    }
+
+    #[test]
+    fn lines_before_an_error_are_written() {
+        let queue = Queue::start("slow", WhenFull::Block, &Arc::default(), Slow).unwrap();
+        for line in [&b"first\n"[..], b"second\n", b"third\n"] {
+            queue.push(line).unwrap();
+        }
+        queue.flush().unwrap();
+        assert!(!queue.wait(Duration::from_millis(100)));
+        assert_eq!(queue.progress(), (1, b"second\nthird\n".len() as u64));
+        assert_eq!(queue.unwritten(), 2);
+        assert!(queue.failing().is_some());
+    }
+
+    /// Waits as long as somebody holds it.
+    struct Held(Arc<Mutex<()>>);
+
+    impl Out for Held {
+        fn write(&mut self, _lines: &[u8]) -> Result<(), Failed> {
+            drop(self.0.lock());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_stopped_is_told() {
+        let held = Arc::new(Mutex::new(()));
+        let out = Held(Arc::clone(&held));
+        let queue = Queue::start("held", WhenFull::Block, &Arc::default(), out).unwrap();
+        let holds = held.lock().unwrap();
+        queue.push(b"a line\n").unwrap();
+        queue.flush().unwrap();
+        while queue.shared.lock().since.is_none() {
+            std::thread::yield_now();
+        }
+        assert_eq!(queue.failing(), None);
+        queue.shared.lock().since = Instant::now().checked_sub(LONG);
+        assert_eq!(queue.failing().as_deref(), Some("it takes nothing"));
+        drop(holds);
+        assert!(queue.wait(LONG));
+        assert_eq!(queue.failing(), None);
     }
 }
