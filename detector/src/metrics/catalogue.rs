@@ -236,7 +236,7 @@ pub const METRICS: [Metric; 35] = [
     gauge(
         "detector_sink_behind_alerts",
         SINK,
-        "Alerts of the spool that a sink has not acknowledged, wanted or not.",
+        "Alerts of the spool from the first that a sink has not acknowledged on, wanted or not.",
         |status| of_sinks(status, |one| one.behind),
     ),
     gauge(
@@ -421,7 +421,8 @@ const PREFACE: &str = "\
 
 The same values, for people or as JSON, without the server: `kubelet-detector status`, and `--watch`
 to follow them. It reads the Unix socket that `run` and `record` serve for root alone
-(/run/kubelet-detector/status.sock, or as `--status-socket` and the variable `KUBELET_DETECTOR_STATUS` say).
+(/run/kubelet-detector/status.sock, or as `--status-socket` of `run`, `--socket` of `status` and the variable
+`KUBELET_DETECTOR_STATUS` say).
 
 Values are put together once a second. Counters begin at 0 with each run, but for those of records
 that pinned probes made, which begin when the probes are attached. deploy/dashboard-queries.txt has a

@@ -174,7 +174,7 @@ pub struct Sink {
     /// Alerts that were handed over in vain, each time that they were.
     pub retried: u64,
     pub dropped: Vec<Dropped>,
-    /// Alerts of the spool that it has not acknowledged, wanted or not.
+    /// Alerts of the spool from the first that it has not acknowledged on, wanted or not.
     pub behind: u64,
     /// Bytes that wait in memory for it; 0 of those that the spool serves.
     pub queued: u64,

@@ -195,29 +195,21 @@ impl<S: Sink> Alerts<S> {
             let (rule, priority, sink, cause, count, message) = match &news {
                 News::Dropped { sink, cause, count } => {
                     add(&mut self.numbered.missing.dropped, *count);
-                    let message =
-                        format!("{count} alerts will not reach the sink {sink} ({cause})");
-                    (
-                        "Alerts dropped",
-                        Priority::Critical,
-                        &**sink,
-                        *cause,
-                        *count,
-                        message,
-                    )
+                    dropped(sink, "will not reach", cause, *count)
                 }
-                News::Refused { sink, count, own } | News::Unread { sink, count, own } => {
+                News::Refused { sink, count, tell } => {
+                    add(&mut self.numbered.missing.dropped, *count);
+                    if *tell == 0 {
+                        continue;
+                    }
+                    dropped(sink, "were refused by", "refused", *tell)
+                }
+                News::Unread { sink, count, own } => {
                     add(&mut self.numbered.missing.dropped, *count);
                     if *own {
                         continue;
                     }
-                    let (what, cause) = match &news {
-                        News::Refused { .. } => ("were refused by", "refused"),
-                        _ => ("are read by nobody of", READER_GONE),
-                    };
-                    let message = format!("{count} alerts {what} the sink {sink} ({cause})");
-                    let rule = "Alerts dropped";
-                    (rule, Priority::Critical, &**sink, cause, *count, message)
+                    dropped(sink, "are read by nobody of", READER_GONE, *count)
                 }
                 News::Fails { sink, why } => {
                     let message = format!("the sink {sink} does not take alerts: {why}");
@@ -404,6 +396,15 @@ impl<S: Sink> Alerts<S> {
     pub fn count(&self) -> u64 {
         self.numbered.counts.iter().sum()
     }
+}
+
+/// Of an alert about alerts that a sink does not get: rule, priority, sink, cause, count and message.
+type Dropped<'a> = (&'static str, Priority, &'a str, &'a str, u64, String);
+
+fn dropped<'a>(sink: &'a str, what: &str, cause: &'a str, count: u64) -> Dropped<'a> {
+    let message = format!("{count} alerts {what} the sink {sink} ({cause})");
+    let rule = "Alerts dropped";
+    (rule, Priority::Critical, sink, cause, count, message)
 }
 
 impl<S: Sink> Numbered<S> {

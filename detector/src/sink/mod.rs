@@ -76,15 +76,15 @@ pub enum News {
     Refused {
         sink: String,
         count: u64,
-        /// Each is the detector's own. No alert tells of them: the sink might refuse it, and so on
-        /// for ever.
-        own: bool,
+        /// An alert is to tell of so many, some of them counted earlier. Never of the detector's own:
+        /// the sink might refuse that alert too, and so on for ever.
+        tell: u64,
     },
     /// Whoever read a sink of this machine has gone, and these with it.
     Unread {
         sink: String,
         count: u64,
-        /// Each is the detector's own, as above.
+        /// Each is the detector's own: none tells of them, as above.
         own: bool,
     },
     /// A sink does not take alerts; they are kept for it.

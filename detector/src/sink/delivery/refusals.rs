@@ -1,5 +1,5 @@
-//! Alerts that peers refuse for good, until they are told: of each sink once a minute, for a peer may
-//! refuse every one.
+//! Alerts that peers refuse for good: they are counted at once, and told of each sink once a minute, for
+//! a peer may refuse every one.
 
 use std::{
     collections::BTreeMap,
@@ -17,8 +17,9 @@ pub(super) struct Refusals(Mutex<BTreeMap<String, Refused>>);
 
 #[derive(Debug, Default)]
 struct Refused {
+    /// Since the last news.
     count: u64,
-    /// Of them, those that are not the detector's own.
+    /// Of rules, since they were told.
     of_rules: u64,
     told: Option<Instant>,
 }
@@ -38,16 +39,15 @@ impl Refusals {
         for (sink, refused) in self.lock().iter_mut() {
             let since = refused.told.map(|told| now.saturating_duration_since(told));
             let due = last || since.is_none_or(|since| since >= PERIOD);
-            if due && refused.count > 0 {
-                news.push(News::Refused {
-                    sink: sink.clone(),
-                    count: refused.count,
-                    own: refused.of_rules == 0,
-                });
-                *refused = Refused {
-                    told: Some(now),
-                    ..Refused::default()
-                };
+            let mut tell = 0;
+            if due && refused.of_rules > 0 {
+                tell = std::mem::take(&mut refused.of_rules);
+                refused.told = Some(now);
+            }
+            let count = std::mem::take(&mut refused.count);
+            if count > 0 || tell > 0 {
+                let sink = sink.clone();
+                news.push(News::Refused { sink, count, tell });
             }
         }
         news
@@ -63,26 +63,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_sink_is_told_of_once_a_minute() {
+    fn each_is_counted_at_once_and_told_once_a_minute() {
         let refusals = Refusals::default();
         let begin = Instant::now();
         let at = |seconds, last| refusals.news(begin + Duration::from_secs(seconds), last);
-        let told = |sink: &str, count, own| News::Refused {
+        let told = |sink: &str, count, tell| News::Refused {
             sink: sink.to_owned(),
             count,
-            own,
+            tell,
         };
         assert_eq!(at(0, true), []);
-        refusals.add("a", "syscall");
-        assert_eq!(at(1, false), [told("a", 1, false)]);
+        // The detector's own do not put off those of rules.
         refusals.add("a", INTERNAL);
+        assert_eq!(at(1, false), [told("a", 1, 0)]);
+        refusals.add("a", "syscall");
         refusals.add("b", INTERNAL);
-        assert_eq!(at(2, false), [told("b", 1, true)]);
-        refusals.add("a", "syscall");
-        assert_eq!(at(60, false), []);
-        assert_eq!(at(61, false), [told("a", 2, false)]);
+        assert_eq!(at(2, false), [told("a", 1, 1), told("b", 1, 0)]);
         refusals.add("a", INTERNAL);
-        assert_eq!(at(62, true), [told("a", 1, true)]);
+        refusals.add("a", "syscall");
+        assert_eq!(at(61, false), [told("a", 2, 0)]);
+        refusals.add("a", "syscall");
+        assert_eq!(at(62, false), [told("a", 1, 2)]);
+        refusals.add("a", "syscall");
+        assert_eq!(at(63, true), [told("a", 1, 1)]);
         assert_eq!(at(200, true), []);
     }
 }

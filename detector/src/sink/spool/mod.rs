@@ -172,7 +172,7 @@ impl Spool {
         self.shared.lock().status(SystemTime::now())
     }
 
-    /// How many of the alerts that were kept each sink has not acknowledged, wanted or not.
+    /// How many alerts were kept from the first on that a sink has not acknowledged, wanted or not.
     pub fn behind(&self) -> BTreeMap<String, u64> {
         self.shared.lock().behind()
     }
