@@ -4,7 +4,10 @@ use std::{
     fmt::Write as _,
     fs,
     io::{BufRead as _, BufReader, Read as _},
-    os::unix::{fs::symlink, process::ExitStatusExt as _},
+    os::unix::{
+        fs::{PermissionsExt as _, symlink},
+        process::ExitStatusExt as _,
+    },
     path::Path,
     process::{Command, Stdio},
 };
@@ -71,5 +74,30 @@ fn a_signal_does_not_end_a_run_that_starts() {
         let status = child.wait().unwrap();
         assert_eq!((status.signal(), status.code()), (None, Some(1)), "{said}");
         assert!(said.contains("/no/folder/alerts"), "{said}");
+    }
+}
+
+#[test]
+fn what_cannot_work_of_sinks_is_told_at_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.yaml");
+    let spool = folder.path().join("spool");
+    fs::create_dir(&spool).unwrap();
+    fs::set_permissions(&spool, fs::Permissions::from_mode(0o777)).unwrap();
+    let text = format!(
+        "spool: {{path: {}}}\nsinks:\n  - name: a\n    http: {{url: 'https://a', bearer: {{file: /no/token}}}}\n",
+        spool.display()
+    );
+    fs::write(&config, text).unwrap();
+    let typed = ["-c", config.to_str().unwrap(), "run", "--state="];
+    let (code, _, error) = detector(&typed);
+    assert_eq!(code, 3, "{error}");
+    for part in [
+        "config.yaml:1:",
+        "spool cannot be kept",
+        "config.yaml:3:5",
+        "/no/token",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
     }
 }

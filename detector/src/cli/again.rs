@@ -11,13 +11,13 @@ use super::{
     rules, sinks,
 };
 use crate::{
-    config::Config,
+    config::{Config, Loaded, codes},
     host::Host,
     pipeline::{
         reload::{Fresh, Read, Refused},
         watched_files::WatchedFiles,
     },
-    sink::{Format, Mistake, PlanError},
+    sink::{Format, PlanError},
 };
 
 pub(super) struct Again {
@@ -48,7 +48,7 @@ impl Again {
         let mut spoken = self.spoken.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, before) = (self.file.clone(), spoken.clone());
         let again = config::load_again(file, &self.settings, self.format, before);
-        let (config, warnings) = match again {
+        let (config, mut loaded) = match again {
             Ok(loaded) => loaded,
             Err(refused) => {
                 return Read {
@@ -57,20 +57,24 @@ impl Again {
                 };
             }
         };
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
         // Before they are read: a change meanwhile is one.
         let files = Some(watched(&config));
-        let fresh = self.fresh(&config);
+        let fresh = self.fresh(&config, &mut loaded);
+        for warning in config::warnings(loaded) {
+            tracing::warn!("{warning}");
+        }
         if fresh.is_ok() {
             spoken.clone_from(&config.spoken);
         }
         Read { files, fresh }
     }
 
-    fn fresh(&self, config: &Config) -> Result<Fresh, Refused> {
-        let told = |PlanError(mistakes)| Refused::all(mistakes.iter().map(Mistake::to_string));
+    /// `loaded` is what the configuration was read from.
+    fn fresh(&self, config: &Config, loaded: &mut Loaded) -> Result<Fresh, Refused> {
+        let told = |PlanError(mistakes)| {
+            config::tell(loaded, mistakes.into_iter().map(|one| (codes::SINK, one)));
+            config::refused(loaded)
+        };
         let sinks = sinks::plan(config, &self.host).map_err(told);
         let (ruleset, sinks) = match (rules::load_again(config), sinks) {
             (Ok(ruleset), Ok(sinks)) => (ruleset, sinks),
@@ -159,7 +163,10 @@ mod tests {
             - {name: b, http: {url: 'https://b', tls: {ca: /no/ca}}}\n";
         let (mistakes, first) = refused(sinks, "[]");
         assert_eq!(mistakes, 2, "{first}");
-        assert!(first.contains("the sink `a`"), "{first}");
+        assert!(
+            first.contains("config.yaml:2:3: CONFIG_SINK") && first.contains("/no/token"),
+            "{first}"
+        );
         assert_eq!(refused(sinks, "[").0, 3, "those of the rules, too");
     }
 

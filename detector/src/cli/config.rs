@@ -11,7 +11,7 @@ use crate::{
     config::{self, Config, Loaded, Origins, codes},
     pipeline::reload::Refused,
     rules::{Diagnostic, diagnostic::Severity},
-    sink::{Format, Mistake},
+    sink::{Format, Mistake, PlanError},
 };
 
 #[derive(Subcommand)]
@@ -50,33 +50,66 @@ fn read(file: Option<PathBuf>, sets: &Sets) -> Loaded {
     config::load(&Origins::of_process(file, sets.settings.clone()))
 }
 
-/// The warnings are for the log, which the configuration has a say in.
+/// The warnings are for the log, which the configuration has a say in. `alerts`: they will go to the
+/// sinks.
 pub(super) fn load(
     file: Option<PathBuf>,
     settings: &Settings,
     format: Option<Format>,
+    alerts: bool,
 ) -> Result<(Config, Vec<Diagnostic>)> {
-    let loaded = read(file, &settings.sets);
+    let mut loaded = read(file, &settings.sets);
+    if alerts && let Some(config) = loaded.config.clone() {
+        let config = settings.over(config, format);
+        if let Err(PlanError(mistakes)) = sinks::plan(&config, &this_host(&config)) {
+            tell(
+                &mut loaded,
+                mistakes.into_iter().map(|one| (codes::SINK, one)),
+            );
+        }
+        tell_of_spool(&mut loaded, &config);
+    }
     let config = valid(&loaded)?;
     Ok((settings.over(config, format), warnings(loaded)))
 }
 
-/// For a run that goes on if this fails; `spoken` are the files that said something before.
+/// Each at its place.
+pub(super) fn tell(
+    loaded: &mut Loaded,
+    mistakes: impl IntoIterator<Item = (&'static str, Mistake)>,
+) {
+    for (code, Mistake { sink, text }) in mistakes {
+        loaded.tell(code, &sink, text);
+    }
+}
+
+fn tell_of_spool(loaded: &mut Loaded, config: &Config) {
+    if let Some(text) = sinks::unusable_spool(config) {
+        loaded.tell_of(codes::SINK, &["spool", "path"], text);
+    }
+}
+
+/// For a run that goes on if this fails; `spoken` are the files that said something before. With what
+/// places other mistakes.
 pub(super) fn load_again(
     file: Option<PathBuf>,
     settings: &Settings,
     format: Option<Format>,
     spoken: Vec<PathBuf>,
-) -> Result<(Config, Vec<Diagnostic>), Refused> {
+) -> Result<(Config, Loaded), Refused> {
     let mut origins = Origins::of_process(file, settings.sets.settings.clone());
     origins.spoken = spoken;
     let loaded = config::load(&origins);
-    let told = || Refused::all(loaded.errors().map(Diagnostic::to_string));
-    let config = loaded.config.clone().ok_or_else(told)?;
-    Ok((settings.over(config, format), warnings(loaded)))
+    let config = loaded.config.clone().ok_or_else(|| refused(&loaded))?;
+    Ok((settings.over(config, format), loaded))
 }
 
-fn warnings(loaded: Loaded) -> Vec<Diagnostic> {
+/// For its errors.
+pub(super) fn refused(loaded: &Loaded) -> Refused {
+    Refused::all(loaded.errors().map(Diagnostic::to_string))
+}
+
+pub(super) fn warnings(loaded: Loaded) -> Vec<Diagnostic> {
     let mut warnings = loaded.diagnostics;
     warnings.retain(|one| one.severity == Severity::Warning);
     warnings
@@ -124,12 +157,8 @@ pub(super) fn run(file: Option<PathBuf>, command: &ConfigCommand) -> Result<()> 
 fn check(mut loaded: Loaded) -> Result<()> {
     if let Some(config) = loaded.config.clone() {
         let host = this_host(&config);
-        for (code, Mistake { sink, text }) in sinks::mistakes(&config, &host) {
-            loaded.tell(code, &sink, text);
-        }
-        if let Some(text) = sinks::unusable_spool(&config) {
-            loaded.tell_of(codes::SINK, &["spool", "path"], text);
-        }
+        tell(&mut loaded, sinks::mistakes(&config, &host));
+        tell_of_spool(&mut loaded, &config);
     }
     let told = loaded.diagnostics.iter();
     let report: String = told.map(|one| loaded.full(one) + "\n").collect();

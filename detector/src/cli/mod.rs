@@ -262,7 +262,9 @@ fn start(cli: Cli) -> Result<()> {
     let early = cli.command.watches().then(Early::catch).transpose()?;
     let file = cli.config.map(PathBuf::from);
     let (config, warnings) = match cli.command.settings() {
-        Some((settings, format)) => config::load(file.clone(), settings, format)?,
+        Some((settings, format)) => {
+            config::load(file.clone(), settings, format, cli.command.watches())?
+        }
         None => (Config::default(), Vec::new()),
     };
     let level = cli.log_level.unwrap_or_else(|| config.log_level.into());

@@ -51,7 +51,7 @@ impl Elasticsearch {
             _ => return Err("give `api_key`, or `user` and `password`".to_owned()),
         };
         if let Some(credentials) = credentials {
-            headers.insert(AUTHORIZATION, secret(&credentials)?);
+            headers.insert(AUTHORIZATION, secret(&AUTHORIZATION, &credentials)?);
         }
         let url = format!("{}/_bulk", settings.url.trim_end_matches('/'));
         Ok(Self {

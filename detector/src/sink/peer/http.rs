@@ -185,7 +185,7 @@ impl Client {
             }
             headers.insert(
                 AUTHORIZATION,
-                secret(&format!("Bearer {}", bearer.read()?))?,
+                secret(&AUTHORIZATION, &format!("Bearer {}", bearer.read()?))?,
             );
         }
         for (name, value) in &settings.headers {
@@ -196,7 +196,8 @@ impl Client {
                     "the header `{name}` is set by other settings: leave it out"
                 ));
             }
-            headers.insert(known, secret(&value.read()?)?);
+            let value = secret(&known, &value.read()?)?;
+            headers.insert(known, value);
         }
         let builder = match proxy::of(&url)? {
             None => reqwest::Client::builder().no_proxy(),
@@ -323,9 +324,10 @@ pub(super) fn basic(user: &str, password: &str) -> String {
 }
 
 /// The value of a header that no log shows.
-pub(super) fn secret(value: &str) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::try_from(value)
-        .map_err(|_error| "the value of a header has control characters".to_owned())?;
+pub(super) fn secret(header: &HeaderName, value: &str) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::try_from(value).map_err(|_error| {
+        format!("the value of the header `{header}` has control characters: a secret is one line")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }
