@@ -40,6 +40,8 @@ mod replies;
 mod rsyslog;
 #[path = "sinks/several.rs"]
 mod several;
+#[path = "sinks/suppressed.rs"]
+mod suppressed;
 #[path = "sinks/syslog.rs"]
 mod syslog;
 #[path = "sinks/turns.rs"]

@@ -185,6 +185,9 @@ pub struct Field<'a> {
 pub const INTERNAL: &str = "internal";
 /// The rule of the alert by which silence is told from health: every sink gets it.
 pub const HEARTBEAT: &str = "Heartbeat";
+/// The rule of the alert that tells how many alike alerts were left out. It has the priority and tags of
+/// their rule, and every sink that wants these gets it.
+pub const LEFT_OUT: &str = "Alerts suppressed";
 /// The rules of all of the detector's own alerts.
 pub const OWN: [&str; 14] = [
     "Events lost",
@@ -194,7 +197,7 @@ pub const OWN: [&str; 14] = [
     "Probes not proven",
     "Hot reload failure",
     "Alerts dropped",
-    "Alerts suppressed",
+    LEFT_OUT,
     "Sink failure",
     "Sink recovery",
     "Spool failure",

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::{PipelineError, noise::Suppressed, reload::Refused, status::Told};
 use crate::{
-    alert::{Alert, Field, HEARTBEAT, INTERNAL, Name, Priority, Value},
+    alert::{Alert, Field, HEARTBEAT, INTERNAL, LEFT_OUT, Name, Priority, Value},
     event::{Event, FORGOTTEN, Loss, MISSED, RECURSION, SUPPRESSED},
     host::Host,
     rules::{Rule, Ruleset},
@@ -255,6 +255,8 @@ impl<S: Sink> Alerts<S> {
     ) -> Result<(), PipelineError> {
         let Suppressed {
             rule,
+            priority,
+            tags,
             process,
             pid,
             destination: (ip, port),
@@ -274,13 +276,7 @@ impl<S: Sink> Alerts<S> {
             ("proc.pid", Value::Unsigned((*pid).into())),
             ("rule", Value::Text(rule.into())),
         ];
-        self.own(
-            time_ns,
-            "Alerts suppressed",
-            Priority::Notice,
-            &message,
-            fields,
-        )
+        self.tagged(time_ns, LEFT_OUT, *priority, tags, &message, fields)
     }
 
     /// How much was told, and that the detector is there; `last` when it goes.
@@ -349,6 +345,18 @@ impl<S: Sink> Alerts<S> {
         message: &str,
         fields: [(&str, Value<'_>); N],
     ) -> Result<(), PipelineError> {
+        self.tagged(time_ns, rule, priority, &[], message, fields)
+    }
+
+    fn tagged<const N: usize>(
+        &mut self,
+        time_ns: u64,
+        rule: &str,
+        priority: Priority,
+        tags: &[String],
+        message: &str,
+        fields: [(&str, Value<'_>); N],
+    ) -> Result<(), PipelineError> {
         let fields = fields.map(|(name, value)| (Name::new(name), value));
         self.numbered.write(Alert {
             sequence: 0,
@@ -363,7 +371,7 @@ impl<S: Sink> Alerts<S> {
                 name,
                 value: Some(value.clone()),
             }),
-            tags: &[],
+            tags,
             event: None,
         })
     }

@@ -7,7 +7,7 @@
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
-use crate::{event::Event, rules::Rule};
+use crate::{alert::Priority, event::Event, rules::Rule};
 
 /// Kinds that are known at once; of more than these, everything is told.
 const MAX_KINDS: usize = 16_384;
@@ -42,6 +42,9 @@ struct Told {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suppressed {
     pub rule: String,
+    /// Of the rule.
+    pub priority: Priority,
+    pub tags: Vec<String>,
     pub process: String,
     pub pid: u32,
     pub destination: (IpAddr, u16),
@@ -94,6 +97,8 @@ impl Noise {
         if self.kinds.len() < MAX_KINDS {
             let suppressed = Suppressed {
                 rule: kind.rule.clone(),
+                priority: rule.priority,
+                tags: rule.tags.clone(),
                 process: process.exe.path.clone(),
                 pid: kind.pid,
                 destination: kind.destination,

@@ -1,7 +1,7 @@
 //! Which alerts a sink gets.
 
 use super::{kept::Kept, settings::SinkSettings};
-use crate::alert::{HEARTBEAT, OWN, Priority};
+use crate::alert::{HEARTBEAT, LEFT_OUT, OWN, Priority};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
@@ -39,8 +39,9 @@ impl Filter {
         if rule == HEARTBEAT {
             return true;
         }
+        let by_name = || self.rules.iter().any(|pattern| fits(pattern, rule));
         priority <= self.least
-            && (self.rules.is_empty() || self.rules.iter().any(|pattern| fits(pattern, rule)))
+            && (self.rules.is_empty() || rule == LEFT_OUT || by_name())
             && (self.tags.is_empty() || self.tags.iter().any(|tag| tags.contains(tag)))
     }
 }
@@ -131,6 +132,8 @@ mod tests {
         let tags = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
         assert!(filter.passes(Priority::Critical, "Kubelet Exec", &tags(&["a", "mitre"])));
         assert!(filter.passes(Priority::Informational, HEARTBEAT, &[]));
+        assert!(filter.passes(Priority::Critical, LEFT_OUT, &tags(&["mitre"])));
+        assert!(!filter.passes(Priority::Notice, LEFT_OUT, &tags(&["mitre"])));
         assert!(!filter.passes(Priority::Notice, "Kubelet Exec", &tags(&["mitre"])));
         assert!(!filter.passes(Priority::Warning, "Other", &tags(&["mitre"])));
         assert!(!filter.passes(Priority::Warning, "Kubelet Exec", &tags(&["a"])));
