@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use crate::setup::Toolchain;
 
 const TARGET: &str = "bpfel-unknown-none";
+const TARGET_DIR: &str = "target/bpf";
 
 /// Returns the object's absolute path.
 pub(crate) fn build(toolchain: &Toolchain) -> Result<PathBuf> {
@@ -15,7 +16,7 @@ pub(crate) fn build(toolchain: &Toolchain) -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(std::iter::once(tools).chain(env::split_paths(&path)))
         .context("PATH cannot be extended")?;
-    let target_dir = root.join("target/bpf");
+    let target_dir = root.join(TARGET_DIR);
     let flags = [
         "--cfg=bpf_target_arch=\"x86_64\"",
         "-Cdebuginfo=2",
@@ -43,5 +44,17 @@ pub(crate) fn build(toolchain: &Toolchain) -> Result<PathBuf> {
             .env_remove("RUSTUP_TOOLCHAIN"),
     )
     .context("the probes do not build")?;
-    Ok(target_dir.join(TARGET).join("release/detector-probes"))
+    Ok(root.join(object()))
+}
+
+/// Where the object is, once it was built; from the project's root.
+fn object() -> PathBuf {
+    [TARGET_DIR, TARGET, "release/detector-probes"]
+        .iter()
+        .collect()
+}
+
+/// The object's absolute path, if it was built.
+pub(crate) fn built() -> Option<PathBuf> {
+    object().canonicalize().ok()
 }

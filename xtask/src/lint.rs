@@ -4,20 +4,13 @@ use std::{fs, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::edges;
+use crate::{bpf, edges};
 
 const MAX_LINES: usize = 500;
 
 pub(crate) fn run() -> Result<()> {
     crate::run(Command::new("cargo").args(["fmt", "--all", "--check"]))?;
-    crate::run(
-        Command::new("cargo")
-            // What the tests have built is not built again.
-            .args(["clippy", "--release", "--workspace", "--all-targets"])
-            .arg("--locked")
-            .args(crate::FEATURES)
-            .args(["--", "-D", "warnings"]),
-    )?;
+    clippy()?;
     let listed = Command::new("git")
         .args(["ls-files", "*.rs"])
         .output()
@@ -33,6 +26,20 @@ pub(crate) fn run() -> Result<()> {
     deny()?;
     println!("lint: ok");
     Ok(())
+}
+
+/// What the tests have built is not built again, nor they afterwards: they have these probes too.
+fn clippy() -> Result<()> {
+    let mut clippy = Command::new("cargo");
+    clippy
+        .args(["clippy", "--release", "--workspace", "--all-targets"])
+        .arg("--locked")
+        .args(crate::FEATURES)
+        .args(["--", "-D", "warnings"]);
+    if let Some(probes) = bpf::built() {
+        clippy.env("KUBELET_DETECTOR_PROBES", probes);
+    }
+    crate::run(&mut clippy)
 }
 
 /// Licences and sources of what is depended on.
