@@ -22,6 +22,8 @@ mod http;
 #[cfg(feature = "kafka")]
 #[path = "sinks/kafka/mod.rs"]
 mod kafka;
+#[path = "loaded.rs"]
+mod loaded;
 #[path = "sinks/mistakes.rs"]
 mod mistakes;
 #[path = "sinks/nats.rs"]

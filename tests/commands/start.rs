@@ -89,7 +89,8 @@ fn what_cannot_work_of_sinks_is_told_at_its_place() {
         spool.display()
     );
     fs::write(&config, text).unwrap();
-    let typed = ["-c", config.to_str().unwrap(), "run", "--state="];
+    let path = config.to_str().unwrap();
+    let typed = ["-c", path, "run", "--state=", "--duration=1s"];
     let (code, _, error) = detector(&typed);
     assert_eq!(code, 3, "{error}");
     for part in [

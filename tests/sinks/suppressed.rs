@@ -5,13 +5,12 @@ use std::{fs, path::Path, time::Duration};
 use detector::{
     host::Host,
     pipeline::{Pipeline, noise::Limit},
-    rules::{self, SourceFile},
     sink::{Format, Plan, Sinks, Style, settings::SpoolSettings},
     trace,
 };
 use serde_json::Value;
 
-use crate::delivery::settings;
+use crate::{delivery::settings, loaded::ruleset};
 
 const TRACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/traces/accept.jsonl");
 const RULE: &str = "[{rule: Accepted, desc: d, condition: evt.type = accept, output: o, \
@@ -39,11 +38,7 @@ fn told(limit: Option<Limit>) -> [Vec<Value>; 2] {
     );
     let plan = Plan::new(&settings(&yaml), &SpoolSettings::default(), style, &host).unwrap();
     let sinks = Sinks::new(plan, &host, false, Default::default()).unwrap();
-    let loaded = rules::load(&[SourceFile {
-        name: "rules.yaml".to_owned(),
-        text: RULE.to_owned(),
-    }]);
-    let mut pipeline = Pipeline::new(loaded.ruleset.unwrap(), host, sinks).limit(limit);
+    let mut pipeline = Pipeline::new(ruleset(&[RULE]), host, sinks).limit(limit);
     for _ in 0..TIMES {
         let mut reader = trace::Reader::open(Path::new(TRACE), |file| Box::new(file)).unwrap();
         while let Some(item) = reader.next_item().unwrap() {

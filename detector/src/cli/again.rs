@@ -11,13 +11,13 @@ use super::{
     rules, sinks,
 };
 use crate::{
-    config::{Config, Loaded, codes},
+    config::{Config, Loaded},
     host::Host,
     pipeline::{
         reload::{Fresh, Read, Refused},
         watched_files::WatchedFiles,
     },
-    sink::{Format, PlanError},
+    sink::Format,
 };
 
 pub(super) struct Again {
@@ -71,8 +71,8 @@ impl Again {
 
     /// `loaded` is what the configuration was read from.
     fn fresh(&self, config: &Config, loaded: &mut Loaded) -> Result<Fresh, Refused> {
-        let told = |PlanError(mistakes)| {
-            config::tell(loaded, mistakes.into_iter().map(|one| (codes::SINK, one)));
+        let told = |error| {
+            config::tell_of_sinks(loaded, error);
             config::refused(loaded)
         };
         let sinks = sinks::plan(config, &self.host).map_err(told);

@@ -61,11 +61,8 @@ pub(super) fn load(
     let mut loaded = read(file, &settings.sets);
     if alerts && let Some(config) = loaded.config.clone() {
         let config = settings.over(config, format);
-        if let Err(PlanError(mistakes)) = sinks::plan(&config, &this_host(&config)) {
-            tell(
-                &mut loaded,
-                mistakes.into_iter().map(|one| (codes::SINK, one)),
-            );
+        if let Err(error) = sinks::plan(&config, &this_host(&config)) {
+            tell_of_sinks(&mut loaded, error);
         }
         tell_of_spool(&mut loaded, &config);
     }
@@ -73,13 +70,10 @@ pub(super) fn load(
     Ok((settings.over(config, format), warnings(loaded)))
 }
 
-/// Each at its place.
-pub(super) fn tell(
-    loaded: &mut Loaded,
-    mistakes: impl IntoIterator<Item = (&'static str, Mistake)>,
-) {
-    for (code, Mistake { sink, text }) in mistakes {
-        loaded.tell(code, &sink, text);
+/// Each mistake at its place.
+pub(super) fn tell_of_sinks(loaded: &mut Loaded, PlanError(mistakes): PlanError) {
+    for Mistake { sink, text } in mistakes {
+        loaded.tell(codes::SINK, &sink, text);
     }
 }
 
@@ -157,7 +151,9 @@ pub(super) fn run(file: Option<PathBuf>, command: &ConfigCommand) -> Result<()> 
 fn check(mut loaded: Loaded) -> Result<()> {
     if let Some(config) = loaded.config.clone() {
         let host = this_host(&config);
-        tell(&mut loaded, sinks::mistakes(&config, &host));
+        for (code, Mistake { sink, text }) in sinks::mistakes(&config, &host) {
+            loaded.tell(code, &sink, text);
+        }
         tell_of_spool(&mut loaded, &config);
     }
     let told = loaded.diagnostics.iter();

@@ -350,6 +350,10 @@ mod tests {
         settings::{SinkSettings, SpoolSettings, StdoutSettings, WhenFull},
     };
 
+    fn stuck(name: &str, for_good: bool) -> Queue {
+        Queue::start(name, WhenFull::Drop, &Arc::default(), Stuck { for_good }).unwrap()
+    }
+
     fn write(sinks: &mut Sinks, source: &str) -> Result<(), SinkError> {
         let host = Host::default();
         sinks.write(&Alert {
@@ -388,14 +392,7 @@ mod tests {
                 &host,
             );
             let mut sinks = Sinks::new(plan.unwrap(), &host, false, Arc::default()).unwrap();
-            let queue = Queue::start(
-                "gone",
-                WhenFull::Block,
-                &Arc::default(),
-                Stuck { for_good: true },
-            )
-            .unwrap();
-            sinks.local[0].queue = queue;
+            sinks.local[0].queue = stuck("gone", true);
             // That it has gone may be known by the end of the call.
             drop(write(&mut sinks, "syscall"));
             assert!(sinks.local[0].queue.wait(GRACE));
@@ -441,13 +438,7 @@ mod tests {
         let mut sinks = Sinks::new(plan(None), &host, false, Arc::default()).unwrap();
         for number in 0..MAX_FORMER {
             sinks.turn(plan(Some(number))).unwrap();
-            let queue = Queue::start(
-                "stuck",
-                WhenFull::Drop,
-                &Arc::default(),
-                Stuck { for_good: false },
-            )
-            .unwrap();
+            let queue = stuck("stuck", false);
             queue.push(b"a line\n").unwrap();
             queue.flush().unwrap();
             sinks.local[0].queue = queue;
